@@ -1,0 +1,39 @@
+"""Kinds, names and addresses of artifacts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tuneloop.errors import TuneloopError
+
+Kind = Literal[
+    "documents", "chunks", "dataset", "model", "index", "evaluation", "safety", "loadtest", "traffic", "filing"
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+NAME = re.compile(r"[^\W_][\w.-]*(@[\w.-]+)?")
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """Kind and content hash of an artifact; ``str()`` gives ``dataset:8375c389…`` in full."""
+
+    kind: str
+    hash: str  # SHA-256, 64 hex digits
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.hash}"
+
+    @property
+    def short(self) -> str:
+        """``dataset:8375c3890b21``, for people."""
+        return f"{self.kind}:{self.hash[:12]}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """The inverse of ``str()``. Raises ``TuneloopError`` for anything but a full address."""
+        kind, _, digest = text.partition(":")
+        if kind not in KINDS or not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise TuneloopError(f"{text!r} is not the address of an artifact", hint="Expected KIND:SHA256.")
+        return cls(kind, digest)

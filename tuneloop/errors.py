@@ -1,0 +1,60 @@
+"""Problems that the user can fix: what was wrong, where, and what to do.
+
+Everything that is not a ``TuneloopError`` is a bug, and its traceback is kept on the run.
+"""
+
+
+class TuneloopError(Exception):
+    """A problem the user can fix.
+
+    ``message`` says what was wrong, ``where`` says in which file, line, row or field, and ``hint`` what to do.
+    ``str()`` of it is one line.
+    """
+
+    status = 400  # the HTTP status that REST answers with
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.where, self.hint = message, where, hint
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.message}" if self.where else self.message
+        if self.hint:
+            line = f"{line.rstrip('.')}. {self.hint}"
+        return " ".join(line.split())
+
+
+class NotFound(TuneloopError):
+    """Something named by the user is not there."""
+
+    status = 404
+
+
+class Conflict(TuneloopError):
+    """Something else holds what is needed: a port, a lock, a name."""
+
+    status = 409
+
+
+class Denied(TuneloopError):
+    """The caller has no key, or its key may not do this."""
+
+    status = 401
+
+
+class MissingExtra(TuneloopError):
+    """A package of an optional extra is not installed."""
+
+    status = 501
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(
+            f"this needs the package {package!r}, which is not installed",
+            hint=f"Install it with: pip install 'tuneloop[{extra}]'",
+        )
+
+
+class Cancelled(TuneloopError):
+    """The run was cancelled by its user."""
+
+    status = 409

@@ -1,0 +1,198 @@
+"""The rows that flow from stage to stage, and their two forms on disk: Parquet and JSONL.
+
+Offsets are counted in characters of ``Document.text``, start inclusive, end exclusive, so that
+``document.text[start:end]`` is always exactly the passage that a chunk or a citation names.
+"""
+
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class Record(BaseModel):
+    """One row. Unknown keys are refused, so that a misspelt column is an error and not a loss."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
+class Section(Record):
+    """A stretch of a document under one heading, or on one page."""
+
+    start: int
+    end: int
+    heading: list[str] = []  # from the outermost heading to the innermost
+    page: int | None = None  # counted from 1; None where the format has no pages
+    kind: Literal["text", "heading", "table", "code", "list"] = "text"
+
+
+class Document(Record):
+    """One source document as clean text. ``sections`` cover the text in order, without overlap."""
+
+    id: str  # content_id() of name and text
+    name: str  # the path below the folder that was parsed, with forward slashes
+    title: str = ""
+    media_type: str = "text/plain"
+    language: str = ""  # "zh", "en" or ""
+    sha256: str = ""  # of the source file's bytes
+    pages: int | None = None
+    text: str
+    sections: list[Section] = []
+
+
+class Chunk(Record):
+    """A passage that is indexed, quoted and trained from: ``document.text[start:end] == text``."""
+
+    id: str
+    document: str  # Document.id
+    name: str  # Document.name
+    start: int
+    end: int
+    text: str
+    heading: list[str] = []
+    page: int | None = None
+    tokens: int = 0
+
+
+class Source(Record):
+    """Where an example or a citation comes from: a span of a document, and what stands there."""
+
+    chunk: str = ""
+    document: str = ""
+    name: str = ""
+    heading: list[str] = []
+    page: int | None = None
+    start: int = 0
+    end: int = 0
+    quote: str = ""
+
+
+class Example(Record):
+    """One conversation to learn from, or one item of an exam: its last message is the reference answer."""
+
+    id: str
+    messages: list[Message]
+    sources: list[Source] = []
+    origin: str = ""  # the stage that made it: synthesize, import, feedback
+    answerable: bool = True  # False: the documents do not answer it, and a good answer says so
+
+    @property
+    def question(self) -> str:
+        """The last user message."""
+        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    @property
+    def answer(self) -> str:
+        """The last assistant message."""
+        return next((m.content for m in reversed(self.messages) if m.role == "assistant"), "")
+
+
+class Rejected(Record):
+    """A row that was set aside, why, and the row itself, so that nothing is lost."""
+
+    where: str  # file:line, chunk id or row number
+    reason: str
+    row: str = ""  # the row as JSON or text, as it came
+
+
+class Score(Record):
+    """One metric of one item under one model."""
+
+    item: str
+    model: str
+    metric: str
+    value: float
+
+
+def content_id(*parts: str, length: int = 16) -> str:
+    """A stable id for a row: the first ``length`` hex digits of the SHA-256 of its parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(str(len(data)).encode() + b":" + data)
+    return digest.hexdigest()[:length]
+
+
+R = TypeVar("R", bound=Record)
+
+
+def arrow_type(annotation: Any) -> "pyarrow.DataType":
+    """The Arrow type of a record field's annotation."""
+    import pyarrow as pa
+
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return arrow_type(next(a for a in arguments if a is not type(None)))
+    if origin is Literal:
+        return pa.string()
+    if origin is list:
+        return pa.list_(arrow_type(arguments[0]))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return pa.struct([(name, arrow_type(f.annotation)) for name, f in annotation.model_fields.items()])
+    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[annotation]
+
+
+def arrow_schema(record: type[Record]) -> "pyarrow.Schema":
+    """The Arrow schema of a record class: every field, in order."""
+    import pyarrow as pa
+
+    return pa.schema([(name, arrow_type(f.annotation)) for name, f in record.model_fields.items()])
+
+
+def write_rows(path: Path, record: type[R], rows: Iterable[R], *, batch: int = 2048) -> int:
+    """Write rows to a Parquet file (zstd), a batch at a time, and return how many there were."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema, count, pending = arrow_schema(record), 0, []
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for row in rows:
+            pending.append(row.model_dump())
+            count += 1
+            if len(pending) == batch:
+                writer.write_table(pa.Table.from_pylist(pending, schema=schema))
+                pending = []
+        if pending:
+            writer.write_table(pa.Table.from_pylist(pending, schema=schema))
+    return count
+
+
+def read_rows(path: Path, record: type[R], *, batch: int = 2048) -> Iterator[R]:
+    """The rows of a Parquet file, in order, a batch in memory at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for table in file.iter_batches(batch):
+            for row in table.to_pylist():
+                yield record.model_validate(row)
+
+
+def write_jsonl(path: Path, rows: Iterable[Record]) -> int:
+    """Write rows as JSON lines in UTF-8 and return how many there were."""
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row.model_dump(), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+__all__ = [
+    "Chunk", "Document", "Example", "Field", "Message", "Record", "Rejected", "Score", "Section", "Source",
+    "arrow_schema", "content_id", "read_rows", "write_jsonl", "write_rows",
+]  # fmt: skip

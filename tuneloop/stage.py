@@ -1,0 +1,146 @@
+"""One step of the life cycle, defined once: every surface (Python, command line, REST, web) comes from the class.
+
+A stage is a pydantic model of its parameters with one method, ``run(ctx)``. It reads artifacts through ``ctx``,
+writes files into ``ctx.out``, and returns a summary. The runner turns ``ctx.out`` into an artifact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from tuneloop.address import KINDS, NAME, Address, Kind
+
+if TYPE_CHECKING:
+    from tuneloop.records import Record
+    from tuneloop.store import Store
+
+@dataclass(frozen=True)
+class RefTo:
+    """Marks a field that names an artifact of one kind: a tag, an address or (for models) a catalogue name."""
+
+    kind: Kind
+
+
+DocumentsRef = Annotated[str, RefTo("documents")]
+ChunksRef = Annotated[str, RefTo("chunks")]
+DatasetRef = Annotated[str, RefTo("dataset")]
+ModelRef = Annotated[str, RefTo("model")]
+IndexRef = Annotated[str, RefTo("index")]
+EvaluationRef = Annotated[str, RefTo("evaluation")]
+
+
+__all__ = [
+    "KINDS", "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind", "ModelRef",
+    "RefTo", "Stage", "listed", "read_table", "reference_kind",
+]  # fmt: skip
+
+R = TypeVar("R", bound="Record")
+
+
+class Context(Protocol):
+    """All that a stage may touch. The runner makes it; a test may make a smaller one."""
+
+    out: Path  # an empty folder: what is in it when run() returns becomes the artifact
+    store: Store
+
+    def path(self, ref: str) -> Path:
+        """The folder of an input artifact."""
+        ...
+
+    def summary(self, ref: str) -> dict[str, Any]:
+        """What the stage that made an input artifact said of it."""
+        ...
+
+    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
+        """How far this stage is. Raises ``Cancelled`` when the user has cancelled the run."""
+        ...
+
+    def phase(self, name: str) -> None:
+        """Name what is being done now, for people who watch."""
+        ...
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        """Record a number, live: visible while the stage runs. With ``step`` it is a point of a curve."""
+        ...
+
+    def reject(self, where: str, reason: str, row: object = "") -> None:
+        """Set a bad row aside; it ends in ``rejected.parquet`` of the artifact, and is counted and shown."""
+        ...
+
+    def checkpoint(self, key: str) -> Path:
+        """A path that outlives a kill: the next run of the same stage with the same inputs finds it again."""
+        ...
+
+    def chat(self, model: str, **options: Any) -> AbstractContextManager[Any]:
+        """A ``ChatClient`` for an artifact, a catalogue name or an endpoint; a local engine starts and stops with it."""
+        ...
+
+    def gateway(self, model: str, knowledge: str | None = None) -> AbstractContextManager[str]:
+        """The base URL (ending in /v1) of a gateway that serves a model, started and stopped with the block."""
+        ...
+
+
+class Stage(BaseModel):
+    """Base of every stage. A subclass gives ``name``, ``makes``, fields with descriptions, a docstring and ``run``."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=False)
+
+    name: ClassVar[str]  # the command, the REST path and the web form
+    makes: ClassVar[Kind]
+    version: ClassVar[int] = 1  # raise it when the same inputs would give another output
+    positional: ClassVar[tuple[str, ...]] = ()  # fields typed without a flag on the command line
+    reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
+
+    def run(self, ctx: Context) -> dict[str, Any]:
+        """Do the work: write files into ``ctx.out`` and return the artifact's summary (small, JSON, deterministic)."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """What the output depends on beside parameters and input artifacts: of files, the hash of their bytes."""
+        return ""
+
+    def output_name(self) -> str:
+        """The tag given to the output where the user names none: that of the first input."""
+        for field in self.references():
+            for value in listed(getattr(self, field)):
+                name = value.partition(":")[2] or value
+                if NAME.fullmatch(name) and not re.fullmatch(r"[0-9a-f]{12,64}", name):
+                    return name
+        return ""
+
+    @classmethod
+    def references(cls) -> dict[str, Kind]:
+        """The fields that name artifacts, with the kind of each, in the order they are declared."""
+        return {name: kind for name, f in cls.model_fields.items() if (kind := reference_kind(f.annotation, f.metadata))}
+
+
+def reference_kind(annotation: Any, metadata: Iterable[Any] = ()) -> Kind | None:
+    """The artifact kind that an annotation refers to, through ``Optional`` and ``list``; ``None`` for plain values."""
+    for mark in metadata:
+        if isinstance(mark, RefTo):
+            return mark.kind
+    for argument in get_args(annotation):
+        if isinstance(argument, RefTo):
+            return argument.kind
+        if kind := reference_kind(argument):
+            return kind
+    return None
+
+
+def listed(value: str | list[str] | None) -> list[str]:
+    """A field's references as a list: none, one or many."""
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def read_table(ctx: Context, ref: str, table: str, record: type[R]) -> Iterator[R]:
+    """The rows of ``TABLE.parquet`` in an input artifact."""
+    from tuneloop.records import read_rows
+
+    return read_rows(ctx.path(ref) / f"{table}.parquet", record)

@@ -1,0 +1,65 @@
+"""The only opener of the database and of the artifact folder."""
+
+import shutil
+from functools import cached_property
+from pathlib import Path
+
+from tuneloop.errors import TuneloopError
+from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
+from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
+from tuneloop.store.runs import Runs, holder_is_dead
+from tuneloop.store.traffic import Traffic, as_json
+
+__all__ = ["Artifact", "Artifacts", "Runs", "Store", "Traffic", "as_json", "hash_file", "holder_is_dead"]
+
+
+class Store:
+    """One workspace: ``root/.tuneloop`` with ``artifacts/``, ``scratch/``, ``cache/``, ``logs/`` and the database."""
+
+    def __init__(self, root: Path | str | None = None, settings: Settings | None = None) -> None:
+        self.root = Path(root).resolve() if root is not None else find_workspace()
+        self.settings = settings or load_settings(self.root)
+        self.folder = self.root / FOLDER
+        try:
+            for name in ("artifacts", "scratch", "cache", "logs"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TuneloopError(f"cannot make the workspace: {error.strerror}", where=str(self.folder)) from None
+        if not (self.folder / ".gitignore").exists():
+            (self.folder / ".gitignore").write_text("*\n")
+
+    @cached_property
+    def engine(self):  # noqa: ANN201 (sqlalchemy.Engine, imported only when a database is opened)
+        from tuneloop.store.database import open_engine
+
+        return open_engine(self.settings.database, self.folder)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        return Artifacts(self.folder / "artifacts", self.engine)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self.engine)
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        return Traffic(self.engine)
+
+    @property
+    def cache(self) -> Path:
+        """Downloads and teacher answers: safe to delete, slow to refill."""
+        return self.folder / "cache"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def scratch(self, key: str) -> Path:
+        """The folder of unfinished work with this key; it outlives a kill and is removed when the work is done."""
+        folder = self.folder / "scratch" / key[:32]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop_scratch(self, key: str) -> None:
+        shutil.rmtree(self.folder / "scratch" / key[:32], ignore_errors=True)

@@ -1,0 +1,243 @@
+"""Artifacts on disk: content-addressed folders. A manifest is written last, so its existence means it is whole."""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.address import KINDS, NAME, Address
+from tuneloop.store.database import artifacts, run_inputs, runs, tags
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact as the database knows it."""
+
+    address: Address
+    created: float  # seconds since 1970
+    bytes: int
+    summary: dict[str, Any]
+    tags: tuple[str, ...] = ()
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
+
+
+class Artifacts:
+    """Save, find, name, remove. All paths below one folder; all facts in one database."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        self.folder, self.engine = folder, engine
+
+    def save(self, kind: str, folder: Path, summary: dict[str, Any]) -> Address:
+        """Move a finished folder in as an artifact and return its address. The same content is kept once."""
+        files = {}
+        for path in files_below(folder):
+            files[path.relative_to(folder).as_posix()] = {"sha256": hash_file(path), "bytes": path.stat().st_size}
+        content = json.dumps([kind, {name: facts["sha256"] for name, facts in files.items()}], sort_keys=True)
+        address = Address(kind, hashlib.sha256(content.encode()).hexdigest())
+        target = self.folder / kind / address.hash
+        now = time.time()
+        if not (target / MANIFEST).is_file():
+            manifest = {"address": str(address), "created": now, "files": files, "summary": summary}
+            write_durably(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
+            os.replace(folder, target)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        size = sum(facts["bytes"] for facts in files.values())
+        with self.engine.begin() as connection:
+            if not self._row(connection, address):
+                connection.execute(
+                    artifacts.insert().values(
+                        kind=kind, hash=address.hash, created=now, bytes=size, summary=json_safe(summary)
+                    )
+                )
+        return address
+
+    @staticmethod
+    def _row(connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
+        query = sa.select(artifacts).where(artifacts.c.kind == address.kind, artifacts.c.hash == address.hash)
+        return connection.execute(query).first()
+
+    def path(self, address: Address) -> Path:
+        """The folder of an artifact. Raises ``NotFound`` where it is gone or not whole."""
+        folder = self.folder / address.kind / address.hash
+        if not (folder / MANIFEST).is_file():
+            raise NotFound(f"the artifact {address.short} is not in this workspace")
+        return folder
+
+    def exists(self, address: Address) -> bool:
+        return (self.folder / address.kind / address.hash / MANIFEST).is_file()
+
+    def get(self, address: Address) -> Artifact:
+        """One artifact with its tags. Raises ``NotFound``."""
+        with self.engine.connect() as connection:
+            row = self._row(connection, address)
+            if row is None:
+                raise NotFound(f"the artifact {address.short} is not in this workspace")
+            return self._artifact(row, self._tags(connection))
+
+    def find(self, kind: str | None = None) -> list[Artifact]:
+        """All artifacts of a kind (or of every kind), newest first."""
+        query = sa.select(artifacts).order_by(artifacts.c.created.desc())
+        if kind:
+            query = query.where(artifacts.c.kind == kind)
+        with self.engine.connect() as connection:
+            names = self._tags(connection)
+            return [self._artifact(row, names) for row in connection.execute(query)]
+
+    @staticmethod
+    def _tags(connection: sa.Connection) -> dict[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = {}
+        for row in connection.execute(sa.select(tags).order_by(tags.c.name)):
+            found.setdefault((row.kind, row.hash), []).append(row.name)
+        return found
+
+    @staticmethod
+    def _artifact(row: sa.Row[Any], names: dict[tuple[str, str], list[str]]) -> Artifact:
+        address = Address(row.kind, row.hash)
+        return Artifact(address, row.created, row.bytes, row.summary, tuple(names.get((row.kind, row.hash), ())))
+
+    def resolve(self, text: str, kind: str | None = None) -> Address:
+        """The address behind a tag, an address, or a unique prefix (8 digits or more) of a hash.
+
+        ``text`` may leave its kind out where ``kind`` says it. Raises ``NotFound`` with what is there instead.
+        """
+        prefix, colon, name = text.partition(":")
+        if not colon:
+            prefix, name = kind or "", text
+        if prefix not in KINDS:
+            raise NotFound(f"{text!r} names no artifact", hint=f"Write KIND:NAME; kinds are {', '.join(KINDS)}.")
+        if kind and prefix != kind:
+            raise TuneloopError(f"{text!r} is of kind {prefix}, and this needs one of kind {kind}")
+        with self.engine.connect() as connection:
+            tagged = connection.scalar(sa.select(tags.c.hash).where(tags.c.kind == prefix, tags.c.name == name))
+            if tagged:
+                return Address(prefix, tagged)
+            if len(name) >= 8 and all(c in "0123456789abcdef" for c in name):
+                query = sa.select(artifacts.c.hash).where(
+                    artifacts.c.kind == prefix, artifacts.c.hash.startswith(name)
+                )
+                found = connection.scalars(query).all()
+                if len(found) == 1:
+                    return Address(prefix, found[0])
+                if found:
+                    raise NotFound(f"{text!r} is the beginning of {len(found)} addresses", hint="Write more digits.")
+            there = connection.scalars(
+                sa.select(tags.c.name).where(tags.c.kind == prefix).order_by(tags.c.updated.desc()).limit(5)
+            ).all()
+        known = f"Known: {', '.join(f'{prefix}:{n}' for n in there)}." if there else f"There is no {prefix} yet."
+        raise NotFound(f"there is no {prefix}:{name}", hint=f"{known} See: tuneloop ls {prefix}")
+
+    def tag(self, name: str, address: Address) -> None:
+        """Point a name at an artifact, moving it from where it was. Raises for a malformed name."""
+        if not NAME.fullmatch(name):
+            raise TuneloopError(
+                f"{name!r} cannot be a name", hint="Use letters, digits, '-', '_' and '.', and at most one @."
+            )
+        self.path(address)
+        with self.engine.begin() as connection:
+            connection.execute(tags.delete().where(tags.c.kind == address.kind, tags.c.name == name))
+            connection.execute(
+                tags.insert().values(kind=address.kind, name=name, hash=address.hash, updated=time.time())
+            )
+
+    def untag(self, kind: str, name: str) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(tags.delete().where(tags.c.kind == kind, tags.c.name == name))
+
+    def producers(self, address: Address) -> list[sa.Row[Any]]:
+        """The finished runs that made an artifact, oldest first."""
+        with self.engine.connect() as connection:
+            query = sa.select(runs).where(runs.c.output == str(address), runs.c.state == "done")
+            return list(connection.execute(query.order_by(runs.c.created)))
+
+    def users(self, address: Address) -> list[sa.Row[Any]]:
+        """The runs that took an artifact as input, oldest first."""
+        with self.engine.connect() as connection:
+            query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id)
+            return list(connection.execute(query.where(run_inputs.c.ref == str(address)).order_by(runs.c.created)))
+
+    def ancestry(self, address: Address, *, down: bool = False) -> list[tuple[str, str, str]]:
+        """Edges ``(artifact, stage, other artifact)`` reachable upwards (to inputs) or downwards (to outputs).
+
+        One recursive query; each edge once, nearest first.
+        """
+        near, far = (run_inputs.c.ref, runs.c.output) if down else (runs.c.output, run_inputs.c.ref)
+        edges = (
+            sa.select(near.label("near"), runs.c.stage.label("stage"), far.label("far"))
+            .join(run_inputs, run_inputs.c.run == runs.c.id)
+            .where(runs.c.state == "done")
+            .distinct()
+            .subquery("edges")
+        )
+        walk = (
+            sa.select(edges.c.near, edges.c.stage, edges.c.far, sa.literal(0).label("depth"))
+            .where(edges.c.near == str(address))
+            .cte("walk", recursive=True)
+        )
+        walk = walk.union(
+            sa.select(edges.c.near, edges.c.stage, edges.c.far, walk.c.depth + 1)
+            .join(walk, edges.c.near == walk.c.far)
+            .where(walk.c.depth < 64)
+        )
+        query = sa.select(walk.c.near, walk.c.stage, walk.c.far, sa.func.min(walk.c.depth).label("d"))
+        query = query.group_by(walk.c.near, walk.c.stage, walk.c.far).order_by("d", walk.c.stage, walk.c.far)
+        with self.engine.connect() as connection:
+            return [(row.near, row.stage, row.far) for row in connection.execute(query)]
+
+    def remove(self, address: Address, *, force: bool = False) -> None:
+        """Delete an artifact. Refused while something was made from it, unless ``force``."""
+        made = [r for r in self.users(address) if r.output and self.exists(Address.parse(r.output))]
+        if made and not force:
+            raise TuneloopError(
+                f"{address.short} is an input of {len(made)} artifacts, among them {made[0].output[:24]}",
+                hint="Remove those first, or use --force.",
+            )
+        with self.engine.begin() as connection:
+            for table in (tags, artifacts):
+                connection.execute(table.delete().where(table.c.kind == address.kind, table.c.hash == address.hash))
+        shutil.rmtree(self.folder / address.kind / address.hash, ignore_errors=True)
+
+    def unreachable(self) -> list[Address]:
+        """The artifacts that carry no tag and that no tagged artifact was made from."""
+        everything = self.find()
+        keep = {a.address for a in everything if a.tags}
+        for address in list(keep):
+            keep.update(Address.parse(far) for _, _, far in self.ancestry(address))
+        return [a.address for a in everything if a.address not in keep]
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write and fsync, so that after a power cut the file is either whole or absent."""
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def json_safe(value: Any) -> Any:
+    """``value`` as plain JSON types: what the database column and a Parquet reader both take."""
+    return json.loads(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,0 +1,205 @@
+"""The tables, their migrations and the engine: the same SQLAlchemy Core statements on SQLite and PostgreSQL.
+
+Migrations are numbered, append-only functions. A workspace of a newer version is refused, not guessed at.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from tuneloop.errors import Conflict, MissingExtra, TuneloopError
+
+metadata = sa.MetaData()
+
+versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("summary", sa.JSON, nullable=False),
+)
+
+tags = sa.Table(
+    "tags",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("stage", sa.String(40), nullable=False),
+    sa.Column("stage_version", sa.Integer, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("typed", sa.JSON, nullable=False),  # the parameters as the user gave them, names unresolved
+    sa.Column("key", sa.String(64), nullable=False, index=True),
+    sa.Column("tag", sa.String(200), nullable=False, default=""),
+    sa.Column("state", sa.String(12), nullable=False),  # queued running done failed cancelled
+    sa.Column("error", sa.JSON),  # {"message", "traceback"?}
+    sa.Column("output", sa.String(100)),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("started", sa.Float),
+    sa.Column("finished", sa.Float),
+    sa.Column("seconds", sa.Float, nullable=False, default=0.0),  # summed over attempts
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("host", sa.String(200)),
+    sa.Column("pid", sa.Integer),
+    sa.Column("lease", sa.Float),  # the run is dead when this time has passed
+    sa.Column("cancel", sa.Boolean, nullable=False, default=False),
+    sa.Column("progress", sa.JSON),  # {"done", "total", "unit", "phase", "since"}
+    sa.Column("metrics", sa.JSON),  # the last value of each metric
+)
+# One live run a key: two commands that ask for the same work share it.
+sa.Index(
+    "one_live_run", runs.c.key, unique=True,
+    sqlite_where=runs.c.state.in_(["queued", "running"]), postgresql_where=runs.c.state.in_(["queued", "running"]),
+)  # fmt: skip
+
+run_inputs = sa.Table(
+    "run_inputs",
+    metadata,
+    sa.Column("run", sa.String(26), primary_key=True),
+    sa.Column("field", sa.String(60), primary_key=True),
+    sa.Column("ref", sa.String(100), primary_key=True, index=True),
+)
+
+run_metrics = sa.Table(
+    "run_metrics",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run", sa.String(26), nullable=False, index=True),
+    sa.Column("name", sa.String(60), nullable=False),
+    sa.Column("step", sa.Integer),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),  # public
+    sa.Column("secret_sha256", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("revoked", sa.Float),
+    sa.Column("used", sa.Float),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("actor", sa.String(60), nullable=False),
+    sa.Column("action", sa.String(60), nullable=False),
+    sa.Column("object", sa.String(200), nullable=False),
+)
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("time", sa.Float, nullable=False, index=True),
+    sa.Column("key", sa.String(24)),
+    sa.Column("path", sa.String(60), nullable=False),
+    sa.Column("route", sa.String(200), nullable=False),
+    sa.Column("model", sa.String(100)),  # address
+    sa.Column("knowledge", sa.String(100)),  # address
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("streamed", sa.Boolean, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("time_to_first_token", sa.Float),
+    sa.Column("prompt_tokens", sa.Integer),
+    sa.Column("completion_tokens", sa.Integer),
+    sa.Column("messages", sa.JSON),
+    sa.Column("answer", sa.Text),
+    sa.Column("passages", sa.JSON),  # [{"chunk", "name", "score"}]
+    sa.Column("citations", sa.JSON),
+    sa.Column("answerable", sa.Boolean),
+    sa.Column("error", sa.Text),
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("request", sa.String(40), nullable=False, index=True),
+    sa.Column("key", sa.String(24)),
+    sa.Column("rating", sa.Integer),  # -1, 0, 1
+    sa.Column("comment", sa.Text),
+    sa.Column("correction", sa.Text),
+)
+
+
+def first_tables(connection: Connection) -> None:
+    metadata.create_all(connection)
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables]
+
+
+def open_engine(url: str, folder: Path) -> Engine:
+    """The engine for ``url``, or for SQLite in ``folder`` where it is empty, with all migrations applied."""
+    if not url:
+        engine = sa.create_engine(f"sqlite:///{folder / 'tuneloop.db'}", connect_args={"timeout": 30})
+        event.listen(engine, "connect", prepare_sqlite)
+    else:
+        engine = sa.create_engine(postgres_url(url), pool_pre_ping=True)
+    try:
+        migrate(engine)
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise Conflict(f"cannot open the database: {reason}", hint="Check TUNELOOP_DATABASE.") from None
+    return engine
+
+
+def postgres_url(url: str) -> str:
+    """``postgresql://…`` with the driver that Tuneloop ships. Raises for any other scheme."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise TuneloopError(f"the database {scheme}:// is not supported", hint="Use postgresql:// or leave it empty.")
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise MissingExtra("postgres", "psycopg") from None
+    return f"postgresql+psycopg://{rest}"
+
+
+def prepare_sqlite(connection, record) -> None:  # noqa: ANN001 (driver types)
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to the newest version. Safe when two processes start at once."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7461)"))
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE") if not connection.connection.dbapi_connection.in_transaction else None  # type: ignore[union-attr]
+        have = 0
+        if sa.inspect(connection).has_table("schema_version"):
+            have = connection.scalar(sa.select(sa.func.max(versions.c.version))) or 0
+        if have > len(MIGRATIONS):
+            raise Conflict(
+                f"this workspace was made by a newer Tuneloop (schema {have}; this one knows {len(MIGRATIONS)})",
+                hint="Upgrade Tuneloop, or use another workspace.",
+            )
+        for number, step in enumerate(MIGRATIONS[have:], have + 1):
+            step(connection)
+            connection.execute(versions.insert().values(version=number))

@@ -1,0 +1,171 @@
+"""Runs: who does what, how far it is, and what came of it. The database says who has a run; leases expire."""
+
+import os
+import secrets
+import socket
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from tuneloop.errors import NotFound
+from tuneloop.store.artifacts import json_safe
+from tuneloop.store.database import run_inputs, run_metrics, runs
+
+LEASE = 20.0  # seconds a run lives without a heartbeat
+LIVE = ("queued", "running")
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_run_id() -> str:
+    """Sortable by time: ten digits of milliseconds, eight random ones."""
+    number, digits = int(time.time() * 1000), ""
+    for _ in range(10):
+        number, rest = divmod(number, 32)
+        digits = ALPHABET[rest] + digits
+    return digits + "".join(secrets.choice(ALPHABET) for _ in range(8))
+
+
+class Runs:
+    """Submit, claim, beat, finish, cancel, list."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def submit(
+        self, *, stage: str, stage_version: int, params: dict[str, Any], typed: dict[str, Any], key: str, tag: str,
+        inputs: list[tuple[str, str]],
+    ) -> str:  # fmt: skip
+        """Queue a run and return its id; where the same work is queued or running, the id of that run."""
+        run = new_run_id()
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(
+                    runs.insert().values(
+                        id=run, stage=stage, stage_version=stage_version, params=json_safe(params),
+                        typed=json_safe(typed), key=key, tag=tag, state="queued", created=time.time(), seconds=0.0,
+                        attempts=0, cancel=False,
+                    )
+                )  # fmt: skip
+                for field, ref in dict.fromkeys(inputs):
+                    connection.execute(run_inputs.insert().values(run=run, field=field, ref=ref))
+            return run
+        except sa.exc.IntegrityError:
+            with self.engine.connect() as connection:
+                query = sa.select(runs.c.id).where(runs.c.key == key, runs.c.state.in_(LIVE))
+                other = connection.scalar(query)
+            return other or self.submit(
+                stage=stage, stage_version=stage_version, params=params, typed=typed, key=key, tag=tag, inputs=inputs
+            )
+
+    def get(self, run: str) -> sa.Row[Any]:
+        """One run, by its id or a unique beginning of it. Raises ``NotFound``."""
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.select(runs).where(runs.c.id.startswith(run)).limit(2)).all()
+        if len(found) != 1 or not run:
+            raise NotFound(f"there is no run {run!r}", hint="See: tuneloop ls runs")
+        return found[0]
+
+    def inputs(self, run: str) -> list[tuple[str, str]]:
+        """The fields and addresses of a run's input artifacts."""
+        with self.engine.connect() as connection:
+            query = sa.select(run_inputs.c.field, run_inputs.c.ref).where(run_inputs.c.run == run)
+            return [(row.field, row.ref) for row in connection.execute(query)]
+
+    def recent(self, *, limit: int = 50, state: str | None = None) -> list[sa.Row[Any]]:
+        """Runs, newest first."""
+        query = sa.select(runs).order_by(runs.c.created.desc()).limit(limit)
+        if state:
+            query = query.where(runs.c.state == state)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query))
+
+    def finished(self, key: str) -> list[sa.Row[Any]]:
+        """The runs of a key that ended well, newest first."""
+        with self.engine.connect() as connection:
+            query = sa.select(runs).where(runs.c.key == key, runs.c.state == "done")
+            return list(connection.execute(query.order_by(runs.c.created.desc())))
+
+    def claim(self, run: str) -> bool:
+        """Take a run: one that is queued, or whose holder is dead. False where another holds it."""
+        row = self.get(run)
+        if row.state not in LIVE or (row.state == "running" and not holder_is_dead(row)):
+            return False
+        now = time.time()
+        with self.engine.begin() as connection:
+            result = connection.execute(
+                runs.update()
+                .where(runs.c.id == row.id, runs.c.state == row.state, runs.c.attempts == row.attempts)
+                .values(
+                    state="running", host=socket.gethostname(), pid=os.getpid(), lease=now + LEASE, started=now,
+                    attempts=row.attempts + 1, error=None, finished=None,
+                    seconds=row.seconds + (max(0.0, (row.lease or now) - LEASE - (row.started or now))
+                                           if row.state == "running" else 0.0),
+                )
+            )  # fmt: skip
+        return result.rowcount == 1
+
+    def beat(self, run: str, progress: dict[str, Any] | None, metrics: dict[str, float]) -> bool:
+        """Renew the lease, publish progress, and say whether the user has asked to cancel."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                runs.update()
+                .where(runs.c.id == run, runs.c.state == "running", runs.c.pid == os.getpid())
+                .values(lease=time.time() + LEASE, progress=progress, metrics=json_safe(metrics))
+            )
+            return bool(connection.scalar(sa.select(runs.c.cancel).where(runs.c.id == run)))
+
+    def finish(self, run: str, state: str, *, output: str | None = None, error: dict[str, Any] | None = None) -> None:
+        """End a run as ``done``, ``failed`` or ``cancelled``."""
+        now = time.time()
+        with self.engine.begin() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.id == run)).one()
+            spent = row.seconds + (now - row.started if row.started else 0.0)
+            connection.execute(
+                runs.update()
+                .where(runs.c.id == run, runs.c.state.in_(LIVE))
+                .values(state=state, output=output, error=error, finished=now, seconds=spent, lease=None)
+            )
+
+    def cancel(self, run: str) -> str:
+        """Ask a run to stop; a queued one is cancelled at once. Returns the state it is in now."""
+        row = self.get(run)
+        with self.engine.begin() as connection:
+            connection.execute(runs.update().where(runs.c.id == row.id).values(cancel=True))
+            connection.execute(
+                runs.update()
+                .where(runs.c.id == row.id, runs.c.state == "queued")
+                .values(state="cancelled", finished=time.time())
+            )
+        return self.get(row.id).state
+
+    def add_metrics(self, run: str, points: list[tuple[str, float, int | None, float]]) -> None:
+        """Append ``(name, value, step, time)`` points."""
+        if points:
+            with self.engine.begin() as connection:
+                rows = [{"run": run, "name": n, "value": v, "step": s, "time": t} for n, v, s, t in points]
+                connection.execute(run_metrics.insert(), rows)
+
+    def metrics(self, run: str) -> dict[str, list[tuple[int | None, float]]]:
+        """Every recorded metric of a run: ``{name: [(step, value), …]}``; of a step recorded twice, the last."""
+        curves: dict[str, dict[Any, float]] = {}
+        with self.engine.connect() as connection:
+            query = sa.select(run_metrics).where(run_metrics.c.run == run).order_by(run_metrics.c.id)
+            for row in connection.execute(query):
+                curves.setdefault(row.name, {})[row.step] = row.value
+        return {name: sorted(points.items(), key=lambda p: (p[0] is not None, p[0] or 0)) for name, points in curves.items()}
+
+
+def holder_is_dead(row: sa.Row[Any]) -> bool:
+    """Whether a running run has lost its process: known at once on this machine, by its lease elsewhere."""
+    if row.lease is None or row.lease < time.time():
+        return True
+    if row.host == socket.gethostname() and row.pid:
+        try:
+            os.kill(row.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+    return False
