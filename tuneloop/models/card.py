@@ -29,23 +29,29 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["gguf", "hf", "adapter"] = Field("gguf", description="gguf, hf (safetensors) or adapter (LoRA).")
-    base: str = Field("", description="Address of the model that this one was made from.")
-    name: str = Field("", description="The model's name, for people.")
-    architecture: str = Field("", description="llama, qwen2, qwen3, …")
-    parameters: int = Field(0, description="Number of weights.")
-    quantization: str = Field("", description="q8_0, q4_k_m, bf16, f16, …")
-    file: str = Field("", description="The GGUF file, relative to the artifact.")
-    chat_template: str = Field("", description="Jinja template that turns messages into text.")
-    template_sha256: str = Field("", description="Hash of the template, tagged sha256:.")
-    special_tokens: dict[str, str] = Field({}, description="bos_token and eos_token, as the template sees them.")
-    system_prompt: str = Field("", description="Put first where a conversation brings no system message.")
-    stop: list[str] = Field([], description="Texts that end an answer.")
-    thinking: bool | None = Field(None, description="Value of enable_thinking; None where the template has no switch.")
-    context_length: int = Field(0, description="Tokens the model was trained to read.")
-    licence: str = Field("", description="SPDX identifier, or the licence's name.")
-    source: str = Field("", description="Where the weights came from.")
-    sha256: dict[str, str] = Field({}, description="SHA-256 of each file as it was received.")
+    format: Literal["gguf", "hf", "adapter"] = Field(
+        default="gguf", description="gguf, hf (safetensors) or adapter (LoRA)."
+    )
+    base: str = Field(default="", description="Address of the model that this one was made from.")
+    name: str = Field(default="", description="The model's name, for people.")
+    architecture: str = Field(default="", description="llama, qwen2, qwen3, …")
+    parameters: int = Field(default=0, description="Number of weights.")
+    quantization: str = Field(default="", description="q8_0, q4_k_m, bf16, f16, …")
+    file: str = Field(default="", description="The GGUF file, relative to the artifact.")
+    chat_template: str = Field(default="", description="Jinja template that turns messages into text.")
+    template_sha256: str = Field(default="", description="Hash of the template, tagged sha256:.")
+    special_tokens: dict[str, str] = Field(
+        default={}, description="bos_token and eos_token, as the template sees them."
+    )
+    system_prompt: str = Field(default="", description="Put first where a conversation brings no system message.")
+    stop: list[str] = Field(default=[], description="Texts that end an answer.")
+    thinking: bool | None = Field(
+        default=None, description="Value of enable_thinking; None where the template has no switch."
+    )
+    context_length: int = Field(default=0, description="Tokens the model was trained to read.")
+    licence: str = Field(default="", description="SPDX identifier, or the licence's name.")
+    source: str = Field(default="", description="Where the weights came from.")
+    sha256: dict[str, str] = Field(default={}, description="SHA-256 of each file as it was received.")
     languages: list[str] = []
     token_check: list[TokenCheck] = []
 

@@ -77,8 +77,9 @@ class Header:
     def token(self, key: str) -> str:
         """The text of a special token, by its metadata key: ``token("eos_token_id")``; "" where there is none."""
         index, tokens = self.metadata.get(f"tokenizer.ggml.{key}"), self.metadata.get("tokenizer.ggml.tokens", ())
-        known = isinstance(index, int) and not isinstance(index, bool) and isinstance(tokens, tuple)
-        return str(tokens[index]) if known and 0 <= index < len(tokens) else ""
+        if not isinstance(index, int) or not isinstance(tokens, tuple):
+            return ""
+        return str(tokens[index]) if 0 <= index < len(tokens) else ""
 
 
 class Cursor:

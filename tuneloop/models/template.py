@@ -68,12 +68,12 @@ def compile_template(template: str) -> Template:
 
         tags = {"generation"}
 
-        def parse(self, parser):  # noqa: ANN001, ANN202 (the signature is Jinja's)
+        def parse(self, parser):
             line = next(parser.stream).lineno
             body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
             return CallBlock(self.call_method("_same"), [], [], body).set_lineno(line)
 
-        def _same(self, caller) -> str:  # noqa: ANN001
+        def _same(self, caller) -> str:
             return caller()
 
     environment = ImmutableSandboxedEnvironment(
