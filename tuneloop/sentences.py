@@ -199,8 +199,8 @@ def starts_block(text: str, line: int, final: bool) -> bool:
 
 def sentence_end(text: str, start: int, at: int, after: int, final: bool) -> int:
     """The end of the sentence that the stops in ``text[at:after]`` close, with quotes and markers; 0 if they do not."""
-    if text[after : after + 1].isascii() and text[after : after + 1].isalnum() and text[after - 1] in ".!?":
-        return 0  # 3.5, a.b, x?y: decided here so that long strings of them cost little
+    if text[after : after + 1].isascii() and text[after : after + 1].isalnum() and text[after - 1] == ".":
+        return 0  # 3.5, a.b: decided here so that long strings of them cost little
     start = max(start, at - WINDOW)
     if text.count("`", start, at) % 2:
         return 0  # inside inline code
