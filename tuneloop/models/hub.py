@@ -219,7 +219,7 @@ def receive(client: httpx.Client, url: str, part: Path, have: int, headers: dict
         if size and total and total != size:
             raise SourceFailed(_("the hub's file has {} bytes, the pinned one {}").format(total, size), where=url)
         with part.open("ab" if have else "wb") as file:
-            for block in response.iter_bytes(1 << 18):
+            for block in response.iter_bytes():
                 file.write(block)
                 have += len(block)
                 progress(have, total)
