@@ -190,8 +190,8 @@ def test_a_damaged_card_is_refused_with_its_place(tmp_path: Path) -> None:
 TRICKY = {
     "smollm2": (TEMPLATES / "smollm2.jinja").read_text(encoding="utf-8"),
     "qwen2.5": (TEMPLATES / "qwen2.5.jinja").read_text(encoding="utf-8"),
-    "blocks are trimmed": "{% for m in messages %}\n    {% if m.role == 'user' %}\nU: {{ m.content }}\n    {% endif %}\n"
-    "{% endfor %}\n",
+    "blocks are trimmed": "{% for m in messages %}\n    {% if m.role == 'user' %}\nU: {{ m.content }}\n"
+    "    {% endif %}\n{% endfor %}\n",
     "loop controls": "{% for m in messages %}{% if loop.index > 2 %}{% break %}{% endif %}{% if m.role == 'system' %}"
     "{% continue %}{% endif %}[{{ m['content'] | trim }}]{% endfor %}",
     "namespace and macro": "{% set ns = namespace(n=0) %}{% macro turn(m) %}<{{ m.role }}>{{ m.content }}{% endmacro %}"
