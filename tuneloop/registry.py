@@ -1,6 +1,6 @@
 """The stages there are: the built-in ones in the order of the life cycle, then those of installed packages.
 
-A package adds a stage through the entry point group ``tuneloop.stages``.
+A package adds a stage through the entry point group ``tuneloop.stages``: ``name = module:Class``.
 """
 
 from functools import lru_cache
@@ -10,36 +10,35 @@ from importlib.metadata import entry_points
 from tuneloop.errors import NotFound
 from tuneloop.stage import Stage
 
-BUILT_IN = (
-    "tuneloop.documents.parse:Parse",
-    "tuneloop.documents.chunk:Chunk",
-    "tuneloop.knowledge.index:Index",
-    "tuneloop.dataset.synthesize:Synthesize",
-    "tuneloop.dataset.importing:ImportDataset",
-    "tuneloop.engines.pull:Pull",
-    "tuneloop.train.stage:Train",
-    "tuneloop.compress.stage:Compress",
-    "tuneloop.evaluate.stage:Evaluate",
-    "tuneloop.loadtest.stage:LoadTest",
-)
+BUILT_IN = {
+    "parse": "tuneloop.documents.parse:Parse",
+    "chunk": "tuneloop.documents.chunk:Chunk",
+    "index": "tuneloop.knowledge.index:Index",
+    "synthesize": "tuneloop.dataset.synthesize:Synthesize",
+    "import": "tuneloop.dataset.importing:ImportDataset",
+    "pull": "tuneloop.engines.pull:Pull",
+    "train": "tuneloop.train.stage:Train",
+    "compress": "tuneloop.compress.stage:Compress",
+    "evaluate": "tuneloop.evaluate.stage:Evaluate",
+    "loadtest": "tuneloop.loadtest.stage:LoadTest",
+}
 
 
 @lru_cache
+def targets() -> dict[str, str]:
+    """Where each stage is, by its name, in the order of the life cycle. A built-in name cannot be taken."""
+    return BUILT_IN | {e.name: e.value for e in entry_points(group="tuneloop.stages") if e.name not in BUILT_IN}
+
+
 def stages() -> dict[str, type[Stage]]:
-    """Every stage class by its name, in the order of the life cycle."""
-    found: dict[str, type[Stage]] = {}
-    for target in BUILT_IN:
-        module, _, attribute = target.partition(":")
-        stage: type[Stage] = getattr(import_module(module), attribute)
-        found[stage.name] = stage
-    for entry in entry_points(group="tuneloop.stages"):
-        stage = entry.load()
-        found.setdefault(stage.name, stage)
-    return found
+    """Every stage class by its name."""
+    return {name: find_stage(name) for name in targets()}
 
 
+@lru_cache
 def find_stage(name: str) -> type[Stage]:
     """The class of a stage. Raises ``NotFound`` with the names there are."""
-    if name not in stages():
-        raise NotFound(f"there is no stage {name!r}", hint=f"Stages: {', '.join(stages())}.")
-    return stages()[name]
+    if name not in targets():
+        raise NotFound(f"there is no stage {name!r}", hint=f"Stages: {', '.join(targets())}.")
+    module, _, attribute = targets()[name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tuneloop.records import Record
     from tuneloop.store import Store
 
+
 @dataclass(frozen=True)
 class RefTo:
     """Marks a field that names an artifact of one kind: a tag, an address or (for models) a catalogue name."""
@@ -118,7 +119,9 @@ class Stage(BaseModel):
     @classmethod
     def references(cls) -> dict[str, Kind]:
         """The fields that name artifacts, with the kind of each, in the order they are declared."""
-        return {name: kind for name, f in cls.model_fields.items() if (kind := reference_kind(f.annotation, f.metadata))}
+        return {
+            name: kind for name, f in cls.model_fields.items() if (kind := reference_kind(f.annotation, f.metadata))
+        }
 
 
 def reference_kind(annotation: Any, metadata: Iterable[Any] = ()) -> Kind | None:

@@ -26,7 +26,7 @@ DECIMAL = re.compile(r"\d+(?:\.\d+)?")
 def token_weight(text: str) -> int:
     """Estimated tokens in hundredths. Weights of pieces add up where text is cut at a space or beside a CJK character.
 
-    Fitted to Qwen2.5 on Chinese and English manuals, statutes and medical texts: 600 characters are estimated within about
+    Fitted to Qwen2.5 on Chinese and English manuals, statutes and medical texts: 600 characters come out within
     -20% and +30%. A tokenizer made for English only (SmolLM2) needs up to three times as many for Chinese.
     """
     weight = 0

@@ -29,7 +29,7 @@ class Store:
             (self.folder / ".gitignore").write_text("*\n")
 
     @cached_property
-    def engine(self):  # noqa: ANN201 (sqlalchemy.Engine, imported only when a database is opened)
+    def engine(self):
         from tuneloop.store.database import open_engine
 
         return open_engine(self.settings.database, self.folder)

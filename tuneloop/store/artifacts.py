@@ -13,8 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.address import KINDS, NAME, Address
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.store.database import artifacts, run_inputs, runs, tags
 
 MANIFEST = "manifest.json"
@@ -49,30 +49,40 @@ class Artifacts:
 
     def save(self, kind: str, folder: Path, summary: dict[str, Any]) -> Address:
         """Move a finished folder in as an artifact and return its address. The same content is kept once."""
-        files = {}
-        for path in files_below(folder):
-            files[path.relative_to(folder).as_posix()] = {"sha256": hash_file(path), "bytes": path.stat().st_size}
+        address = self.seal(kind, folder, summary)
+        self.adopt(address, folder)
+        return address
+
+    @staticmethod
+    def seal(kind: str, folder: Path, summary: dict[str, Any]) -> Address:
+        """Write the manifest, last and durably: from now on the folder is whole, and this is its address."""
+        files = {
+            path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "bytes": path.stat().st_size}
+            for path in files_below(folder)
+        }
         content = json.dumps([kind, {name: facts["sha256"] for name, facts in files.items()}], sort_keys=True)
         address = Address(kind, hashlib.sha256(content.encode()).hexdigest())
-        target = self.folder / kind / address.hash
-        now = time.time()
-        if not (target / MANIFEST).is_file():
-            manifest = {"address": str(address), "created": now, "files": files, "summary": summary}
-            write_durably(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
+        manifest = {"address": str(address), "created": time.time(), "files": files, "summary": json_safe(summary)}
+        write_durably(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
+        return address
+
+    def adopt(self, address: Address, folder: Path) -> None:
+        """Move a sealed folder to its place, where it is not there yet, and enter it in the database."""
+        target = self.folder / address.kind / address.hash
+        if not self.exists(address):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
             os.replace(folder, target)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        size = sum(facts["bytes"] for facts in files.values())
+        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        size = sum(facts["bytes"] for facts in manifest["files"].values())
         with self.engine.begin() as connection:
             if not self._row(connection, address):
                 connection.execute(
                     artifacts.insert().values(
-                        kind=kind, hash=address.hash, created=now, bytes=size, summary=json_safe(summary)
+                        kind=address.kind, hash=address.hash, created=manifest["created"], bytes=size,
+                        summary=manifest["summary"],
                     )
-                )
-        return address
+                )  # fmt: skip
 
     @staticmethod
     def _row(connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
@@ -135,9 +145,7 @@ class Artifacts:
             if tagged:
                 return Address(prefix, tagged)
             if len(name) >= 8 and all(c in "0123456789abcdef" for c in name):
-                query = sa.select(artifacts.c.hash).where(
-                    artifacts.c.kind == prefix, artifacts.c.hash.startswith(name)
-                )
+                query = sa.select(artifacts.c.hash).where(artifacts.c.kind == prefix, artifacts.c.hash.startswith(name))
                 found = connection.scalars(query).all()
                 if len(found) == 1:
                     return Address(prefix, found[0])

@@ -178,7 +178,7 @@ def postgres_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
-def prepare_sqlite(connection, record) -> None:  # noqa: ANN001 (driver types)
+def prepare_sqlite(connection, record) -> None:
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -191,7 +191,9 @@ def migrate(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7461)"))
         else:
-            connection.exec_driver_sql("BEGIN IMMEDIATE") if not connection.connection.dbapi_connection.in_transaction else None  # type: ignore[union-attr]
+            connection.exec_driver_sql(
+                "BEGIN IMMEDIATE"
+            ) if not connection.connection.dbapi_connection.in_transaction else None  # type: ignore[union-attr]
         have = 0
         if sa.inspect(connection).has_table("schema_version"):
             have = connection.scalar(sa.select(sa.func.max(versions.c.version))) or 0

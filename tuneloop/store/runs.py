@@ -128,6 +128,16 @@ class Runs:
                 .values(state=state, output=output, error=error, finished=now, seconds=spent, lease=None)
             )
 
+    def release(self, run: str) -> None:
+        """Give a run back, unfinished, for somebody to take up again."""
+        now = time.time()
+        with self.engine.begin() as connection:
+            connection.execute(
+                runs.update()
+                .where(runs.c.id == run, runs.c.state == "running", runs.c.pid == os.getpid())
+                .values(state="queued", lease=None, seconds=runs.c.seconds + (now - runs.c.started), started=None)
+            )
+
     def cancel(self, run: str) -> str:
         """Ask a run to stop; a queued one is cancelled at once. Returns the state it is in now."""
         row = self.get(run)
@@ -154,7 +164,9 @@ class Runs:
             query = sa.select(run_metrics).where(run_metrics.c.run == run).order_by(run_metrics.c.id)
             for row in connection.execute(query):
                 curves.setdefault(row.name, {})[row.step] = row.value
-        return {name: sorted(points.items(), key=lambda p: (p[0] is not None, p[0] or 0)) for name, points in curves.items()}
+        return {
+            name: sorted(points.items(), key=lambda p: (p[0] is not None, p[0] or 0)) for name, points in curves.items()
+        }
 
 
 def holder_is_dead(row: sa.Row[Any]) -> bool:

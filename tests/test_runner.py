@@ -1,0 +1,138 @@
+"""Runs: done once, shared, cancelled, taken up again after a kill, and never leaving a process behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from toystage import Count
+
+from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.registry import find_stage
+from tuneloop.runner import StageFailed, Workspace, start_run, work
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc/self").exists() else True
+
+
+def test_a_stage_of_an_installed_package_is_found_and_run(workspace: Workspace) -> None:
+    assert find_stage("count") is Count
+    result = workspace.run(Count(to=5), name="five")
+    assert result.state == "done" and result.summary == {"numbers": 5, "rejected": 1}
+    folder = workspace.store.artifacts.path(result.address)
+    assert (folder / "numbers.txt").read_text() == "0 1 2 3 4 "
+    assert workspace.store.artifacts.resolve("documents:five") == result.address
+    assert workspace.store.runs.metrics(result.run)["square"] == [(n, float(n**2)) for n in range(5)]
+
+
+def test_the_same_work_is_not_done_twice_unless_asked(workspace: Workspace) -> None:
+    first = workspace.run(Count(to=3))
+    second = workspace.run(Count(to=3), name="again")
+    assert second.reused and second.run == first.run and second.output == first.output
+    assert workspace.store.artifacts.resolve("documents:again") == first.address
+    third = workspace.run(Count(to=3), rerun=True)
+    assert third.run != first.run and third.output == first.output  # same content, kept once, two producers
+    assert len(workspace.store.artifacts.producers(first.address)) == 2
+
+
+def test_work_is_done_again_when_its_artifact_was_removed(workspace: Workspace) -> None:
+    first = workspace.run(Count(to=3))
+    workspace.store.artifacts.remove(first.address)
+    assert workspace.run(Count(to=3)).run != first.run
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [
+        ("user", "numbers.txt:5: the numbers ran out. Bring more."),
+        ("bug", "ZeroDivisionError: oops"),
+        ("kill", "killed by the system"),
+        ("disk", "the disk is full"),
+    ],
+)
+def test_a_failure_has_one_clear_line_and_the_next_try_continues(workspace: Workspace, trouble: str, says: str) -> None:
+    with pytest.raises(StageFailed, match=says.replace(".", r"\.")) as caught:
+        workspace.run(Count(to=6, trouble=trouble))
+    row = workspace.store.runs.get(caught.value.result.run)
+    assert row.state == "failed" and "\n" not in str(caught.value)
+    assert ("traceback" in row.error) == (trouble == "bug")
+    kept = next((workspace.store.folder / "scratch").rglob("numbers"))
+    assert kept.read_text() == "0 1 2 "  # and the next run of the same work begins at 3
+
+
+def test_a_killed_watcher_leaves_nothing_running_and_nothing_lost(workspace: Workspace) -> None:
+    """kill -9 of the command: its child leaves, and the same command goes on where that was."""
+    script = f"from tuneloop.runner import Workspace; from toystage import Count; Workspace({str(workspace.store.root)!r}).run(Count(to=60, pause=0.05))"
+    watcher = subprocess.Popen([sys.executable, "-c", script])
+    numbers = wait_for(lambda: next(iter((workspace.store.folder / "scratch").rglob("numbers")), None))
+    wait_for(lambda: len(numbers.read_text().split()) >= 5)
+    run = workspace.store.runs.recent()[0]
+    watcher.send_signal(signal.SIGKILL)
+    watcher.wait()
+    wait_for(lambda: not alive(run.pid))
+    done = len(numbers.read_text().split())
+    result = workspace.run(Count(to=60, pause=0.05))
+    assert result.run == run.id, "the dead run is taken up again, not started anew"
+    row = workspace.store.runs.get(run.id)
+    assert row.attempts == 2 and row.state == "done"
+    text = (workspace.store.artifacts.path(result.address) / "numbers.txt").read_text()
+    assert text.split() == [str(n) for n in range(60)] and done >= 5  # each number once: nothing was repeated
+
+
+def test_two_commands_at_once_share_one_run(workspace: Workspace) -> None:
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(Workspace(workspace.store.root).run(Count(to=30))))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({r.run for r in results}) == 1 and {r.state for r in results} == {"done"}
+    assert workspace.store.runs.get(results[0].run).attempts == 1
+
+
+def test_a_cancelled_run_stops_soon_and_keeps_its_checkpoint(workspace: Workspace) -> None:
+    run = workspace.submit(Count(to=1000, pause=0.05)).run
+    child = start_run(workspace.store, run)
+    wait_for(lambda: (workspace.store.runs.get(run).progress or {}).get("done", 0) > 0)
+    workspace.store.runs.cancel(run)
+    assert child.wait(10) == 1 and workspace.store.runs.get(run).state == "cancelled"
+    assert next((workspace.store.folder / "scratch").rglob("numbers")).read_text()
+
+
+def test_a_worker_takes_queued_runs(workspace: Workspace) -> None:
+    runs = [workspace.submit(Count(to=n)).run for n in (2, 3)]
+    work(workspace, once=True)
+    assert [workspace.store.runs.get(r).state for r in runs] == ["done", "done"]
+
+
+def test_references_are_resolved_recorded_and_refused_when_missing(workspace: Workspace) -> None:
+    first = workspace.run(Count(to=2), name="two")
+    second = workspace.run(Count(to=3, after="documents:two"))
+    assert second.tag == "two", "an output takes the name of its first input"
+    assert workspace.store.artifacts.ancestry(second.address) == [(second.output, "count", first.output)]
+    assert workspace.store.artifacts.ancestry(first.address, down=True) == [(first.output, "count", second.output)]
+    with pytest.raises(NotFound, match=r"there is no documents:three\. Known: documents:two"):
+        workspace.submit(Count(to=3, after="documents:three"))
+    with pytest.raises(TuneloopError, match="is an input of 1 artifacts"):
+        workspace.store.artifacts.remove(first.address)
+
+
+def wait_for(condition, seconds: float = 20.0):
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError("it did not happen in time")

@@ -1,0 +1,113 @@
+"""The command line. Stage commands come from the stage classes; the others are loaded when they are called."""
+
+import json
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tuneloop import __version__
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+
+# Commands that are not stages: name -> (module:attribute, one line of help).
+COMMANDS = {
+    "demo": ("tuneloop.cli.demo:demo", "Run the whole life cycle on documents and write a report."),
+    "serve": ("tuneloop.cli.serve:serve", "Serve a model behind the gateway, with cited answers."),
+    "run": ("tuneloop.cli.loop:run", "Run the stages listed in a TOML file, in order."),
+    "ls": ("tuneloop.cli.artifacts:ls", "List artifacts, or runs."),
+    "show": ("tuneloop.cli.artifacts:show", "Show one artifact or one run."),
+    "lineage": ("tuneloop.cli.artifacts:lineage", "Show what an artifact was made from, or what was made from it."),
+    "tag": ("tuneloop.cli.artifacts:tag", "Give an artifact a name."),
+    "diff": ("tuneloop.cli.artifacts:diff", "Compare two artifacts of one kind."),
+    "rm": ("tuneloop.cli.artifacts:rm", "Remove an artifact."),
+    "gc": ("tuneloop.cli.artifacts:gc", "Remove artifacts that no name leads to, and leftovers."),
+    "cancel": ("tuneloop.cli.artifacts:cancel", "Cancel a queued or running run."),
+    "models": ("tuneloop.cli.models:models", "List the model catalogue, or pull a model."),
+    "key": ("tuneloop.cli.keys:key", "Create, list and revoke API keys."),
+    "doctor": ("tuneloop.cli.doctor:doctor", "Say what this machine can do and what is missing."),
+    "web": ("tuneloop.cli.serve:web", "Serve the REST interface and the console pages."),
+    "worker": ("tuneloop.cli.serve:worker", "Execute queued runs until interrupted."),
+}
+
+
+class Commands(click.Group):
+    """Finds a command among the stages and the list above, importing no more than needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from tuneloop.registry import stages
+
+        return [*(name for name in stages() if name != "pull"), *COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            module, _colon, attribute = COMMANDS[cmd_name][0].partition(":")
+            return getattr(import_module(module), attribute)
+        from tuneloop.registry import stages
+
+        if cmd_name not in stages():
+            return None
+        from tuneloop.cli.stages import stage_command
+
+        return stage_command(stages()[cmd_name])
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from tuneloop.registry import stages
+
+        rows = [(name, _(first_line(stage.__doc__))) for name, stage in stages().items() if name != "pull"]
+        with formatter.section(_("Stages, in the order of the life cycle")):
+            formatter.write_dl(rows)
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(text)) for name, (_target, text) in COMMANDS.items()])
+
+
+def first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tuneloop")
+@click.option("--workspace", "-w", metavar="DIR", envvar="TUNELOOP_WORKSPACE", help="Folder of the workspace.")
+def root(workspace: str | None) -> None:
+    """From a team's own documents to a tuned, measured, cited and served language model."""
+    if workspace:
+        import os
+
+        os.environ["TUNELOOP_WORKSPACE"] = workspace
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: 0 done, 2 a problem the user can fix, 1 a bug, 130 Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.exceptions.Abort:
+        interrupted()
+    except KeyboardInterrupt:
+        interrupted()
+    except click.ClickException as error:
+        fail(error.format_message(), arguments)
+    except BrokenPipeError:
+        sys.exit(0)
+    except TuneloopError as error:
+        fail(str(error), arguments, error)
+
+
+def interrupted() -> None:
+    click.echo(_("Stopped. What was done is kept; the same command continues there."), err=True)
+    sys.exit(130)
+
+
+def fail(message: str, arguments: list[str], error: TuneloopError | None = None) -> None:
+    """One line on standard error, and with ``--json`` one object on standard output."""
+    result = getattr(error, "result", None)
+    bug = result is not None and result.state == "failed" and getattr(error, "bug", False)
+    if "--json" in arguments:
+        body: dict[str, Any] = result.as_json() if result is not None else {
+            "run": None, "stage": None, "state": "failed", "output": None, "metrics": {}, "seconds": 0.0}  # fmt: skip
+        click.echo(json.dumps({**body, "error": " ".join(message.split())}, ensure_ascii=False))
+    click.echo(f"tuneloop: {' '.join(message.split())}", err=True)
+    sys.exit(1 if bug else 2)

@@ -1,0 +1,320 @@
+"""Artifacts, names, ancestry: ``ls``, ``show``, ``lineage``, ``tag``, ``diff``, ``rm``, ``gc``, ``cancel``."""
+
+import json
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuneloop.address import KINDS, Address
+from tuneloop.cli.display import facts, span
+from tuneloop.cli.options import as_json_option, command, print_json, print_table
+from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.language import _
+from tuneloop.store import Artifact, Store, as_json
+
+
+def size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def as_object(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "address": str(artifact.address), "kind": artifact.address.kind, "tags": list(artifact.tags),
+        "created": artifact.created, "bytes": artifact.bytes, "summary": artifact.summary,
+    }  # fmt: skip
+
+
+@command()
+@click.argument("kind", required=False, metavar="[KIND|runs]")
+@click.option("--all", "everything", is_flag=True, help="Also artifacts without a name.")
+@as_json_option
+def ls(kind: str | None, everything: bool, as_json: bool) -> None:
+    """List artifacts, or runs."""
+    if kind == "runs":
+        return list_runs(as_json)
+    if kind and kind not in KINDS:
+        raise TuneloopError(f"there is no kind {kind!r}", hint=f"Kinds: {', '.join(KINDS)}, runs.")
+    found = [a for a in Store().artifacts.find(kind) if a.tags or everything or as_json]
+    if as_json:
+        return print_json({"artifacts": [as_object(a) for a in found]})
+    if not found:
+        click.echo(_("Nothing yet. Begin with: tuneloop parse FOLDER --name NAME"))
+        return None
+    rows = [
+        [", ".join(f"{a.address.kind}:{t}" for t in a.tags) or "-", a.address.hash[:12], size(a.bytes), when(a.created),
+         facts(a.summary)[:70]] for a in found
+    ]  # fmt: skip
+    print_table(rows, [_("name"), _("hash"), _("size"), _("made"), _("contents")])
+    return None
+
+
+def list_runs(as_json_: bool) -> None:
+    runs = Store().runs.recent(limit=100)
+    if as_json_:
+        return print_json({"runs": as_json(runs)})
+    rows = [
+        [
+            r.id,
+            r.stage,
+            r.state,
+            when(r.created),
+            span(r.seconds),
+            (r.output or (r.error or {}).get("message", ""))[:60],
+        ]
+        for r in runs
+    ]
+    print_table(rows, [_("run"), _("stage"), _("state"), _("queued"), _("time"), _("output")])
+    return None
+
+
+@command()
+@click.argument("ref", metavar="REF")
+@click.option("--rejected", is_flag=True, help="Show the rows that were set aside, with their reasons.")
+@click.option("--rows", "table", metavar="TABLE", help="Show rows of a table of the artifact.")
+@click.option("--limit", default=20, show_default=True, help="How many rows.")
+@as_json_option
+def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool) -> None:
+    """Show one artifact or one run."""
+    store = Store()
+    if ":" not in ref:
+        return show_run(store, ref, as_json)
+    address = store.artifacts.resolve(ref)
+    folder = store.artifacts.path(address)
+    if rejected or table:
+        return show_rows(folder, "rejected" if rejected else str(table), limit, as_json)
+    artifact = store.artifacts.get(address)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    body = {**as_object(artifact), "folder": str(folder), "files": manifest["files"]}
+    body["runs"] = [r.id for r in store.artifacts.producers(address)]
+    if as_json:
+        return print_json(body)
+    click.echo(f"{address}\n  {_('names')}: {', '.join(artifact.tags) or '-'}\n  {_('folder')}: {folder}")
+    for run in store.artifacts.producers(address):
+        click.echo(f"  {_('made by')}: {run.stage} {run.id} {when(run.created)} ({span(run.seconds)})")
+        click.echo(f"  {_('with')}: " + " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", [])))
+    click.echo(json.dumps(artifact.summary, ensure_ascii=False, indent=2))
+    for name, file in manifest["files"].items():
+        click.echo(f"  {size(file['bytes']):>10}  {name}")
+    return None
+
+
+def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
+    import pyarrow.parquet as pq
+
+    path = folder / f"{table}.parquet"
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in folder.glob("*.parquet"))) or "-"
+        if table == "rejected":
+            return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
+        raise NotFound(f"there is no table {table!r}", hint=f"Tables: {there}.")
+    with pq.ParquetFile(path) as file:
+        rows = next(iter(file.iter_batches(limit)), None)
+    found = rows.to_pylist() if rows is not None else []
+    if as_json:
+        return print_json({"rows": found})
+    for row in found:
+        click.echo("  ".join(f"{click.style(k, dim=True)} {' '.join(str(v).split())[:300]}" for k, v in row.items()))
+    return None
+
+
+def show_run(store: Store, run: str, as_json_: bool) -> None:
+    row = store.runs.get(run)
+    body = as_json([row])[0]
+    body["curves"] = store.runs.metrics(row.id)
+    if as_json_:
+        return print_json(body)
+    for key in ("id", "stage", "state", "typed", "output", "seconds", "attempts", "progress", "metrics"):
+        click.echo(f"{key:>9}  {json.dumps(body[key], ensure_ascii=False)}")
+    if row.error:
+        click.echo(f"    error  {row.error.get('message')}")
+        if row.error.get("traceback"):
+            click.echo(row.error["traceback"])
+    return None
+
+
+@command()
+@click.argument("ref", metavar="REF")
+@click.option("--down", is_flag=True, help="What was made from it, instead of what it was made from.")
+@click.option(
+    "--documents/--no-documents", default=True, help="Also list the source documents at the end of the chain."
+)
+@as_json_option
+def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
+    """Show what an artifact was made from, or what was made from it."""
+    store = Store()
+    address = store.artifacts.resolve(ref)
+    edges = store.artifacts.ancestry(address, down=down)
+    names = (
+        source_documents(store, [str(address), *(far for _near, _stage, far in edges)])
+        if documents and not down
+        else {}
+    )
+    if as_json:
+        found = [
+            {"artifact": near, "stage": stage, "input" if not down else "output": far} for near, stage, far in edges
+        ]
+        return print_json({"artifact": str(address), "edges": found, "documents": names})
+    labels = {str(a.address): a.tags[0] for a in store.artifacts.find() if a.tags}
+    print_tree(str(address), edges, labels, down)
+    for of, listed in names.items():
+        click.echo(f"\n{_('{count} documents in {ref}').format(count=len(listed), ref=of[:22])}:")
+        for name in listed:
+            click.echo(f"  {name}")
+    return None
+
+
+def source_documents(store: Store, addresses: list[str]) -> dict[str, list[str]]:
+    """The names of the documents inside each ``documents`` artifact among the addresses."""
+    import pyarrow.parquet as pq
+
+    found = {}
+    for text in dict.fromkeys(addresses):
+        address = Address.parse(text)
+        if address.kind == "documents" and store.artifacts.exists(address):
+            table = pq.read_table(store.artifacts.path(address) / "documents.parquet", columns=["name"])
+            found[text] = table["name"].to_pylist()
+    return found
+
+
+def print_tree(root: str, edges: list[tuple[str, str, str]], labels: dict[str, str], down: bool) -> None:
+    children: dict[str, list[tuple[str, str]]] = {}
+    for near, stage, far in edges:
+        children.setdefault(near, []).append((stage, far))
+    shown: set[str] = set()
+
+    def line(address: str, prefix: str, stage: str, last: bool | None) -> None:
+        kind, _colon, digest = address.partition(":")
+        label = f"{kind}:{labels[address]} ({digest[:12]})" if address in labels else f"{kind}:{digest[:12]}"
+        arrow = ("→ " if down else "← ") + stage + "  " if stage else ""
+        joint = "" if last is None else "└─ " if last else "├─ "
+        again = " …" if address in shown and children.get(address) else ""
+        click.echo(f"{prefix}{joint}{click.style(arrow, dim=True)}{label}{again}")
+        if address in shown:
+            return
+        shown.add(address)
+        below = children.get(address, [])
+        for number, (name, far) in enumerate(below):
+            line(far, prefix + ("" if last is None else "   " if last else "│  "), name, number == len(below) - 1)
+
+    line(root, "", "", None)
+
+
+@command()
+@click.argument("ref", metavar="REF")
+@click.argument("name", metavar="NAME")
+@as_json_option
+def tag(ref: str, name: str, as_json: bool) -> None:
+    """Give an artifact a name; a name in use is moved."""
+    store = Store()
+    address = store.artifacts.resolve(ref)
+    name = name.removeprefix(f"{address.kind}:")
+    store.artifacts.tag(name, address)
+    print_json({"name": f"{address.kind}:{name}", "address": str(address)}) if as_json else click.echo(
+        f"{address.kind}:{name} → {address.short}"
+    )
+
+
+@command()
+@click.argument("first", metavar="REF")
+@click.argument("second", metavar="REF")
+@as_json_option
+def diff(first: str, second: str, as_json: bool) -> None:
+    """Compare two artifacts of one kind: how they were made, and which rows differ."""
+    store = Store()
+    one, two = store.artifacts.resolve(first), store.artifacts.resolve(second)
+    if one.kind != two.kind:
+        raise TuneloopError(f"{one.short} and {two.short} are of different kinds")
+    body = {
+        "same": one == two,
+        "summary": changes(store.artifacts.get(one).summary, store.artifacts.get(two).summary),
+        "params": changes(*(p[-1].params if (p := store.artifacts.producers(a)) else {} for a in (one, two))),
+        "rows": row_changes(store.artifacts.path(one), store.artifacts.path(two)),
+    }
+    if as_json:
+        return print_json(body)
+    if one == two:
+        click.echo(_("The two are the same artifact."))
+        return None
+    for part in ("params", "summary"):
+        for key, (old, new) in body[part].items():
+            click.echo(f"{part} {key}: {old} → {new}")
+    for table, counts in body["rows"].items():
+        click.echo(f"{table}: " + ", ".join(f"{n} {_(k)}" for k, n in counts.items()))
+    return None
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[Any]]:
+    return {k: [old.get(k), new.get(k)] for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
+
+
+def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
+    """Per table that has ids: rows only in the first, only in the second, in both."""
+    import pyarrow.parquet as pq
+
+    found = {}
+    for path in sorted(one.glob("*.parquet")):
+        other = two / path.name
+        if other.is_file() and "id" in pq.read_schema(path).names:
+            old, new = (set(pq.read_table(p, columns=["id"])["id"].to_pylist()) for p in (path, other))
+            found[path.stem] = {"removed": len(old - new), "added": len(new - old), "kept": len(old & new)}
+    return found
+
+
+@command()
+@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.option("--force", is_flag=True, help="Even where other artifacts were made from it.")
+@as_json_option
+def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """Remove artifacts."""
+    store = Store()
+    addresses = [store.artifacts.resolve(ref) for ref in refs]
+    for address in addresses:
+        store.artifacts.remove(address, force=force)
+    print_json({"removed": [str(a) for a in addresses]}) if as_json else click.echo(
+        _("Removed: {names}").format(names=", ".join(a.short for a in addresses))
+    )
+
+
+@command()
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@as_json_option
+def gc(dry_run: bool, as_json: bool) -> None:
+    """Remove artifacts that no name leads to, and the leftovers of runs that ended over a day ago."""
+    store = Store()
+    victims = store.artifacts.unreachable()
+    freed = sum(store.artifacts.get(a).bytes for a in victims)
+    old = [p for p in (store.folder / "scratch").iterdir() if p.stat().st_mtime < time.time() - 86400]
+    live = {r.key[:32] for state in ("queued", "running") for r in store.runs.recent(limit=1000, state=state)}
+    old = [p for p in old if p.name not in live]
+    if not dry_run:
+        for address in victims:
+            store.artifacts.remove(address, force=True)
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+    body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
+    text = _("{count} artifacts, {size}, and {scratch} leftovers").format(
+        count=len(victims), size=size(freed), scratch=len(old)
+    )
+    print_json(body) if as_json else click.echo(text)
+
+
+@command()
+@click.argument("run")
+@as_json_option
+def cancel(run: str, as_json: bool) -> None:
+    """Cancel a queued or running run."""
+    store = Store()
+    state = store.runs.cancel(run)
+    print_json({"run": store.runs.get(run).id, "state": state}) if as_json else click.echo(state)

@@ -1,0 +1,126 @@
+"""What a person sees while a stage runs: a bar with rate and remaining time, or plain lines where there is no terminal."""
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+import click
+
+from tuneloop.language import _
+from tuneloop.runner import RunResult
+
+PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
+
+
+def span(seconds: float) -> str:
+    """``75`` as ``1:15``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def quantity(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+
+
+def describe(progress: dict[str, Any], now: float) -> str:
+    """One line: phase, how much of how much, rate, remaining time."""
+    done, total, unit = progress.get("done") or 0, progress.get("total"), progress.get("unit") or ""
+    parts = [progress["phase"]] if progress.get("phase") else []
+    if done or total:
+        parts.append(
+            f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
+        )
+    elapsed = now - progress.get("since", now)
+    if done and elapsed > 1:
+        rate = done / elapsed
+        parts.append(f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
+        if total and total > done:
+            parts.append(_("{time} left").format(time=span((total - done) / rate)))
+    return " · ".join(parts)
+
+
+class Display:
+    """``watch`` takes the runner's reports. Use as a context manager."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.live: Any = None
+        self.tasks: dict[str, Any] = {}
+        self.told: dict[str, float] = {}
+        self.started: dict[str, float] = {}
+
+    def __enter__(self) -> "Display":
+        if sys.stderr.isatty() and not self.quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            columns = (
+                SpinnerColumn(), TextColumn("{task.description:<11}"), BarColumn(bar_width=24), TimeElapsedColumn(),
+                TextColumn("{task.fields[line]}", style="dim"),
+            )  # fmt: skip
+            self.live = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def watch(self, report: dict[str, Any]) -> None:
+        progress, run, now = report["progress"] or {}, report["run"], time.time()
+        line = describe(progress, now)
+        metrics = report.get("metrics") or {}
+        if "loss" in metrics:
+            line += f" · loss {metrics['loss']:.3f}"
+        if self.live:
+            if run not in self.tasks:
+                for task in self.tasks.values():
+                    self.live.update(task, visible=False)
+                self.tasks[run] = self.live.add_task(report["stage"], total=None, line="")
+            self.live.update(
+                self.tasks[run], completed=progress.get("done") or 0, total=progress.get("total"), line=line
+            )
+        elif not self.quiet and line and now - self.told.setdefault(run, now) > PLAIN_EVERY:
+            self.told[run] = now
+            click.echo(f"  {report['stage']}: {line}", err=True)
+
+
+def number(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def facts(summary: dict[str, Any]) -> str:
+    """The plain numbers and words of a summary, on one line."""
+    plain = {
+        k: v for k, v in summary.items() if isinstance(v, (int, float, str)) and not isinstance(v, bool) and v != ""
+    }
+    return ", ".join(
+        f"{key.replace('_', ' ')} {number(value)}" for key, value in list(plain.items())[:8] if len(str(value)) < 60
+    )
+
+
+def print_result(result: RunResult, *, as_json: bool) -> None:
+    """The end of a stage: one JSON object, or what was made, its name, and what was set aside."""
+    if as_json:
+        click.echo(json.dumps(result.as_json(), ensure_ascii=False))
+        return
+    kind = (result.output or "").partition(":")[0]
+    name = f"{kind}:{result.tag}" if result.tag else ""
+    took = (
+        _("done before, reused")
+        if result.reused
+        else span(result.seconds)
+        if result.seconds >= 60
+        else f"{result.seconds:.1f} s"
+    )
+    click.echo(f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  ({took})")
+    if text := facts(result.summary):
+        click.echo(f"  {text}")
+    if rejected := result.summary.get("rejected"):
+        line = _("{count} rows were set aside with their reasons; see: tuneloop show {ref} --rejected")
+        click.echo("  " + line.format(count=rejected, ref=name or result.output))

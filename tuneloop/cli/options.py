@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from tuneloop.language import _
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class Translated(click.Command):
+    """A command whose help is shown in the user's language."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        self.help = _(self.help) if self.help else self.help
+        for parameter in self.params:
+            if isinstance(parameter, click.Option) and parameter.help:
+                parameter.help = _(parameter.help)
+        return super().get_help(ctx)
+
+
+command: Callable[..., Any] = functools.partial(click.command, cls=Translated)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_table(rows: list[list[str]], header: list[str]) -> None:
+    """A plain table: columns as wide as their widest cell, Chinese counted two wide."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in header:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)

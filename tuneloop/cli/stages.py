@@ -1,0 +1,130 @@
+"""A command for each stage, made from its fields and its docstring."""
+
+import inspect
+import json
+from typing import Any, get_args, get_origin
+
+import click
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.settings import describe_invalid
+from tuneloop.stage import Stage, reference_kind
+
+
+def is_list(field: FieldInfo) -> bool:
+    kinds = [field.annotation, *get_args(field.annotation)]
+    return any(get_origin(kind) is list or kind is list for kind in kinds)
+
+
+def is_text(field: FieldInfo) -> bool:
+    """Whether a typed value is taken as it is; anything else is decoded as JSON (``4`` is a number, ``null`` none)."""
+    kinds = [a for a in (get_args(field.annotation) or (field.annotation,)) if a is not type(None)]
+    return all(
+        kind is str or isinstance(kind, str) or (get_origin(kind) is not None and is_text_like(kind)) for kind in kinds
+    )
+
+
+def is_text_like(kind: Any) -> bool:
+    return all(
+        argument is str or isinstance(argument, str) or not isinstance(argument, type) for argument in get_args(kind)
+    )
+
+
+def decode(field: FieldInfo, text: str) -> Any:
+    if is_text(field):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def metavar(name: str, field: FieldInfo) -> str:
+    if kind := reference_kind(field.annotation, field.metadata):
+        return f"{kind}:NAME" if kind != "model" else "MODEL"
+    choices = [a for a in get_args(field.annotation) if isinstance(a, str)]
+    if choices:
+        return "|".join(choices)
+    return {int: "INTEGER", float: "NUMBER"}.get(field.annotation, name.upper())  # type: ignore[arg-type]
+
+
+def help_of(field: FieldInfo) -> str:
+    text = _(field.description or "")
+    default = field.default
+    if default in (PydanticUndefined, None, "") or default == []:
+        return text
+    return f"{text} [{_('default')}: {default}]"
+
+
+def parameter(name: str, field: FieldInfo, positional: bool) -> click.Parameter:
+    required = field.is_required()
+    if positional:
+        return click.Argument(
+            [name],
+            required=required,
+            nargs=-1 if is_list(field) else 1,
+            metavar=metavar(name, field) + ("..." if is_list(field) else ""),
+        )
+    flag = "--" + name.replace("_", "-")
+    if field.annotation is bool:
+        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=help_of(field))
+    return click.Option(
+        [flag, name], required=required, multiple=is_list(field), metavar=metavar(name, field), help=help_of(field)
+    )
+
+
+def stage_command(stage: type[Stage]) -> click.Command:
+    """The command of a stage: its fields, and ``--name``, ``--rerun``, ``--json``."""
+    params: list[click.Parameter] = []
+    fields = stage.model_fields
+    for name in stage.positional:
+        params.append(parameter(name, fields[name], True))
+    params += [parameter(name, field, False) for name, field in fields.items() if name not in stage.positional]
+    params += [
+        click.Option(["--name", "_name"], metavar="NAME", default="", help=_("Name of the output; that of the first input where left out.")),
+        click.Option(["--rerun", "_rerun"], is_flag=True, help=_("Do it again, though it is done.")),
+        click.Option(["--json", "_json"], is_flag=True, help=_("Print one JSON object.")),
+    ]  # fmt: skip
+    arguments = [(n, _(fields[n].description or "")) for n in stage.positional]
+    text = _(inspect.cleandoc(stage.__doc__ or "").partition("\n")[0])
+    rest = inspect.cleandoc(stage.__doc__ or "").partition("\n")[2].strip()
+    listing = "\n\n\b\n" + "\n".join(f"{metavar(n, fields[n])}  {d}" for n, d in arguments) if arguments else ""
+
+    def callback(_name: str, _rerun: bool, _json: bool, **values: Any) -> None:
+        run_stage(build(stage, values), name=_name, rerun=_rerun, as_json=_json)
+
+    return click.Command(
+        stage.name, params=params, callback=callback, help=f"{text}\n\n{_(rest)}{listing}", short_help=text
+    )
+
+
+def build(stage: type[Stage], values: dict[str, Any]) -> Stage:
+    """A stage from what was typed. Raises ``TuneloopError`` that names each bad option."""
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        field = stage.model_fields[name]
+        if value is None or value == ():
+            continue
+        if isinstance(value, (tuple, list)):
+            given[name] = [decode(field, v) for v in value]
+        else:
+            given[name] = decode(field, value) if isinstance(value, str) else value
+    try:
+        return stage.model_validate(given)
+    except ValidationError as error:
+        raise TuneloopError(
+            describe_invalid(error), hint=_("See: tuneloop {stage} --help").format(stage=stage.name)
+        ) from None
+
+
+def run_stage(stage: Stage, *, name: str, rerun: bool, as_json: bool) -> None:
+    from tuneloop.cli.display import Display, print_result
+    from tuneloop.runner import Workspace
+
+    with Display(quiet=as_json) as display:
+        result = Workspace().run(stage, name=name, rerun=rerun, watch=display.watch)
+    print_result(result, as_json=as_json)

@@ -1,0 +1,444 @@
+"""Run and record one stage.
+
+Every run goes the same way, wherever it was started: a row in the database, a child process that claims the row,
+and a watcher. The child renews a lease; whoever finds a run whose process is dead takes it up again, and because
+unfinished work lies in a folder named by the run's key, it continues where it was. The same stage with the same
+inputs, parameters and version is not done twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import resource
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuneloop import processes, serving
+from tuneloop.address import Address
+from tuneloop.errors import Cancelled, NotFound, TuneloopError
+from tuneloop.language import _
+from tuneloop.records import Rejected, write_rows
+from tuneloop.registry import find_stage, targets
+from tuneloop.settings import describe_invalid
+from tuneloop.stage import Stage, listed
+from tuneloop.store import Store, holder_is_dead
+from tuneloop.store.artifacts import write_durably
+
+BEAT = 1.0  # seconds between heartbeats
+SEALED = "sealed.json"  # in the scratch folder: the work is done, and this is its address
+STOP = 20.0  # seconds that a cancelled stage has to put its things away
+
+Watcher = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class RunResult:
+    """What came of a run. ``--json`` prints it."""
+
+    run: str
+    stage: str
+    state: str  # queued running done failed cancelled
+    output: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    reused: bool = False
+    summary: dict[str, Any] = field(default_factory=dict)
+    tag: str = ""
+
+    @property
+    def address(self) -> Address:
+        """The output's address. Raises where there is none."""
+        if not self.output:
+            raise TuneloopError(f"the run {self.run} has no output: {self.error or self.state}")
+        return Address.parse(self.output)
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+class Workspace:
+    """A folder with its artifacts and runs: ``Workspace(".").run(Chunk(documents="documents:help"))``."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.store = Store(root)
+
+    # -- what a stage refers to -------------------------------------------------------------------------------
+
+    def resolve(self, stage: Stage, *, watch: Watcher | None = None, pull: bool = True) -> dict[str, Any]:
+        """The stage's parameters with every name replaced by an address. A catalogue model is pulled when missing."""
+        params = stage.model_dump(mode="json")
+        for name, kind in stage.references().items():
+            values = [self.address(value, kind, watch=watch, pull=pull) for value in listed(params[name])]
+            params[name] = values if isinstance(params[name], list) else (values[0] if values else params[name])
+        return params
+
+    def address(self, value: str, kind: str, *, watch: Watcher | None = None, pull: bool = True) -> str:
+        """The address that a reference means; an endpoint stays as it is."""
+        if kind == "model" and self.is_endpoint(value):
+            return value
+        try:
+            return str(self.store.artifacts.resolve(value, kind))
+        except NotFound:
+            if kind != "model" or ":" in value or not pull:
+                raise
+            from tuneloop.models import find_entry
+
+            find_entry(value)  # raises with the names there are
+            result = self.run(find_stage("pull").model_validate({"model": value}), name=value, watch=watch)
+            return str(result.address)
+
+    def is_endpoint(self, value: str) -> bool:
+        return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
+
+    # -- submitting and running -------------------------------------------------------------------------------
+
+    def key(self, stage: Stage, params: dict[str, Any]) -> str:
+        """What makes two runs the same work: stage, version, inputs, parameters and the bytes of outside files."""
+        outside = stage.fingerprint() if stage.reuse else secrets.token_hex(16)
+        text = json.dumps([stage.name, stage.version, params, outside], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def submit(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None,
+               pull: bool = True) -> RunResult:  # fmt: skip
+        """Queue a stage (or find that it is done, or under way) and return at once."""
+        params = self.resolve(stage, watch=watch, pull=pull)
+        key, tag = self.key(stage, params), name or stage.output_name()
+        if not rerun:
+            for row in self.store.runs.finished(key):
+                address = Address.parse(row.output)
+                if self.store.artifacts.exists(address):
+                    if tag:
+                        self.store.artifacts.tag(tag, address)
+                    return self.result(row.id, reused=True, tag=tag)
+        references = stage.references()
+        inputs = [(f, v) for f in references for v in listed(params[f]) if ":" in v and not self.is_endpoint(v)]
+        run = self.store.runs.submit(
+            stage=stage.name, stage_version=stage.version, params=params, typed=stage.model_dump(mode="json"), key=key,
+            tag=tag, inputs=inputs,
+        )  # fmt: skip
+        return self.result(run, tag=tag)
+
+    def run(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None) -> RunResult:
+        """Run a stage to its end in a child process. Raises ``TuneloopError`` where it fails, with its reason."""
+        result = self.submit(stage, name=name, rerun=rerun, watch=watch)
+        if result.state != "done":
+            result = self.follow(result.run, watch=watch)
+        if result.state == "cancelled":
+            raise Cancelled(_("the run was cancelled"), where=stage.name)
+        if result.state != "done":
+            raise StageFailed(result)
+        return result
+
+    def follow(self, run: str, *, watch: Watcher | None = None, start: bool = True) -> RunResult:
+        """Watch a run until it ends; start it, or take it up again, where no living process has it."""
+        child: subprocess.Popen[bytes] | None = None
+        try:
+            while True:
+                row = self.store.runs.get(run)
+                if row.state not in ("queued", "running"):
+                    break
+                if child is not None and child.poll() is not None:
+                    self._mark_dead(run, child)
+                    child = None
+                elif start and child is None and (row.state == "queued" or holder_is_dead(row)):
+                    child = start_run(self.store, run)
+                if watch:
+                    watch({"run": run, "stage": row.stage, "progress": row.progress, "metrics": row.metrics})
+                time.sleep(0.1 if time.time() - row.created < 3 else 0.25)
+            if child is not None:
+                child.wait(STOP)
+        except KeyboardInterrupt:
+            if child is not None:
+                self._cancel(run, child)
+            raise
+        finally:
+            if child is not None and child.poll() is None:
+                kill_group(child)
+        return self.result(run)
+
+    def _cancel(self, run: str, child: subprocess.Popen[bytes]) -> None:
+        self.store.runs.cancel(run)
+        deadline = time.time() + STOP
+        while child.poll() is None and time.time() < deadline:
+            with contextlib.suppress(KeyboardInterrupt):
+                time.sleep(0.1)
+        kill_group(child)
+        if self.store.runs.get(run).state in ("queued", "running"):
+            self.store.runs.finish(run, "cancelled")
+
+    def _mark_dead(self, run: str, child: subprocess.Popen[bytes]) -> None:
+        """A child that ended without a word: say what is known of it. One that found the run taken just leaves."""
+        row, code = self.store.runs.get(run), child.returncode
+        mine = row.state == "running" and row.pid == child.pid
+        if not mine and not (row.state == "queued" and code):
+            return
+        if code == -signal.SIGKILL:
+            message = _("the process was killed by the system, most likely because memory ran out")
+            error = {"message": message, "kind": "user"}
+        else:
+            log = self.store.logs / f"run-{run}.log"
+            error = {"message": f"the process ended with status {code}; its output is in {log}", "kind": "bug"}
+        self.store.runs.finish(run, "failed", error=error)
+
+    def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
+        """The result of a run as the database has it."""
+        row = self.store.runs.get(run)
+        summary: dict[str, Any] = {}
+        if row.output:
+            with contextlib.suppress(NotFound):
+                summary = self.store.artifacts.get(Address.parse(row.output)).summary
+        error = (row.error or {}).get("message") if row.error else None
+        return RunResult(
+            run=row.id, stage=row.stage, state=row.state, output=row.output, metrics=row.metrics or {},
+            seconds=round(row.seconds, 3), error=error, reused=reused, summary=summary,
+            tag=row.tag if tag is None else tag,
+        )  # fmt: skip
+
+
+class StageFailed(TuneloopError):
+    """A run ended badly. ``result.error`` has the line; ``bug`` says whether it is the program's fault."""
+
+    def __init__(self, result: RunResult) -> None:
+        super().__init__(result.error or result.state)
+        self.result = result
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
+    """Start the child process that executes a run. It lives in a process group of its own, and dies with us."""
+    log = (store.logs / f"run-{run}.log").open("ab")
+    path = os.pathsep.join(filter(None, (processes.PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tuneloop.runner", str(store.root), run],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=environment, cwd=store.root,
+        )  # fmt: skip
+    finally:
+        log.close()
+
+
+def kill_group(child: subprocess.Popen[bytes]) -> None:
+    """End a child with all that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(5)
+    except subprocess.TimeoutExpired:
+        pass
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+# -- inside the child --------------------------------------------------------------------------------------------
+
+
+class RunContext:
+    """The ``Context`` that a stage sees: it writes progress to the database, and stops when it is cancelled."""
+
+    def __init__(self, workspace: Workspace, run: str, key: str) -> None:
+        self.workspace, self.store, self.run = workspace, workspace.store, run
+        self.scratch = self.store.scratch(key)
+        self.out = self.scratch / "out"
+        self.rejected: list[Rejected] = []
+        self.values: dict[str, float] = {}
+        self.state: dict[str, Any] = {"done": 0, "total": None, "unit": "", "phase": "", "since": time.time()}
+        self.points: list[tuple[str, float, int | None, float]] = []
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+
+    def path(self, ref: str) -> Path:
+        return self.store.artifacts.path(Address.parse(ref))
+
+    def summary(self, ref: str) -> dict[str, Any]:
+        return self.store.artifacts.get(Address.parse(ref)).summary
+
+    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
+        with self.lock:
+            self.state.update(done=done, total=total, unit=unit or self.state["unit"])
+
+    def phase(self, name: str) -> None:
+        with self.lock:
+            self.state.update(phase=name, done=0, total=None, unit="", since=time.time())
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        with self.lock:
+            self.values[name] = float(value)
+            self.points.append((name, float(value), step, time.time()))
+
+    def reject(self, where: str, reason: str, row: object = "") -> None:
+        text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
+        self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000]))
+
+    def checkpoint(self, key: str) -> Path:
+        path = self.scratch / "kept" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def chat(self, model: str, **options: Any) -> Iterator[Any]:
+        from tuneloop.chat import ChatClient
+
+        if self.workspace.is_endpoint(model):
+            endpoint = serving.endpoint(self.store, model)
+            yield ChatClient(endpoint.url, endpoint.model, endpoint.api_key(), **options)
+            return
+        with serving.engine(self.store, self.runnable(model), log=f"engine-{self.run}") as engine:
+            prompt = engine.card.system_prompt or None
+            yield ChatClient(engine.base_url, engine.card.source or "model", "", system_prompt=prompt, **options)
+
+    @contextmanager
+    def gateway(self, model: str, knowledge: str | None = None) -> Iterator[str]:
+        with serving.gateway(self.store, self.runnable(model), knowledge, log=f"gateway-{self.run}") as url:
+            yield url
+
+    def runnable(self, model: str) -> str:
+        """The address of a model that the engine can load: for an adapter, its GGUF, made once and kept."""
+        from tuneloop.models import read_card
+
+        address = self.workspace.address(model, "model")
+        if read_card(self.path(address)).format == "gguf":
+            return address
+        self.phase(_("converting the model for the engine"))
+        compress = find_stage("compress").model_validate({"model": address, "to": "gguf:q8_0"})
+        return str(self.workspace.run(compress).address)
+
+    def beat(self) -> bool:
+        """Publish what is new; True when the user has cancelled."""
+        with self.lock:
+            points, self.points = self.points, []
+            state, values = dict(self.state), dict(self.values)
+        self.store.runs.add_metrics(self.run, points)
+        return self.store.runs.beat(self.run, state, values)
+
+    def heart(self) -> None:
+        """Beat until the run has ended. A cancel reaches the main thread as SIGTERM, in whatever it is doing."""
+        told = False
+        while not self.ended.wait(BEAT):
+            try:
+                if self.beat() and not told:
+                    told = True
+                    os.kill(os.getpid(), signal.SIGTERM)
+            except Exception:  # the database may be busy or gone for a moment; the lease outlives some lost beats
+                traceback.print_exc()
+
+
+def execute(root: Path, run: str) -> int:
+    """Claim a run and do it. The exit status of the child process."""
+    processes.follow_parent()
+    signal.signal(signal.SIGTERM, raise_cancelled)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the watcher's to handle
+    workspace = Workspace(root)
+    if not workspace.store.runs.claim(run):
+        return 0
+    row = workspace.store.runs.get(run)
+    ctx = RunContext(workspace, run, row.key)
+    threading.Thread(target=ctx.heart, daemon=True).start()
+    try:
+        if not (ctx.scratch / SEALED).is_file():
+            shutil.rmtree(ctx.out, ignore_errors=True)
+            ctx.out.mkdir()
+            seal(ctx, row.stage, find_stage(row.stage).model_validate(row.params).run(ctx))
+        keep(ctx, row)
+        return 0
+    except Cancelled:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if workspace.store.runs.get(run).cancel:
+            end(ctx, "cancelled")
+        else:  # whoever watched is gone, and nobody has asked to stop: the next to ask for this work continues it
+            ctx.ended.set()
+            workspace.store.runs.release(run)
+    except TuneloopError as error:
+        end(ctx, "failed", {"message": str(error), "kind": "user"})
+    except ValidationError as error:
+        end(ctx, "failed", {"message": describe_invalid(error), "kind": "user"})
+    except MemoryError:
+        end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            end(ctx, "failed", bug(error))
+        else:
+            hint = _("the disk is full. Free some space and run the same command again: it continues where it was")
+            end(ctx, "failed", {"message": f"{workspace.store.folder}: {hint}", "kind": "user"})
+    except Exception as error:
+        end(ctx, "failed", bug(error))
+    return 1
+
+
+def bug(error: BaseException) -> dict[str, str]:
+    traceback.print_exc()
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return {"message": message, "kind": "bug", "traceback": traceback.format_exc()}
+
+
+def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
+    """Say that the work is done. Killed after this, the run ends with what is there, and repeats nothing."""
+    summary = dict(summary or {})
+    if ctx.rejected:
+        write_rows(ctx.out / "rejected.parquet", Rejected, ctx.rejected)
+        summary.setdefault("rejected", len(ctx.rejected))
+    kind = find_stage(stage).makes
+    address = ctx.store.artifacts.seal(kind, ctx.out, summary)
+    write_durably(ctx.scratch / SEALED, json.dumps({"address": str(address)}))
+
+
+def keep(ctx: RunContext, row: Any) -> None:
+    """Move the sealed folder in as an artifact, name it, and end the run."""
+    address = Address.parse(json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))["address"])
+    ctx.store.artifacts.adopt(address, ctx.out)
+    if row.tag:
+        ctx.store.artifacts.tag(row.tag, address)
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    ctx.metric("peak_memory_mib", round(peak / (1024 if sys.platform == "linux" else 1024**2), 1))
+    end(ctx, "done", output=str(address))
+    ctx.store.drop_scratch(row.key)
+
+
+def end(ctx: RunContext, state: str, error: dict[str, Any] | None = None, output: str | None = None) -> None:
+    ctx.ended.set()
+    try:
+        ctx.beat()
+    finally:
+        ctx.store.runs.finish(ctx.run, state, output=output, error=error)
+
+
+def raise_cancelled(signum: int, frame: object) -> None:
+    raise Cancelled(_("the run was cancelled"))
+
+
+def work(workspace: Workspace, *, once: bool = False, poll: float = 0.5) -> None:
+    """Take queued runs, and runs whose process died, one after the other, until interrupted."""
+    while True:
+        waiting = list(workspace.store.runs.recent(limit=1000, state="queued"))
+        waiting += [r for r in workspace.store.runs.recent(limit=100, state="running") if holder_is_dead(r)]
+        for row in sorted(waiting, key=lambda r: r.created):
+            if row.stage in targets():
+                workspace.follow(row.id)
+        if once and not waiting:
+            return
+        time.sleep(poll)
+
+
+if __name__ == "__main__":
+    sys.exit(execute(Path(sys.argv[1]), sys.argv[2]))

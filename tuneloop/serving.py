@@ -1,0 +1,107 @@
+"""A model behind the gateway: an engine process and a gateway process, composed, started and stopped together."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuneloop import processes
+from tuneloop.address import Address
+from tuneloop.errors import TuneloopError
+from tuneloop.settings import Endpoint
+
+if TYPE_CHECKING:
+    from tuneloop.engines import Engine
+    from tuneloop.store import Store
+
+
+def endpoint(store: Store, value: str) -> Endpoint:
+    """The endpoint behind a name of ``tuneloop.toml`` or behind ``URL#model``."""
+    if value in store.settings.endpoints:
+        return store.settings.endpoints[value]
+    url, _hash, model = value.partition("#")
+    if not model:
+        raise TuneloopError(
+            f"{value!r} does not say which model to ask", hint="Write URL#MODEL, ending the URL in /v1."
+        )
+    return Endpoint(url=url.rstrip("/"), model=model)  # type: ignore[call-arg]
+
+
+@contextmanager
+def engine(store: Store, address: str, *, log: str, **options: Any) -> Iterator[Engine]:
+    """A llama.cpp server for a GGUF model artifact, stopped with the block."""
+    from tuneloop import engines
+
+    folder = store.artifacts.path(Address.parse(address))
+    options.setdefault("threads", store.settings.threads)
+    with engines.start(folder, log=store.logs / f"{log}.log", **options) as running:
+        yield running
+
+
+def route(store: Store, name: str, url: str, upstream_model: str, *, address: str = "", knowledge: str | None = None,
+          system_prompt: str = "", api_key_env: str = "") -> dict[str, Any]:  # fmt: skip
+    """One route of the gateway's configuration: what a caller names, and who answers."""
+    body: dict[str, Any] = {
+        "name": name, "upstream_url": url, "upstream_model": upstream_model, "model_address": address,
+        "system_prompt": system_prompt, "api_key_env": api_key_env,
+    }  # fmt: skip
+    if knowledge:
+        path = store.artifacts.path(Address.parse(knowledge))
+        body.update(knowledge_path=str(path), knowledge_address=knowledge)
+    return body
+
+
+@contextmanager
+def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, host: str = "127.0.0.1", port: int = 0,
+                    auth: bool = True, language: str = "") -> Iterator[str]:  # fmt: skip
+    """The gateway as a child process; yields its root URL. Port 0 takes a free one."""
+    body = {
+        "host": host, "port": port or processes.free_port(host), "workspace": str(store.root), "auth": auth,
+        "routes": routes, "language": language or store.settings.language,
+    }  # fmt: skip
+    path = store.logs / f"{log}.json"
+    path.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
+    command = [sys.executable, "-m", "tuneloop.gateway", "--config", str(path)]
+    try:
+        child = processes.Child.start(command, log=store.logs / f"{log}.log", ready_timeout=60)
+    except processes.ChildFailed as failed:
+        raise TuneloopError(f"the gateway did not start: {failed.message}") from None
+    try:
+        yield f"http://{host}:{body['port']}"
+    finally:
+        child.stop()
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
+def gateway(store: Store, address: str, knowledge: str | None = None, *, log: str, name: str = "model",
+            **options: Any) -> Iterator[str]:  # fmt: skip
+    """An engine with a gateway before it, on loopback without keys; yields the URL that ends in /v1."""
+    with engine(store, address, log=f"{log}-engine") as running:
+        routes = [
+            route(store, name, running.base_url, name, address=address, knowledge=knowledge,
+                  system_prompt=running.card.system_prompt)
+        ]  # fmt: skip
+        with gateway_process(store, routes, log=log, auth=False, **options) as url:
+            yield f"{url}/v1"
+
+
+def model_name(store: Store, address: str) -> str:
+    """The name callers use for a model: its newest tag, or the beginning of its hash."""
+    parsed = Address.parse(address)
+    tags = store.artifacts.get(parsed).tags
+    return tags[0] if tags else parsed.hash[:12]
+
+
+def log_tail(path: Path, lines: int = 5) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
