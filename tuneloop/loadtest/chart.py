@@ -1,0 +1,139 @@
+"""The picture of a load test: one SVG file that needs no network, no script and no font of its own."""
+
+import math
+from collections.abc import Sequence
+from xml.sax.saxutils import escape
+
+from tuneloop.language import _
+from tuneloop.loadtest.generator import Request
+
+WIDTH, HEIGHT, LEFT, GAP = 860, 620, 76, 92
+PANEL = 204  # height of the drawing area of each of the two panels
+TOPS = (70, 70 + PANEL + GAP)
+RIGHT = WIDTH - 24
+BLUE, ORANGE, RED, GREY, INK = "#1f6fb2", "#d9822b", "#c0392b", "#d8dde3", "#222b36"
+
+
+def chart(rows: Sequence[Request], title: str) -> str:
+    """SVG text: above, each request's latency at its intended start; below, the share of first tokens by time."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'role="img" font-family="system-ui, \'Noto Sans CJK SC\', \'PingFang SC\', sans-serif" fill="{INK}">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        text(LEFT, 28, title, size=16, weight=600),
+        *over_time(rows, TOPS[0]),
+        *first_tokens(rows, TOPS[1]),
+        "</svg>\n",
+    ]
+    return "\n".join(parts)
+
+
+def over_time(rows: Sequence[Request], top: int) -> list[str]:
+    across = axis(max((r.scheduled for r in rows), default=1.0))
+    up = axis(max((r.latency for r in rows), default=1.0))
+    parts = frame(top, across, up, _("Intended start (seconds from the beginning)"), _("Seconds from intended start"))
+    for row in rows:
+        x = place(row.scheduled, across, LEFT, RIGHT)
+        y = place(row.latency, up, top + PANEL, top)
+        if row.state == "error":
+            parts.append(cross(x, top + PANEL - 7))
+            continue
+        if row.time_to_first_token is not None:
+            first = place(row.time_to_first_token, up, top + PANEL, top)
+            parts.append(f'<line x1="{x:.1f}" y1="{first:.1f}" x2="{x:.1f}" y2="{y:.1f}" stroke="{GREY}"/>')
+            parts.append(f'<circle cx="{x:.1f}" cy="{first:.1f}" r="3" fill="{ORANGE}"/>')
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{BLUE}"/>' if row.state == "ok" else triangle(x, y)
+        )
+    marks = [(f'<circle cx="0" cy="-4" r="4" fill="{BLUE}"/>', _("whole answer")),
+             (f'<circle cx="0" cy="-4" r="4" fill="{ORANGE}"/>', _("first token"))]  # fmt: skip
+    if any(row.state == "in_flight" for row in rows):
+        marks.append((triangle(0, -4), _("not ended at the deadline")))
+    if any(row.state == "error" for row in rows):
+        marks.append((cross(0, -4), _("failed")))
+    return [*parts, *legend(top - 14, marks)]
+
+
+def first_tokens(rows: Sequence[Request], top: int) -> list[str]:
+    """The share of sent requests whose first token had come: it stays below 100% where some never had one."""
+    times = sorted(r.time_to_first_token for r in rows if r.time_to_first_token is not None and r.state != "error")
+    across, up = axis(times[-1] if times else 1.0), [0.0, 0.25, 0.5, 0.75, 1.0]
+    parts = frame(top, across, up, _("Time to first token (seconds)"), _("Share of requests"), percent=True)
+    path, total = [f"M{LEFT},{top + PANEL}"], max(1, len(rows))
+    for number, value in enumerate(times, 1):
+        path.append(f"H{place(value, across, LEFT, RIGHT):.1f}V{place(number / total, up, top + PANEL, top):.1f}")
+    parts.append(f'<path d="{"".join(path)}H{RIGHT}" fill="none" stroke="{ORANGE}" stroke-width="2"/>')
+    for name, share in (("P50", 0.5), ("P95", 0.95)):
+        rank = math.ceil(share * total - 1e-9)
+        if times and rank <= len(times):
+            value = times[rank - 1]
+            x = place(value, across, LEFT, RIGHT)
+            end = x > RIGHT - 110
+            parts.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + PANEL}" stroke="{INK}" '
+                         'stroke-dasharray="3 4"/>')  # fmt: skip
+            low = top + PANEL - (12 if name == "P50" else 30)
+            parts.append(
+                text(x - 6 if end else x + 6, low, f"{name} {duration(value)}", anchor="end" if end else "start")
+            )
+    return parts
+
+
+def frame(
+    top: int, across: list[float], up: list[float], below: str, beside: str, *, percent: bool = False
+) -> list[str]:
+    """Grid, numbers and titles of one panel."""
+    parts, bottom = [], top + PANEL
+    for value in up:
+        y = place(value, up, bottom, top)
+        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{RIGHT}" y2="{y:.1f}" stroke="{GREY}"/>')
+        parts.append(text(LEFT - 8, y + 4, f"{value:.0%}" if percent else f"{value:g}", anchor="end"))
+    for value in across:
+        x = place(value, across, LEFT, RIGHT)
+        parts.append(f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{bottom + 5}" stroke="{INK}"/>')
+        parts.append(text(x, bottom + 19, f"{value:g}", anchor="middle"))
+    parts.append(text((LEFT + RIGHT) / 2, bottom + 40, below, anchor="middle"))
+    middle = (top + bottom) / 2
+    parts.append(text(20, middle, beside, anchor="middle", turn=f' transform="rotate(-90 20 {middle})"'))
+    return parts
+
+
+def axis(largest: float) -> list[float]:
+    """Ticks from 0 to the first round number that is not below ``largest``."""
+    raw = max(largest, 1e-3) / 5
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999999)
+    return [round(step * n, 9) for n in range(math.ceil(max(largest, 1e-3) / step - 1e-6) + 1)]
+
+
+def place(value: float, ticks: list[float], low: float, high: float) -> float:
+    return low + (high - low) * value / ticks[-1]
+
+
+def text(
+    x: float, y: float, words: str, *, size: int = 12, weight: int = 400, anchor: str = "start", turn: str = ""
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"{turn}>'
+        f"{escape(words)}</text>"
+    )
+
+
+def legend(y: float, marks: list[tuple[str, str]]) -> list[str]:
+    parts, x = [], LEFT + 4.0
+    for mark, words in marks:
+        parts += [f'<g transform="translate({x:.0f} {y:.0f})">{mark}</g>', text(x + 10, y, words)]
+        x += 34 + sum(13 if ord(c) > 0x2E80 else 7 for c in words)
+    return parts
+
+
+def cross(x: float, y: float) -> str:
+    return f'<path d="M{x - 4:.1f},{y - 4:.1f}l8,8m0,-8l-8,8" stroke="{RED}" stroke-width="2" fill="none"/>'
+
+
+def triangle(x: float, y: float) -> str:
+    return f'<path d="M{x - 5:.1f},{y + 4:.1f}h10l-5,-9z" stroke="{BLUE}" fill="#ffffff" stroke-width="1.5"/>'
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"

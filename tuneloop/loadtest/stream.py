@@ -1,0 +1,69 @@
+"""Server-sent events of a streamed chat completion: when did which text arrive."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Stream:
+    """What one answer has said so far. Feed it the body as it comes."""
+
+    times: list[float] = field(default_factory=list)  # arrival of each event that holds text
+    characters: int = 0
+    tokens: int = 0  # as the server counts them; 0 where it does not say
+    prompt_tokens: int = 0
+    finish_reason: str = ""
+    ended: bool = False  # [DONE] was seen
+    trouble: str = ""  # what the server says went wrong, or what cannot be read
+    body: bytes = b""  # the first bytes, for messages
+    _rest: bytes = b""
+
+    def feed(self, now: float, data: bytes) -> None:
+        """Take a piece of the body that arrived at ``now``; an event may be split over pieces."""
+        if len(self.body) < 2000:
+            self.body += data[:2000]
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._event(now, line[5:].strip())
+
+    def _event(self, now: float, payload: bytes) -> None:
+        if payload == b"[DONE]":
+            self.ended = True
+            return
+        try:
+            event = json.loads(payload)
+            self._read(now, event)
+        except (ValueError, AttributeError, TypeError, IndexError):
+            self.trouble = "bad_event"
+
+    def _read(self, now: float, event: dict[str, Any]) -> None:
+        if event.get("error"):
+            self.trouble = "error_event"
+            return
+        if usage := event.get("usage"):
+            self.tokens = int(usage.get("completion_tokens") or 0)
+            self.prompt_tokens = int(usage.get("prompt_tokens") or 0)
+        if choices := event.get("choices"):
+            delta = choices[0].get("delta") or {}
+            text = delta.get("content") or delta.get("reasoning_content") or ""  # a role alone is not a token
+            if text:
+                self.times.append(now)
+                self.characters += len(text)
+            self.finish_reason = choices[0].get("finish_reason") or self.finish_reason
+
+    def whole(self) -> bool:
+        """Whether the answer has come to its end."""
+        return self.ended or bool(self.finish_reason)
+
+    def message(self) -> str:
+        """What an error answer says, in one line."""
+        try:
+            said = json.loads(self.body)
+            for key in ("error", "message", "detail"):
+                said = said.get(key, said) if isinstance(said, dict) else said
+            text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        except ValueError:
+            text = self.body.decode("utf-8", "replace")
+        return " ".join(text.split())[:300]
