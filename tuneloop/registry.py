@@ -16,6 +16,7 @@ BUILT_IN = {
     "index": "tuneloop.knowledge.index:Index",
     "synthesize": "tuneloop.dataset.synthesize:Synthesize",
     "import": "tuneloop.dataset.importing:ImportDataset",
+    "split": "tuneloop.dataset.split:Split",
     "pull": "tuneloop.engines.pull:Pull",
     "train": "tuneloop.train.stage:Train",
     "compress": "tuneloop.compress.stage:Compress",

@@ -108,6 +108,15 @@ class Workspace:
     def is_endpoint(self, value: str) -> bool:
         return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
 
+    def runnable(self, address: str, *, watch: Watcher | None = None) -> str:
+        """The address of a model that the engine can load: for an adapter, its GGUF, made once and kept."""
+        from tuneloop.models import read_card
+
+        if read_card(self.store.artifacts.path(Address.parse(address))).format == "gguf":
+            return address
+        compress = find_stage("compress").model_validate({"model": address, "to": "gguf:q8_0"})
+        return str(self.run(compress, watch=watch).address)
+
     # -- submitting and running -------------------------------------------------------------------------------
 
     def key(self, stage: Stage, params: dict[str, Any]) -> str:
@@ -314,15 +323,9 @@ class RunContext:
             yield url
 
     def runnable(self, model: str) -> str:
-        """The address of a model that the engine can load: for an adapter, its GGUF, made once and kept."""
-        from tuneloop.models import read_card
-
-        address = self.workspace.address(model, "model")
-        if read_card(self.path(address)).format == "gguf":
-            return address
-        self.phase(_("converting the model for the engine"))
-        compress = find_stage("compress").model_validate({"model": address, "to": "gguf:q8_0"})
-        return str(self.workspace.run(compress).address)
+        """The address of a model that the engine can load."""
+        self.phase(_("preparing the model for the engine"))
+        return self.workspace.runnable(self.workspace.address(model, "model"))
 
     def beat(self) -> bool:
         """Publish what is new; True when the user has cancelled."""

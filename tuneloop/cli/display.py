@@ -1,4 +1,4 @@
-"""What a person sees while a stage runs: a bar with rate and remaining time, or plain lines where there is no terminal."""
+"""What a person sees while a stage runs: a bar with rate and remaining time, or plain lines without a terminal."""
 
 import json
 import sys

@@ -33,7 +33,7 @@ def ls(as_json: bool) -> None:
     """List the keys (never their secrets)."""
     from tuneloop.cli.artifacts import when
 
-    rows = Store().traffic.keys()
+    rows = Store().traffic.all_keys()
     if as_json:
         fields = ("id", "name", "role", "created", "used", "revoked")
         return print_json({"keys": [{f: getattr(r, f) for f in fields} for r in rows]})

@@ -52,7 +52,7 @@ class Traffic:
         with self.engine.begin() as connection:
             connection.execute(keys.insert().values(**row))
 
-    def keys(self) -> list[sa.Row[Any]]:
+    def all_keys(self) -> list[sa.Row[Any]]:
         with self.engine.connect() as connection:
             return list(connection.execute(sa.select(keys).order_by(keys.c.created)))
 

@@ -1,0 +1,63 @@
+# `make demo` and `make test` do all the set-up that they need on a machine with Python 3.11 or later.
+
+PYTHON ?= python3
+VENV ?= .venv
+LANGUAGE ?= en
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+# On Linux the CPU build of torch is much smaller than the CUDA build that PyPI serves:
+#   make demo TORCH="--extra-index-url https://download.pytorch.org/whl/cpu"
+TORCH ?=
+DEMO ?=
+
+.PHONY: demo test check lint types contract browser-test kill-test benchmarks translations lock serve clean
+
+demo: $(VENV)/.train
+	TUNELOOP_LANGUAGE=$${TUNELOOP_LANGUAGE:-$(LANGUAGE)} $(BIN)/tuneloop demo --language $(LANGUAGE) $(DEMO)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: lint types contract test
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check tuneloop tests benchmarks
+	$(BIN)/ruff format --check tuneloop tests benchmarks
+
+types: $(VENV)/.dev
+	$(BIN)/pyright
+
+contract: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+# Optional: the pages in a real browser (needs Chromium), twenty kills of a demo, the benchmarks.
+browser-test: $(VENV)/.dev
+	$(PIP) playwright
+	$(BIN)/python -m pytest tests/browser
+
+kill-test: $(VENV)/.train
+	$(BIN)/python benchmarks/kill.py
+
+translations: $(VENV)/.dev
+	$(BIN)/python tools/translations.py
+
+lock: $(VENV)/.dev
+	$(BIN)/python tools/lock.py
+
+$(VENV)/.created:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tuneloop needs Python 3.11 or later; name one with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.created constraints.txt pyproject.toml
+	@echo "Installing Tuneloop with what training needs (some minutes, once)…"
+	$(PIP) $(TORCH) torch==2.13.0
+	$(PIP) -e '.[train]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.train
+	$(PIP) -e '.[train,postgres,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,109 @@
+"""``tuneloop demo``: the main job from documents to a measured, served model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from tuneloop.cli.display import Display, print_result
+from tuneloop.cli.options import as_json_option, command, print_json, print_table
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.runner import RunResult, Workspace
+
+
+@command()
+@click.option(
+    "--documents",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Your own files or folders, instead of Tuneloop's guide.",
+)
+@click.option(
+    "--exam",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Questions with reference answers; without it, a part of the synthetic ones serves.",
+)
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the documents; guessed where left out.")
+@click.option("--name", default="", help="Name of everything that is made.")
+@click.option("--model", default="", help="Model to tune; a small one by default.")
+@click.option("--teacher", default="", help="Model or endpoint that writes the questions.")
+@click.option("--limit", default=-1, help="How many passages to ask questions about; 0 for all.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder for report.json and report.html.")
+@click.option("--serve", is_flag=True, help="Leave the assistant running, with its chat page.")
+@click.option("--port", default=8000, show_default=True, help="Port for --serve.")
+@as_json_option
+def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, name: str, model: str, teacher: str,
+         limit: int, out: Path, serve: bool, port: int, as_json: bool) -> None:  # fmt: skip
+    """Run the whole life cycle on documents and write a report.
+
+    Every stage that is done is reused; killed half-way, the same command continues.
+    """
+    from tuneloop.demo import RECIPES, Outcome, Pipeline, guess_language, own_documents, write_report
+
+    paths = list(documents)
+    for path in [*paths, *([exam] if exam else [])]:
+        if not path.exists():
+            raise TuneloopError(_("there is no such file or folder"), where=str(path))
+    language = language or (guess_language(paths) if paths else "en")
+    if not paths:
+        paths = [own_documents(language)]
+        exam = exam or paths[0].parent.parent / "examples" / "help-desk" / f"exam.{language}.jsonl"
+    recipe = RECIPES[language]
+    changed = {k: v for k, v in (("base", model), ("teacher", teacher)) if v}
+    if limit >= 0:
+        changed["synthesize"] = {**recipe.synthesize, "limit": limit}
+    recipe = dataclasses.replace(recipe, **changed)
+    if serve:
+        from tuneloop.cli.serve import check_port
+
+        check_port("127.0.0.1", port)
+    default = f"help-desk-{language}" if not documents else documents[0].resolve().name
+    outcome = Outcome(name=name or default, language=language, recipe=recipe, synthetic=exam is None)
+    workspace = Workspace()
+    with Display(quiet=as_json) as display:
+
+        def told(result: RunResult) -> None:
+            if not as_json:
+                print_result(result, as_json=False)
+
+        Pipeline(workspace, outcome, watch=display.watch, told=told).run(paths, exam)
+    data, page = write_report(workspace, outcome, out)
+    finish(outcome, data, page, as_json=as_json)
+    if serve:
+        from tuneloop.cli.serve import serve as command_
+
+        arguments = [
+            f"model:{outcome.name}-q8_0",
+            "--knowledge",
+            f"index:{outcome.name}",
+            "--no-auth",
+            "--port",
+            str(port),
+        ]
+        command_.main(arguments, standalone_mode=False)
+
+
+def finish(outcome, data: Path, page: Path, *, as_json: bool) -> None:
+    """The table at the end, and where to look next."""
+    import json
+
+    from tuneloop.demo.report import table, tiles
+
+    body = json.loads(data.read_text(encoding="utf-8"))
+    if as_json:
+        return print_json(body)
+    click.echo()
+    print_table(table(outcome), [_("stage"), _("time"), _("artifact"), _("set aside")])
+    click.echo()
+    for tile in tiles(body):
+        click.echo(f"  {tile['label']}: {click.style(tile['value'], bold=True)}  ({tile['note']})")
+    click.echo("\n" + _("Report: {page} and {data}").format(page=page, data=data))
+    click.echo(_("Go on:"))
+    for line in body["commands"]:
+        click.echo(f"  {line}")
+    return None

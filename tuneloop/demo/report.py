@@ -1,0 +1,194 @@
+"""``report.json`` and a self-contained ``report.html`` of the main job."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from tuneloop import __version__
+from tuneloop.address import Address
+from tuneloop.demo import evaluation
+from tuneloop.demo.chart import interval_chart, line_chart
+from tuneloop.demo.pipeline import Outcome
+from tuneloop.language import _
+from tuneloop.runner import RunResult, Workspace
+
+
+def write_report(workspace: Workspace, outcome: Outcome, folder: Path) -> tuple[Path, Path]:
+    """Write both files into ``folder`` and return their paths."""
+    body = report(workspace, outcome)
+    folder.mkdir(parents=True, exist_ok=True)
+    data, page = folder / "report.json", folder / "report.html"
+    data.write_text(json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
+    page.write_text(render(workspace, outcome, body), encoding="utf-8")
+    return data, page
+
+
+def machine() -> str:
+    """Cores, memory and processor of this machine, in words."""
+    try:
+        memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    except (ValueError, OSError):
+        memory = ""
+    model = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return ", ".join(part for part in (model, f"{os.cpu_count()} cores", memory, platform.system()) if part)
+
+
+def report(workspace: Workspace, outcome: Outcome) -> dict[str, Any]:
+    """The object that ``report.json`` holds."""
+    results = outcome.results
+    train = results.get("train")
+    return {
+        "tuneloop": __version__,
+        "name": outcome.name,
+        "language": outcome.language,
+        "created": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "machine": machine(),
+        "stages": [{"label": label, **r.as_json()} for label, r in results.items()],
+        "seconds": round(sum(r.seconds for r in results.values()), 1),
+        "training": workspace.store.runs.metrics(train.run) if train else {},
+        **evaluation.sections(workspace, results.get("evaluate"), synthetic=outcome.synthetic),
+        "loadtest": results["loadtest"].summary if "loadtest" in results else {},
+        "commands": commands(outcome),
+    }
+
+
+def commands(outcome: Outcome) -> list[str]:
+    """What to type next."""
+    name = outcome.name
+    return [
+        f"tuneloop serve model:{name}-q8_0 --knowledge index:{name} --no-auth",
+        f"tuneloop lineage model:{name}-q8_0",
+        f"tuneloop show dataset:{name} --rejected",
+        f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against {outcome.recipe.base}",
+        "tuneloop ls",
+    ]
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
+
+
+def stage_rows(body: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for stage in body["stages"]:
+        plain = {
+            k: v for k, v in stage["summary"].items()
+            if isinstance(v, (int, float)) and not isinstance(v, bool) and k != "rejected"
+        }  # fmt: skip
+        rows.append({
+            "label": _(stage["label"]), "time": duration(stage["seconds"]) + (" ↺" if stage["reused"] else ""),
+            "artifact": (stage["output"] or "")[:22],
+            "facts": ", ".join(f"{_(k.replace('_', ' '))} {v:,.4g}" if isinstance(v, float) else f"{_(k.replace('_', ' '))} {v:,}" for k, v in list(plain.items())[:5]),
+            "rejected": stage["summary"].get("rejected", 0),
+        })  # fmt: skip
+    return rows
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def tiles(body: dict[str, Any]) -> list[dict[str, str]]:
+    found = []
+    exam, retrieval, citations, load = (body.get(k) or {} for k in ("exam", "retrieval", "citations", "loadtest"))
+    if exam:
+        low, high = exam["interval"]
+        found.append({
+            "label": _("{metric}, base → tuned").format(metric=exam["title"]), "value": f"{exam['base']:.3f} → {exam['tuned']:.3f}",
+            "note": _("difference {d}, 95% interval {low} to {high}").format(d=f"{exam['difference']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}"),
+        })  # fmt: skip
+    if retrieval:
+        found.append({"label": _("Right page among the first 5"), "value": percent(retrieval.get("hit@5")),
+                      "note": _("{count} questions").format(count=retrieval.get("items", ""))})  # fmt: skip
+    if citations:
+        found.append({"label": _("Sentences that a passage supports"), "value": percent(citations.get("supported_share")),
+                      "note": _("{count} answers checked").format(count=citations.get("items", ""))})  # fmt: skip
+    first = load.get("time_to_first_token") or {}
+    if first:
+        found.append({"label": _("Time to first token, median"), "value": duration(first.get("p50") or 0),
+                      "note": _("P99 {value}").format(value=duration(first.get("p99") or 0))})  # fmt: skip
+    return found
+
+
+def load_rows(load: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [(_("requests"), str(load.get("requests", ""))), (_("errors"), str(load.get("errors", 0)))]
+    for key, label in (
+        ("time_to_first_token", _("time to first token")),
+        ("latency", _("latency from the intended start")),
+    ):
+        values = load.get(key) or {}
+        if values:
+            rows.append(
+                (
+                    label,
+                    " · ".join(
+                        f"{p.upper()} {duration(values[p])}" for p in ("p50", "p90", "p99") if values.get(p) is not None
+                    ),
+                )
+            )
+    return rows
+
+
+def training_note(workspace: Workspace, outcome: Outcome) -> str:
+    train = outcome.results.get("train")
+    if not train:
+        return ""
+    metrics = train.metrics
+    parts = [f"{_(k.replace('_', ' '))} {v:,.4g}" for k, v in metrics.items() if k in (
+        "tokens_per_second", "learned_tokens_per_second", "validation_loss", "peak_memory_mib", "loss")]  # fmt: skip
+    return " · ".join(parts)
+
+
+def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
+    """The page. Everything it needs is inside it."""
+    from jinja2 import Environment, FileSystemLoader, select_autoescape
+    from markupsafe import Markup
+
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["html"]))
+    curves = {
+        label: [(float(step), value) for step, value in body["training"].get(name, []) if step is not None]
+        for name, label in (("loss", _("training loss")), ("validation_loss", _("validation loss")))
+    }
+    exam, answers = body.get("exam") or {}, body.get("citations", {}).get("answers", [])
+    chart = ""
+    load = outcome.results.get("loadtest")
+    if load and load.output:
+        svg = workspace.store.artifacts.path(Address.parse(load.output)) / "chart.svg"
+        chart = svg.read_text(encoding="utf-8") if svg.is_file() else ""
+    return environment.get_template("report.html").render(
+        t=_, language="zh-CN" if outcome.language == "zh" else "en", name=outcome.name, created=body["created"],
+        machine=body["machine"], version=__version__, tiles=tiles(body), stages=stage_rows(body),
+        total=duration(body["seconds"]), reused=any(s["reused"] for s in body["stages"]),
+        loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
+        training_note=training_note(workspace, outcome), exam=exam, exam_rows=exam.get("rows", []),
+        interval_chart=Markup(interval_chart(exam["intervals"], title=_("tuned minus base, with 95% intervals")) if exam else ""),
+        exam_note=exam.get("note", ""), retrieval=evaluation.retrieval_rows(body), answers=answers[:3],
+        loop_index=lambda a: answers.index(a), loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],
+        loadtest_chart=Markup(chart), commands=body["commands"],
+    )  # fmt: skip
+
+
+def table(outcome: Outcome) -> list[list[str]]:
+    """The stages as rows for the terminal."""
+
+    def row(label: str, result: RunResult) -> list[str]:
+        return [
+            _(label),
+            duration(result.seconds) + (" ↺" if result.reused else ""),
+            (result.output or "")[:22],
+            str(result.summary.get("rejected", "")),
+        ]
+
+    return [row(label, result) for label, result in outcome.results.items()]
