@@ -75,7 +75,7 @@ def revoke_key(store: "Store", public: str, *, actor: str = "local") -> None:
 def list_keys(store: "Store") -> list[dict[str, Any]]:
     """Every key without its hash, oldest first."""
     names = ("id", "name", "role", "created", "used", "revoked")
-    return [{name: getattr(row, name) for name in names} for row in store.traffic.all_keys()]  # noqa: SIM118
+    return [{name: getattr(row, name) for name in names} for row in store.traffic.all_keys()]
 
 
 def random_text(length: int) -> str:

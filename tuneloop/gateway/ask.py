@@ -1,0 +1,78 @@
+"""A chat request as it came: checked as far as the gateway needs it, and otherwise left as it is."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tuneloop.gateway.problem import Problem
+from tuneloop.language import _
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
+@dataclass
+class Ask:
+    """The body of ``POST /v1/chat/completions``."""
+
+    body: dict[str, Any]
+    model: str
+    messages: list[dict[str, Any]]
+    stream: bool
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """A request's JSON object. Raises ``Problem`` 400."""
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, _("the body is not valid JSON: {}").format(error)) from None
+    if not isinstance(body, dict):
+        raise Problem(400, _("the body must be a JSON object"))
+    return body
+
+
+def parse_ask(data: bytes) -> Ask:
+    """A chat request. Raises ``Problem`` 400 with the field that is wrong."""
+    body = parse_object(data)
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise Problem(400, _("'model' must name a model; GET /v1/models lists them"), param="model")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Problem(400, _("'messages' must be a list of at least one message"), param="messages")
+    for number, message in enumerate(messages):
+        check_message(message, f"messages[{number}]")
+    if not isinstance(body.get("stream") or False, bool):
+        raise Problem(400, _("'stream' must be true or false"), param="stream")
+    return Ask(body, model, messages, bool(body.get("stream")))
+
+
+def check_message(message: Any, where: str) -> None:
+    if not isinstance(message, dict):
+        raise Problem(400, _("{} must be an object").format(where), param=where)
+    if message.get("role") not in ROLES:
+        said = json.dumps(message.get("role"), ensure_ascii=False)[:60]
+        raise Problem(400, _("{}: there is no role {}").format(where, said), param=f"{where}.role")
+    content = message.get("content")
+    if not isinstance(content, str | list) and not (content is None and message["role"] == "assistant"):
+        raise Problem(400, _("{}: 'content' must be text").format(where), param=f"{where}.content")
+
+
+def plain_messages(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The messages as role and text, for an answer with citations. Raises ``Problem`` 400 for what is not text."""
+    plain = []
+    for number, message in enumerate(messages):
+        role = {"developer": "system", "function": "tool"}.get(message["role"], message["role"])
+        plain.append({"role": role, "content": text_of(message.get("content"), f"messages[{number}]")})
+    if not any(m["role"] == "user" and m["content"].strip() for m in plain):
+        raise Problem(400, _("there is no question: no message of the user has text"), param="messages")
+    return plain
+
+
+def text_of(content: Any, where: str) -> str:
+    if not isinstance(content, list):
+        return content or ""
+    texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+    if len(texts) != len(content) or not all(isinstance(text, str) for text in texts):
+        raise Problem(400, _("{}: this model reads text only").format(where), param=where)
+    return "\n".join(texts)  # type: ignore[arg-type]

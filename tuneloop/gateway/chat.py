@@ -1,0 +1,69 @@
+"""``POST /v1/chat/completions``: an ASGI application of its own, because every layer costs time to the first token."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.types import Receive, Scope, Send
+
+from tuneloop.errors import TuneloopError
+from tuneloop.gateway.ask import parse_ask
+from tuneloop.gateway.body import CallerGone, Reply, read_body, while_connected
+from tuneloop.gateway.problem import Problem, error_event, error_response
+from tuneloop.gateway.record import Record
+from tuneloop.gateway.relay import relay
+from tuneloop.gateway.state import name_route, start_record
+from tuneloop.language import _
+
+if TYPE_CHECKING:
+    from tuneloop.gateway.state import Gateway
+
+LOGGER = logging.getLogger("tuneloop.gateway")
+GONE = 499  # the caller closed the connection (nginx's number)
+
+
+class ChatCompletions:
+    """Answers from the upstream as it is, or with citations where the route has knowledge."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record, reply = start_record(self.gateway, "/v1/chat/completions"), Reply(send)
+        try:
+            await self.answer(scope, receive, reply, record)
+        except CallerGone:
+            record.status, record.error = GONE, "the caller closed the connection"
+        except TuneloopError as error:
+            await self.fail(error, record, scope, receive, reply)
+        except Exception:
+            LOGGER.exception("a bug in the gateway")
+            await self.fail(Problem(500, _("the gateway has failed; its log says more")), record, scope, receive, reply)
+        finally:
+            self.gateway.finish(record)
+
+    async def answer(self, scope: Scope, receive: Receive, reply: Reply, record: Record) -> None:
+        caller = await self.gateway.authenticate(scope)
+        record.key = caller.id if caller else None
+        with self.gateway.flight():
+            await self.answer_caller(receive, reply, record)
+
+    async def answer_caller(self, receive: Receive, reply: Reply, record: Record) -> None:
+        gateway = self.gateway
+        ask = parse_ask(await read_body(receive, gateway.config.max_body_bytes))
+        record.route, record.streamed, record.messages = ask.model, ask.stream, ask.messages
+        upstream = gateway.upstream(ask.model)
+        name_route(record, upstream.route)
+        gateway.remember(record.id, record)
+        if cited := gateway.cited.get(upstream.route.name):
+            await while_connected(cited.answer(ask, record, reply), receive)
+        else:
+            gateway.remember(await while_connected(relay(upstream, ask, record, reply), receive), record)
+
+    async def fail(self, error: TuneloopError, record: Record, scope: Scope, receive: Receive, reply: Reply) -> None:
+        record.status, record.error = error.status, str(error)
+        if not reply.begun:
+            await error_response(error, record.id)(scope, receive, reply)
+        else:  # the status is sent: the caller is told in the stream
+            await reply({"type": "http.response.body", "body": error_event(error)})

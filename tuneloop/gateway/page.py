@@ -1,0 +1,89 @@
+"""The chat page: one page rendered here, one script and one style sheet of our own, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from tuneloop import __version__
+from tuneloop.language import LANGUAGES, _
+
+if TYPE_CHECKING:
+    from tuneloop.gateway.state import Gateway
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def chat_page(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
+    """The page at ``/``. Its language: ``?language=``, then the configuration, then the browser's."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    template = environment.get_template("chat.html")
+
+    async def answer(request: Request) -> Response:
+        language = page_language(request, gateway.config.language)
+        text = template.render(
+            _=partial(_, language=language), language=language, title=gateway.config.title, version=__version__,
+            settings=page_settings(gateway, language),
+        )  # fmt: skip
+        return HTMLResponse(text, headers=HEADERS)
+
+    return answer
+
+
+def page_language(request: Request, configured: str) -> str:
+    asked = request.query_params.get("language", "") or configured
+    if asked in LANGUAGES:
+        return asked
+    first = request.headers.get("accept-language", "").split(",")[0].strip().lower()
+    return "zh" if first.startswith("zh") else "en"
+
+
+def page_settings(gateway: Gateway, language: str) -> dict[str, Any]:
+    """What the script needs: the models, whether a key is needed, and its words."""
+    routes = gateway.config.routes
+    models = [{"name": r.name, "knowledge": bool(r.knowledge_path)} for r in routes]
+    return {"models": models, "auth": gateway.config.auth, "words": words(partial(_, language=language))}
+
+
+def words(_: Callable[[str], str]) -> dict[str, str]:
+    """The script's words in the page's language."""
+    return {
+        "thinking": _("Searching and reading…"),
+        "sources": _("Sources"),
+        "page": _("page {}"),
+        "open": _("Open the passage"),
+        "unsupported": _("The cited passage does not support this sentence"),
+        "unanswered": _("The documents do not answer this question."),
+        "some_unsupported": _("{} sentences are not supported by the passage they cite; they are underlined."),
+        "one_unsupported": _("One sentence is not supported by the passage it cites; it is underlined."),
+        "good": _("Good answer"),
+        "bad": _("Bad answer"),
+        "copy": _("Copy"),
+        "copied": _("Copied"),
+        "thanks": _("Thank you. It was noted."),
+        "what_wrong": _("What was wrong?"),
+        "right_answer": _("What would be the right answer? (optional)"),
+        "send_feedback": _("Send feedback"),
+        "cancel": _("Cancel"),
+        "stopped": _("Stopped."),
+        "failed": _("The answer failed: {}"),
+        "offline": _("The server cannot be reached."),
+        "retry": _("Try again"),
+        "key_wrong": _("This key is not valid."),
+        "no_passage": _("The passage cannot be shown: {}"),
+    }

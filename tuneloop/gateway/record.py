@@ -1,0 +1,135 @@
+"""One request as the traffic log will have it. Filled on the hot path, turned into a row off it."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from time import perf_counter
+from time import time as now
+from typing import Any
+
+KEPT = 4 << 20  # bytes of an answer that are kept for the log
+COMPLETION_ID = re.compile(rb'"id"\s*:\s*"(chatcmpl-[^"\\]{1,120})"')
+
+
+@dataclass
+class Record:
+    """What is known of a request. ``chunks`` are an upstream's bytes, each with the seconds after which it came."""
+
+    id: str
+    path: str
+    time: float = field(default_factory=now)  # seconds since 1970
+    started: float = field(default_factory=perf_counter)
+    key: str | None = None
+    route: str = ""
+    model: str | None = None
+    knowledge: str | None = None
+    status: int = 200
+    streamed: bool = False
+    seconds: float = 0.0
+    time_to_first_token: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    messages: Any = None
+    answer: str | None = None
+    passages: Any = None
+    citations: Any = None
+    answerable: bool | None = None
+    error: str | None = None
+    chunks: list[tuple[float, bytes]] = field(default_factory=list)
+    kept: int = 0
+
+    def age(self) -> float:
+        """Seconds since the request came."""
+        return perf_counter() - self.started
+
+    def first_token(self) -> None:
+        if self.time_to_first_token is None:
+            self.time_to_first_token = self.age()
+
+    def add(self, chunk: bytes) -> None:
+        """Keep an upstream's bytes for later."""
+        if self.kept < KEPT:
+            self.chunks.append((self.age(), chunk))
+            self.kept += len(chunk)
+
+    def row(self) -> dict[str, Any]:
+        """The columns of table ``requests``. Parses what the upstream sent."""
+        if self.chunks and self.streamed:
+            read_stream(self)
+        elif self.chunks:
+            read_whole(self)
+        values = {name: getattr(self, name) for name in COLUMNS}
+        values["route"] = self.route[:200]
+        values["path"] = self.path[:60]
+        return clean(values)
+
+
+COLUMNS = (
+    "id", "time", "key", "path", "route", "model", "knowledge", "status", "streamed", "seconds", "time_to_first_token",
+    "prompt_tokens", "completion_tokens", "messages", "answer", "passages", "citations", "answerable", "error",
+)  # fmt: skip
+
+
+def completion_id(chunk: bytes) -> str:
+    """The id that the upstream gave its completion, or ""."""
+    found = COMPLETION_ID.search(chunk)
+    return found[1].decode("ascii", "replace") if found else ""
+
+
+def read_stream(record: Record) -> None:
+    """Answer, token counts and time to first token from a stream of server-sent events."""
+    texts, pending = [], b""
+    for seconds, chunk in record.chunks:
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            if not line.startswith(b"data:") or line.startswith(b"data: [DONE]"):
+                continue
+            text = read_event(record, line[5:])
+            if text:
+                texts.append(text)
+                if record.time_to_first_token is None:
+                    record.time_to_first_token = seconds
+    record.answer = "".join(texts)
+
+
+def read_event(record: Record, data: bytes) -> str:
+    """The text of one event; its token counts, where it has some, go into the record."""
+    try:
+        event = json.loads(data)
+        read_usage(record, event)
+        if event.get("error"):
+            record.error = record.error or json.dumps(event["error"])[:500]
+        choices = event.get("choices") or [{}]
+        delta = choices[0].get("delta") or {}
+        return delta.get("content") or ""
+    except (ValueError, AttributeError, TypeError, LookupError):
+        return ""
+
+
+def read_whole(record: Record) -> None:
+    try:
+        answer = json.loads(b"".join(chunk for _seconds, chunk in record.chunks))
+        read_usage(record, answer)
+        record.answer = ((answer.get("choices") or [{}])[0].get("message") or {}).get("content")
+    except (ValueError, AttributeError, TypeError, LookupError):
+        pass
+
+
+def read_usage(record: Record, answer: dict[str, Any]) -> None:
+    """Token counts: ``usage`` as OpenAI has it, or llama.cpp's ``timings``."""
+    if usage := answer.get("usage"):
+        record.prompt_tokens, record.completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    elif timings := answer.get("timings"):
+        cached = timings.get("cache_n") or 0
+        record.prompt_tokens, record.completion_tokens = timings.get("prompt_n", 0) + cached, timings.get("predicted_n")
+
+
+def clean(value: Any) -> Any:
+    """``value`` without what a database refuses in text: NUL, and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {clean(name): clean(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value
