@@ -127,6 +127,13 @@ def test_complete_sends_what_the_format_asks_and_reads_the_answer(server: Server
     assert [m["content"] for m in server.asked[1][1]["messages"]] == ["Mine.", "?"]
 
 
+def test_a_client_left_open_works_in_the_next_event_loop(server: Server) -> None:
+    server.script = [ok()]
+    c = client(server, retries=0)
+    for _attempt in range(2):
+        assert asyncio.run(c.complete(ASK, max_tokens=8)).text == "two"
+
+
 def half(handler: Handler, body: dict[str, Any]) -> None:
     data = json.dumps(ANSWER).encode()
     handler.reply(200, data[:20], length=len(data))

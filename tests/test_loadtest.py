@@ -1,9 +1,11 @@
 """The load generator against a server whose timing is known, and the figures made of it."""
 
+import asyncio
 import json
 import math
 import sys
 import threading
+import time
 import urllib.request
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -70,6 +72,15 @@ def test_what_is_measured_is_what_happened(mock: str) -> None:
     gaps = [b - a for r in rows for a, b in pairwise(r.token_times)]
     assert abs(median(gaps) - median(true["gaps"])) < 0.001
     assert abs(median(filter(None, map(time_per_output_token, rows))) - 0.005) < 0.001
+
+
+def test_a_late_client_has_its_delay_in_the_latency(mock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def late(moment: float, stopped: threading.Event) -> None:
+        await asyncio.sleep(moment - time.perf_counter() + 0.1)
+
+    monkeypatch.setattr("tuneloop.loadtest.generator.wait_until", late)
+    (row,) = run(mock, [0.0])
+    assert row.started >= 0.1 and (row.time_to_first_token or 0) >= 0.15 and row.latency > 0.15
 
 
 def test_waiting_in_the_servers_queue_is_latency_and_what_does_not_end_is_not_dropped(tmp_path: Path) -> None:

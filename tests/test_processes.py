@@ -81,6 +81,14 @@ def test_stop_kills_the_group_of_a_child_that_will_not_listen(tmp_path: Path) ->
     assert gone(child.ready["grand"])
 
 
+def test_what_a_child_leaves_behind_goes_with_it(tmp_path: Path) -> None:
+    child = Child.start(
+        code("import subprocess\ngrand = subprocess.Popen(['sleep', '60'])\nprocesses.say_ready(grand=grand.pid)"),
+        log=tmp_path / "c.log",
+    )
+    assert child.wait(10) == 0 and gone(child.ready["grand"])
+
+
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_killed_parent_takes_the_child_along(tmp_path: Path, stubborn: bool) -> None:
     inner = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if stubborn else ""

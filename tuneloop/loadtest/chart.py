@@ -56,11 +56,14 @@ def over_time(rows: Sequence[Request], top: int) -> list[str]:
 
 
 def first_tokens(rows: Sequence[Request], top: int) -> list[str]:
-    """The share of sent requests whose first token had come: it stays below 100% where some never had one."""
-    times = sorted(r.time_to_first_token for r in rows if r.time_to_first_token is not None and r.state != "error")
+    """The share of requests whose first token had come; it stays below 100% where some still waited for one."""
+    counted = [r for r in rows if r.state != "error"]
+    times = sorted(r.time_to_first_token for r in counted if r.time_to_first_token is not None)
     across, up = axis(times[-1] if times else 1.0), [0.0, 0.25, 0.5, 0.75, 1.0]
-    parts = frame(top, across, up, _("Time to first token (seconds)"), _("Share of requests"), percent=True)
-    path, total = [f"M{LEFT},{top + PANEL}"], max(1, len(rows))
+    parts = frame(
+        top, across, up, _("Time to first token (seconds)"), _("Share of requests (failed ones left out)"), percent=True
+    )
+    path, total = [f"M{LEFT},{top + PANEL}"], max(1, len(counted))
     for number, value in enumerate(times, 1):
         path.append(f"H{place(value, across, LEFT, RIGHT):.1f}V{place(number / total, up, top + PANEL, top):.1f}")
     parts.append(f'<path d="{"".join(path)}H{RIGHT}" fill="none" stroke="{ORANGE}" stroke-width="2"/>')
