@@ -36,21 +36,21 @@ class Commands(click.Group):
     """Finds a command among the stages and the list above, importing no more than needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from tuneloop.registry import stages
+        from tuneloop.registry import targets
 
-        return [*(name for name in stages() if name != "pull"), *COMMANDS]
+        return [*(name for name in targets() if name != "pull"), *COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
             module, _colon, attribute = COMMANDS[cmd_name][0].partition(":")
             return getattr(import_module(module), attribute)
-        from tuneloop.registry import stages
+        from tuneloop.registry import find_stage, targets
 
-        if cmd_name not in stages():
+        if cmd_name not in targets():
             return None
         from tuneloop.cli.stages import stage_command
 
-        return stage_command(stages()[cmd_name])
+        return stage_command(find_stage(cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from tuneloop.registry import stages

@@ -29,7 +29,7 @@ def have(package: str) -> str:
 
 def checks() -> list[dict[str, Any]]:
     """Each thing looked at: ``{"name", "ok", "found", "hint"}``. ``ok`` is None where it is optional and absent."""
-    from tuneloop.engines import available_memory, cores
+    from tuneloop.engines.memory import available_memory, cores
     from tuneloop.store import Store
 
     memory = available_memory() / 2**30

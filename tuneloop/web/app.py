@@ -1,0 +1,80 @@
+"""The application: who may call, what errors look like, and where the routes are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from tuneloop import __version__
+from tuneloop.access import Caller, Verifier
+from tuneloop.errors import Denied, TuneloopError
+from tuneloop.runner import Workspace
+from tuneloop.web import pages, rest
+
+LOCAL = Caller("local", "local", "admin")
+COOKIE = "tuneloop_key"
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1") -> FastAPI:
+    """The REST interface and the pages of one workspace. Without ``auth`` everybody who can connect is an admin."""
+    app = FastAPI(
+        title="Tuneloop", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
+        description="Every stage of the life cycle. A POST queues a run and returns its id at once.",
+    )  # fmt: skip
+    verifier = Verifier(workspace.store.traffic)
+    if host in ("127.0.0.1", "localhost", "::1"):  # a page elsewhere cannot reach us under a name of its own
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "testserver"])
+
+    @app.middleware("http")
+    async def admit(request: Request, call_next: Any) -> Response:
+        open_paths = ("/login", "/static/")
+        try:
+            if auth and not request.url.path.startswith(open_paths):
+                request.state.caller = identify(request, verifier)
+            else:
+                request.state.caller = LOCAL if not auth else Caller("", "", "caller")
+            response = await call_next(request)
+        except TuneloopError as error:
+            if isinstance(error, Denied) and not request.url.path.startswith("/api"):
+                return RedirectResponse("/login", 303)
+            response = problem(error)
+        response.headers.update(SAFE)
+        return response
+
+    @app.exception_handler(TuneloopError)
+    async def refused(request: Request, error: TuneloopError) -> Response:
+        if request.url.path.startswith("/api"):
+            return problem(error)
+        return HTMLResponse(pages.banner(request, str(error)), error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        parts = [f"{'.'.join(str(p) for p in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors()]
+        return problem(TuneloopError("; ".join(parts)), 422)
+
+    app.include_router(rest.router(workspace))
+    app.include_router(pages.router(workspace))
+    return app
+
+
+def identify(request: Request, verifier: Verifier) -> Caller:
+    """The caller, by its bearer key, or by the cookie that the login page set."""
+    scheme, _space, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        key = request.cookies.get(COOKIE, "")
+    return verifier.verify(key)
+
+
+def problem(error: TuneloopError, status: int = 0) -> JSONResponse:
+    """A problem that the caller can fix, as JSON."""
+    return JSONResponse({"error": str(error), "hint": error.hint}, status or error.status)

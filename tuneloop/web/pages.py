@@ -1,0 +1,123 @@
+"""The console: runs, artifacts, and a form for every stage made from its schema. Rendered here, little script."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader
+
+from tuneloop.errors import NotFound
+from tuneloop.language import LANGUAGES, _
+from tuneloop.registry import find_stage, stages
+from tuneloop.runner import Workspace
+from tuneloop.stage import Stage
+
+FOLDER = Path(__file__).parent
+STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+environment = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+environment.filters["when"] = lambda seconds: (
+    datetime.fromtimestamp(seconds).strftime("%m-%d %H:%M:%S") if seconds else ""
+)
+environment.filters["pretty"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def language_of(request: Request) -> str:
+    asked = request.query_params.get("language") or request.headers.get("accept-language", "").split(",")[0]
+    return next((name for name in LANGUAGES if asked.lower().startswith(name)), "en")
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    language = language_of(request)
+    text = environment.get_template(template).render(t=partial(_, language=language), language=language, **values)
+    return HTMLResponse(text, status)
+
+
+def banner(request: Request, message: str) -> str:
+    language = language_of(request)
+    return environment.get_template("problem.html").render(
+        t=partial(_, language=language), language=language, message=message
+    )
+
+
+def form_fields(stage: type[Stage], workspace: Workspace) -> list[dict[str, Any]]:
+    """What the form of a stage shows: from the schema; a reference becomes a list of what there is to refer to."""
+    schema, references, found = stage.model_json_schema(), stage.references(), []
+    for name, facts in schema.get("properties", {}).items():
+        kinds = [facts, *facts.get("anyOf", [])]
+        choices = next((k["enum"] for k in kinds if "enum" in k), [])
+        kind = next((k["type"] for k in kinds if k.get("type") not in (None, "null")), "string")
+        suggestions = []
+        if name in references:
+            there = workspace.store.artifacts.find(references[name])
+            suggestions = [f"{references[name]}:{tag}" for a in there for tag in a.tags]
+        found.append({
+            "name": name, "description": facts.get("description", ""), "type": kind, "choices": choices,
+            "default": facts.get("default"), "required": name in schema.get("required", []), "suggestions": suggestions,
+        })  # fmt: skip
+    return found
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """The pages of one workspace."""
+    web = APIRouter(include_in_schema=False)
+    store = workspace.store
+
+    @web.get("/")
+    def home(request: Request) -> Response:
+        return page(
+            request,
+            "home.html",
+            runs=store.runs.recent(limit=30),
+            stages=stages(),
+            artifacts=[a for a in store.artifacts.find() if a.tags],
+        )
+
+    @web.get("/part/runs")
+    def run_rows(request: Request) -> Response:
+        return page(request, "runs.html", runs=store.runs.recent(limit=30))
+
+    @web.get("/stages/{name}")
+    def stage_form(name: str, request: Request) -> Response:
+        stage = find_stage(name)
+        return page(request, "stage.html", stage=stage, fields=form_fields(stage, workspace))
+
+    @web.get("/runs/{run}")
+    def show_run(run: str, request: Request) -> Response:
+        row = store.runs.get(run)
+        return page(request, "run.html", run=row, inputs=store.runs.inputs(row.id), metrics=store.runs.metrics(row.id))
+
+    @web.get("/artifacts/{ref}")
+    def show_artifact(ref: str, request: Request) -> Response:
+        address = store.artifacts.resolve(ref)
+        return page(
+            request, "artifact.html", artifact=store.artifacts.get(address), up=store.artifacts.ancestry(address),
+            down=store.artifacts.ancestry(address, down=True), producers=store.artifacts.producers(address),
+        )  # fmt: skip
+
+    @web.get("/login")
+    def login(request: Request) -> Response:
+        return page(request, "login.html")
+
+    @web.post("/login")
+    async def enter(request: Request) -> Response:
+        key = parse_qs((await request.body()).decode("utf-8", "replace")).get("key", [""])[0]
+        response = RedirectResponse("/", 303)
+        response.set_cookie("tuneloop_key", key.strip(), httponly=True, samesite="strict", max_age=12 * 3600)
+        return response
+
+    @web.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in STATIC:
+            raise NotFound(f"there is no file {name!r}")
+        return FileResponse(FOLDER / "static" / name, media_type=STATIC[name])
+
+    return web

@@ -1,0 +1,150 @@
+"""``/api``: one POST a stage, made from its class; runs, artifacts and lineage to read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from tuneloop.errors import TuneloopError
+from tuneloop.registry import stages
+from tuneloop.runner import RunResult, Workspace
+from tuneloop.stage import Stage
+from tuneloop.store import as_json
+
+
+class Forbidden(TuneloopError):
+    """The caller's role is not enough."""
+
+    status = 403
+
+
+class Run(BaseModel):
+    """A run: what ``--json`` prints."""
+
+    run: str
+    stage: str
+    state: str
+    output: str | None = None
+    metrics: dict[str, float] = {}
+    seconds: float = 0.0
+    error: str | None = None
+    reused: bool = False
+    summary: dict[str, Any] = {}
+    tag: str = ""
+
+
+def need(request: Request, role: str) -> None:
+    if not request.state.caller.may(role):
+        raise Forbidden(
+            f"this needs a key with the role {role}", hint="Make one with: tuneloop key create NAME --role " + role
+        )
+
+
+def as_run(result: RunResult) -> Run:
+    return Run(**result.as_json())
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """All routes of one workspace."""
+    api = APIRouter(prefix="/api")
+    for stage in stages().values():
+        add_stage(api, workspace, stage)
+
+    @api.get("/stages", tags=["stages"])
+    def list_stages() -> list[dict[str, Any]]:
+        """Every stage with the JSON schema of its parameters."""
+        return [
+            {
+                "name": s.name,
+                "makes": s.makes,
+                "description": (s.__doc__ or "").strip(),
+                "schema": s.model_json_schema(),
+            }
+            for s in stages().values()
+        ]
+
+    @api.get("/runs", tags=["runs"])
+    def list_runs(limit: Annotated[int, Query(ge=1, le=1000)] = 50, state: str | None = None) -> list[Run]:
+        """Runs, newest first."""
+        return [as_run(workspace.result(row.id)) for row in workspace.store.runs.recent(limit=limit, state=state)]
+
+    @api.get("/runs/{run}", tags=["runs"])
+    def get_run(run: str) -> dict[str, Any]:
+        """One run with its progress."""
+        row = workspace.store.runs.get(run)
+        return {
+            **workspace.result(row.id).as_json(),
+            "progress": row.progress,
+            "params": row.typed,
+            "attempts": row.attempts,
+        }
+
+    @api.get("/runs/{run}/metrics", tags=["runs"])
+    def get_metrics(run: str) -> dict[str, list[tuple[int | None, float]]]:
+        """Every metric of a run as ``[[step, value], …]``."""
+        return workspace.store.runs.metrics(workspace.store.runs.get(run).id)
+
+    @api.post("/runs/{run}/cancel", tags=["runs"])
+    def cancel_run(run: str, request: Request) -> dict[str, str]:
+        """Ask a run to stop."""
+        need(request, "member")
+        row = workspace.store.runs.get(run)
+        workspace.store.traffic.note(request.state.caller.id, "run.cancel", row.id)
+        return {"run": row.id, "state": workspace.store.runs.cancel(row.id)}
+
+    @api.get("/artifacts", tags=["artifacts"])
+    def list_artifacts(kind: str | None = None) -> list[dict[str, Any]]:
+        """Artifacts, newest first."""
+        return [describe(a) for a in workspace.store.artifacts.find(kind)]
+
+    @api.get("/artifacts/{ref}", tags=["artifacts"])
+    def get_artifact(ref: str) -> dict[str, Any]:
+        """One artifact, by its address or name."""
+        return describe(workspace.store.artifacts.get(workspace.store.artifacts.resolve(ref)))
+
+    @api.get("/artifacts/{ref}/lineage", tags=["artifacts"])
+    def get_lineage(ref: str, down: bool = False) -> dict[str, Any]:
+        """What an artifact was made from, or (``down``) what was made from it."""
+        address = workspace.store.artifacts.resolve(ref)
+        edges = workspace.store.artifacts.ancestry(address, down=down)
+        return {
+            "artifact": str(address),
+            "edges": [{"from": near, "stage": stage, "to": far} for near, stage, far in edges],
+        }
+
+    @api.get("/traffic", tags=["traffic"])
+    def get_traffic(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[dict[str, Any]]:
+        """The requests that the gateway answered, newest first."""
+        need(request, "admin")
+        return as_json(workspace.store.traffic.requests(limit=limit))
+
+    return api
+
+
+def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
+    """``POST /api/stages/NAME`` with the stage's own class as request body."""
+
+    def submit(body: Stage, request: Request, name: str = "", rerun: bool = False) -> Run:
+        need(request, "member")
+        result = workspace.submit(body, name=name, rerun=rerun, pull=False)
+        workspace.store.traffic.note(request.state.caller.id, f"run.{stage.name}", result.run)
+        return as_run(result)
+
+    submit.__annotations__["body"] = stage
+    submit.__annotations__["request"] = Request
+    submit.__annotations__["return"] = Run
+    submit.__name__ = f"submit_{stage.name}"
+    summary = (stage.__doc__ or "").strip().partition("\n")[0]
+    api.add_api_route(
+        f"/stages/{stage.name}", submit, methods=["POST"], status_code=202, tags=["stages"], summary=summary,
+        response_model=Run,
+    )  # fmt: skip
+
+
+def describe(artifact: Any) -> dict[str, Any]:
+    return {
+        "address": str(artifact.address), "tags": list(artifact.tags), "created": artifact.created,
+        "bytes": artifact.bytes, "summary": artifact.summary,
+    }  # fmt: skip
