@@ -1,0 +1,310 @@
+"""Cuts a document into chunks: spans of its text that follow its structure and keep to a budget of tokens.
+
+First the text becomes units that are not cut again: sentences, lines of code, rows of tables, headings. Units under one
+heading form a group. Within a group the cuts are chosen all at once, as the cheapest way to cover it: a chunk costs, an
+ill-filled one costs more, and a cut between paragraphs costs less than one between sentences. Small neighbouring groups
+under the same parent become one; an article of a law (第X条) stays alone.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from tuneloop.records import Chunk, Document, Section, content_id
+from tuneloop.sentences import BLOCK, spans
+from tuneloop.tokens import estimate_tokens, token_weight
+
+SMALL = 0.4  # of the budget, below which a group may be joined with its neighbour
+CUT_COSTS = {"paragraph": 0.0, "item": 0.15, "sentence": 0.4, "announced": 0.8, "piece": 1.5, "headed": 4.0}
+ARTICLE = re.compile("第[零〇一二三四五六七八九十百千万两0-9０-９]+条")
+RULE = re.compile(r"\|(?: ?:?-+:? ?\|)+\Z")  # the line under the head of a table
+CLAUSE = re.compile(r"[,，、;；:：)）\]】]+|\n|\s+")
+JOINT = re.compile(r"\s+|(?<=[^\x00-\x7f])|(?<=[,;:/&=|)\]}])")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A span that is not cut again, and how it begins."""
+
+    start: int
+    end: int
+    begins: str  # what a cut before it would part, a key of CUT_COSTS
+    weight: int  # hundredths of a token, with the space after it
+    kind: str  # of its section
+
+    @property
+    def prose(self) -> bool:
+        """Whether it may be repeated at the beginning of the next chunk."""
+        return self.kind in ("text", "list")
+
+
+@dataclass
+class Group:
+    """Units under one path of headings."""
+
+    heading: list[str]
+    units: list[Unit] = field(default_factory=list)
+    joined: bool = False  # made of several groups
+
+    @property
+    def weight(self) -> int:
+        return sum(unit.weight for unit in self.units)
+
+
+def cut(document: Document, tokens: int, overlap: int) -> list[Chunk]:
+    """The chunks of a document, in order: none above ``tokens``, together covering all that is not space.
+
+    A chunk begins with up to ``overlap`` tokens of whole sentences that end the chunk before it, where both stand under
+    the same heading.
+    """
+    overlap = min(overlap, tokens // 2)
+    chunks: list[Chunk] = []
+    for group in join_small(groups(document, tokens), 100 * tokens):
+        group.units = bound(document.text, group.units)
+        for start, end in cut_group(group, 100 * tokens, 100 * overlap):
+            chunks.append(make_chunk(document, group.heading, start, end))
+    return chunks
+
+
+def make_chunk(document: Document, heading: list[str], start: int, end: int) -> Chunk:
+    text = document.text[start:end]
+    page = page_at(document.sections, start)
+    return Chunk(
+        id=content_id(document.id, f"{start}:{end}"),
+        document=document.id,
+        name=document.name,
+        start=start,
+        end=end,
+        text=text,
+        heading=heading,
+        page=page,
+        tokens=estimate_tokens(text),
+    )
+
+
+def page_at(sections: list[Section], position: int) -> int | None:
+    """The page of the section that holds a position, found by halving."""
+    low, high = 0, len(sections)
+    while low < high:
+        middle = (low + high) // 2
+        if sections[middle].end <= position:
+            low = middle + 1
+        else:
+            high = middle
+    return sections[low].page if low < len(sections) else None
+
+
+def groups(document: Document, tokens: int) -> Iterator[Group]:
+    """Units by heading. A heading with nothing under it goes with what follows below it."""
+    waiting: Group | None = None  # headings whose text has not yet come
+    current: Group | None = None
+    for section, units in section_units(document, 100 * tokens):
+        if current is None or section.heading != current.heading:
+            if current and current.units:
+                yield current
+            current = Group(section.heading)
+            if waiting:
+                if waiting.heading == section.heading[: len(waiting.heading)]:
+                    current.units += waiting.units
+                else:
+                    yield waiting
+                waiting = None
+        current.units += units
+        if section.kind == "heading":
+            waiting, current = Group(current.heading, current.units), None
+    if rest := current or waiting:
+        yield rest
+
+
+def section_units(document: Document, budget: int) -> Iterator[tuple[Section, list[Unit]]]:
+    """Each section with its units. Text that goes on over a page's end is one stretch for the sentence splitter."""
+    sections, text = document.sections or [Section(start=0, end=len(document.text))], document.text
+    index = 0
+    while index < len(sections):
+        first = last = sections[index]
+        index += 1
+        while index < len(sections) and goes_on(text, last, sections[index]):
+            last = sections[index]
+            index += 1
+        following = sections[index].start if index < len(sections) else last.end
+        yield first, list(units_of(text, first.kind, first.start, last.end, following, budget))
+
+
+def goes_on(text: str, last: Section, following: Section) -> bool:
+    return (
+        (last.kind, last.heading) == (following.kind, following.heading)
+        and last.kind == "text"
+        and text[last.end : following.start].count("\n") < 2
+    )
+
+
+def units_of(text: str, kind: str, start: int, end: int, following: int, budget: int) -> Iterator[Unit]:
+    """The units of one stretch, each small enough for the budget. ``following`` is where the next stretch begins."""
+    pieces = list(pieces_of(text, kind, start, end))
+    for place, (begin, stop, begins) in enumerate(pieces):
+        until = pieces[place + 1][0] if place + 1 < len(pieces) else max(following, stop)
+        if token_weight(text[begin:until]) <= budget:
+            yield Unit(begin, stop, begins, token_weight(text[begin:until]), kind)
+            continue
+        for number, (part, part_stop) in enumerate(divide(text, begin, stop, budget - 50)):
+            weight = token_weight(text[part:part_stop]) + 50  # for a line end, or for a word that was cut in two
+            yield Unit(part, part_stop, "piece" if number else begins, weight, kind)
+
+
+def pieces_of(text: str, kind: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
+    """Sentences of prose, rows of tables, a whole stretch of code: spans, and how each begins."""
+    if kind in ("heading", "code"):
+        yield start, end, "paragraph"
+        return
+    if kind == "table":
+        for place, (begin, stop) in enumerate(lines_of(text, start, end)):
+            yield begin, stop, "item" if place else "paragraph"
+        return
+    stop = start
+    for begin, finish in spans(text[start:end]):
+        begin, finish = start + begin, start + finish
+        gap = text[stop:begin]
+        if begin == start or gap.count("\n") > 1:
+            begins = "paragraph"
+        else:
+            begins = "item" if "\n" in gap and BLOCK.match(text, begin) else "sentence"
+        yield begin, finish, begins
+        stop = finish
+
+
+def lines_of(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    position = start
+    for line in text[start:end].split("\n"):
+        if line.strip():
+            yield position, position + len(line)
+        position += len(line) + 1
+
+
+def divide(text: str, start: int, end: int, budget: int) -> list[tuple[int, int]]:
+    """Cut a span that is above the budget: between lines, then clauses, then words, and at last anywhere."""
+    for joint in ("\n", CLAUSE, JOINT):
+        parts = list(split_at(text, start, end, joint))
+        if len(parts) > 1:
+            return [piece for part in pack(text, parts, budget) for piece in divided(text, part, budget)]
+    middle = (start + end) // 2
+    return [piece for part in ((start, middle), (middle, end)) for piece in divided(text, part, budget)]
+
+
+def divided(text: str, part: tuple[int, int], budget: int) -> list[tuple[int, int]]:
+    return [part] if token_weight(text[part[0] : part[1]]) <= budget else divide(text, *part, budget)
+
+
+def split_at(text: str, start: int, end: int, joint: str | re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """The parts of a span between joints, without space around them; other joints stay with the part before."""
+    if joint == "\n":
+        yield from lines_of(text, start, end)
+        return
+    assert isinstance(joint, re.Pattern)
+    position = start
+    for found in [*joint.finditer(text, start, end), None]:
+        stop = found.end() if found else end
+        part = text[position:stop]
+        if part.strip():
+            begin = position + len(part) - len(part.lstrip())
+            yield begin, position + len(part.rstrip())
+        position = stop
+
+
+def pack(text: str, parts: list[tuple[int, int]], budget: int) -> Iterator[tuple[int, int]]:
+    """Join neighbouring parts up to the budget."""
+    start, end = parts[0]
+    weight = token_weight(text[start:end])
+    for begin, stop in parts[1:]:
+        more = token_weight(text[end:stop]) + 20
+        if weight + more <= budget:
+            end, weight = stop, weight + more
+        else:
+            yield start, end
+            start, end, weight = begin, stop, token_weight(text[begin:stop])
+    yield start, end
+
+
+def join_small(found: Iterator[Group], budget: int) -> Iterator[Group]:
+    """Join a small group with the next one under the same parent, or with its own first part, up to the budget."""
+    current: Group | None = None
+    for group in found:
+        if current and may_join(current, group, budget):
+            current.heading = common(current.heading, group.heading)
+            current.units, current.joined = current.units + group.units, True
+        else:
+            if current:
+                yield current
+            current = group
+    if current:
+        yield current
+
+
+def may_join(current: Group, group: Group, budget: int) -> bool:
+    shared = len(common(current.heading, group.heading))
+    if not shared or shared < len(group.heading) - 1 or is_article(current) or is_article(group):
+        return False
+    both_small = max(current.weight if not current.joined else 0, group.weight) <= SMALL * budget
+    return both_small and current.weight + group.weight <= budget
+
+
+def is_article(group: Group) -> bool:
+    return bool(group.heading) and ARTICLE.match(group.heading[-1]) is not None
+
+
+def common(one: list[str], other: list[str]) -> list[str]:
+    """The headings that two paths begin with."""
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return one[:count]
+
+
+def bound(text: str, units: list[Unit]) -> list[Unit]:
+    """The units, with what belongs together bound: a heading to its text, a table's head to its rows."""
+    result = units[:1]
+    for before, unit in pairwise(units):
+        begins = unit.begins
+        if before.kind == "heading" or (before.kind == unit.kind == "table" and RULE.match(text, unit.start, unit.end)):
+            begins = "headed"
+        elif before.prose and begins != "piece" and text[before.end - 1] in ":：":
+            begins = "announced"
+        result.append(replace(unit, begins=begins))
+    return result
+
+
+def cut_group(group: Group, budget: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """The spans of the chunks of one group."""
+    units = group.units
+    for first, after in pairwise(best_cuts(units, budget, overlap)):
+        room = min(overlap, budget - sum(unit.weight for unit in units[first:after]))
+        start = first
+        while start and units[start - 1].prose and units[start - 1].weight <= room:
+            start -= 1
+            room -= units[start].weight
+        yield units[start].start, units[after - 1].end
+
+
+def best_cuts(units: list[Unit], budget: int, overlap: int) -> list[int]:
+    """Where chunks begin, and the end: the cheapest cover. Chunks but the first leave room for the overlap."""
+    count = len(units)
+    totals = [0]
+    for unit in units:
+        totals.append(totals[-1] + unit.weight)
+    best, back = [0.0] + [float("inf")] * count, [0] * (count + 1)
+    for end in range(1, count + 1):
+        for start in range(end - 1, -1, -1):
+            room = budget - (overlap if start and units[start - 1].prose else 0)
+            weight = totals[end] - totals[start]
+            if weight > room and start < end - 1:
+                break
+            empty = max(0.0, 1 - weight / room)
+            cost = best[start] + 1 + empty * empty + (CUT_COSTS[units[start].begins] if start else 0)
+            if cost < best[end]:
+                best[end], back[end] = cost, start
+    cuts = [count]
+    while cuts[-1]:
+        cuts.append(back[cuts[-1]])
+    return cuts[::-1]

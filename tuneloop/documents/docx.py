@@ -1,0 +1,233 @@
+"""Word documents (DOCX) as blocks, straight from the XML: body order, headings, numbered lists, tables, footnotes.
+
+Numbers that Word draws by itself (``第一章``, ``1.2``, ``(a)``) are computed here, because they are not in the text.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
+from tuneloop.documents.numbering import Numbering, read_numbering
+
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+LARGEST_PART = 256 * 1024 * 1024  # bytes of one part, uncompressed
+HIGHEST_RATIO = 300  # uncompressed to compressed, above which a large part is a bomb
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+NOT_TEXT = frozenset([f"{W}del", f"{W}moveFrom", f"{W}instrText", f"{W}rPr", f"{W}pPr", FALLBACK])
+
+
+def read_docx(path: Path) -> Reading:
+    """Raises ``Unreadable`` for an encrypted, damaged or oversized file."""
+    with path.open("rb") as file:
+        if file.read(8) == OLE:
+            encrypted = "EncryptedPackage".encode("utf-16-le") in file.read()
+            raise Unreadable("encrypted: remove its password" if encrypted else "legacy Word format: save it as .docx")
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = set(package.namelist())
+            parts = {name: parse_part(package, name) for name in PARTS if name in names}
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, zlib.error) as error:
+        raise Unreadable(f"damaged or truncated: {one_line(str(error))}") from None
+    except RuntimeError:  # zipfile: "file is encrypted"
+        raise Unreadable("encrypted: remove its password") from None
+    if "word/document.xml" not in parts:
+        raise Unreadable("not a Word document: it has no word/document.xml")
+    return Body(parts).read()
+
+
+PARTS = ("word/document.xml", "word/styles.xml", "word/numbering.xml", "word/footnotes.xml")
+
+
+def parse_part(package: zipfile.ZipFile, name: str) -> Any:
+    """One XML part. Raises ``Unreadable`` for a zip bomb before a byte of it is unpacked."""
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
+
+    info = package.getinfo(name)
+    bomb = info.file_size > 10_000_000 and info.file_size > HIGHEST_RATIO * max(1, info.compress_size)
+    if info.file_size > LARGEST_PART or bomb:
+        raise Unreadable(f"{name} unpacks to {info.file_size // 1_000_000} MB: refused as a zip bomb")
+    with package.open(info) as part:
+        data = part.read(info.file_size + 1)  # zipfile checks the size that the header claims
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise Unreadable(f"damaged: {name} is not valid XML: {one_line(str(error))}") from None
+
+
+@dataclass
+class Style:
+    """What a paragraph style says, after what it is based on."""
+
+    level: int | None = None  # of a heading; 0 is the document's title
+    number: tuple[str, int] | None = None  # list id and depth
+    contents: bool = False  # a table of contents
+
+
+@dataclass
+class Body:
+    """The parts of one document, walked in the order of reading."""
+
+    parts: dict[str, Any]
+    blocks: list[Block] = field(default_factory=list)
+    styles: dict[str, Style] = field(default_factory=dict)
+    numbering: Numbering = field(default_factory=Numbering)
+
+    def read(self) -> Reading:
+        self.styles = read_styles(self.parts.get("word/styles.xml"))
+        self.numbering = read_numbering(self.parts.get("word/numbering.xml"))
+        for body in self.parts["word/document.xml"].iter(f"{W}body"):
+            self.walk(body)
+        self.footnotes()
+        title = next((b.text for b in self.blocks if b.kind == "heading" and b.level <= 1), "")
+        return Reading(self.blocks, title=title)
+
+    def walk(self, parent: Any) -> None:
+        for child in parent:
+            if child.tag == f"{W}p":
+                self.paragraph(child)
+            elif child.tag == f"{W}tbl":
+                self.table(child)
+            elif child.tag in (f"{W}sdt", f"{W}sdtContent", f"{W}ins", f"{W}customXml", f"{W}smartTag"):
+                self.walk(child)
+
+    def paragraph(self, element: Any) -> None:
+        style = self.style_of(element)
+        text = paragraph_text(element).strip()
+        boxes = [box for box in element.iter(f"{W}txbxContent") if not inside_fallback(box, element)]
+        if text and not style.contents:
+            label = self.numbering.next_label(style.number) if style.number else None
+            if style.level is not None:
+                name = one_line(f"{label.text} {text}" if label and label.text and not label.bullet else text)
+                self.blocks.append(Block("heading", name, style.level))
+            elif label:
+                indent = "  " * min(label.depth, 8)
+                self.blocks.append(Block("list", f"{indent}{label.text} {text}".replace("\n", f"\n{indent}  ")))
+            else:
+                self.blocks.append(Block("text", text))
+        for box in boxes:
+            self.walk(box)
+
+    def style_of(self, element: Any) -> Style:
+        """The style of a paragraph with what the paragraph itself overrides."""
+        properties = element.find(f"{W}pPr")
+        name = value(properties, "pStyle")
+        base = self.styles.get(name or "", Style())
+        outline, number = value(properties, "outlineLvl"), number_of(properties)
+        level = base.level if outline is None else heading_level(outline)
+        if number and number[0] == "0":  # Word's way of switching the style's numbering off
+            return Style(level, None, base.contents)
+        return Style(level, number or base.number, base.contents)
+
+    def table(self, element: Any) -> None:
+        rows = [list(cells_of(row)) for row in element.findall(f"{W}tr")]
+        widest = max((len(row) for row in rows), default=0)
+        if widest <= 1:  # a frame around text
+            for cell in element.iter(f"{W}tc"):
+                self.walk(cell)
+            return
+        if text := table_text(rows):
+            self.blocks.append(Block("table", text))
+
+    def footnotes(self) -> None:
+        part = self.parts.get("word/footnotes.xml")
+        for note in part.findall(f"{W}footnote") if part is not None else []:
+            if note.get(f"{W}type") in (None, "normal"):
+                text = one_line(" ".join(paragraph_text(p) for p in note.iter(f"{W}p")))
+                if text:
+                    self.blocks.append(Block("text", f"[^{note.get(f'{W}id')}] {text}"))
+
+
+def value(properties: Any, name: str) -> str | None:
+    found = properties.find(f"{W}{name}") if properties is not None else None
+    return found.get(f"{W}val") if found is not None else None
+
+
+def number_of(properties: Any) -> tuple[str, int] | None:
+    """List id and depth of a paragraph or style."""
+    found = properties.find(f"{W}numPr") if properties is not None else None
+    if found is None:
+        return None
+    identity, depth = value(found, "numId"), value(found, "ilvl")
+    return (identity, int(depth or 0)) if identity is not None and (depth or "0").isdecimal() else None
+
+
+def heading_level(outline: str) -> int | None:
+    """Word counts outline levels from 0; 9 is body text."""
+    return int(outline) + 1 if outline.isdecimal() and int(outline) < 9 else None
+
+
+def read_styles(part: Any) -> dict[str, Style]:
+    """Every paragraph style by its id, with what it inherits."""
+    if part is None:
+        return {}
+    elements = {e.get(f"{W}styleId"): e for e in part.findall(f"{W}style")}
+
+    def resolve(identity: str, seen: tuple[str, ...] = ()) -> Style:
+        element = elements.get(identity)
+        if element is None or identity in seen:
+            return Style()
+        base = resolve(value(element, "basedOn") or "", (*seen, identity))
+        name = (value(element, "name") or "").lower()
+        properties = element.find(f"{W}pPr")
+        outline = value(properties, "outlineLvl")
+        level = base.level if outline is None else heading_level(outline)
+        if found := re.fullmatch(r"(?:heading|标题) ?([1-9])", name):
+            level = int(found[1])
+        elif name in ("title", "标题"):
+            level = 0
+        return Style(level, number_of(properties) or base.number, base.contents or name.startswith("toc "))
+
+    return {identity: resolve(identity) for identity in elements if identity}
+
+
+def paragraph_text(element: Any) -> str:
+    """The text of a paragraph: insertions in, deletions out, text boxes left to the caller."""
+    return "".join(run_text(element))
+
+
+def run_text(element: Any) -> Iterator[str]:
+    for child in element:
+        tag = child.tag
+        if tag in (f"{W}t", f"{M}t"):
+            yield child.text or ""
+        elif tag in (f"{W}tab", f"{W}ptab"):
+            yield "\t"
+        elif tag in (f"{W}br", f"{W}cr"):
+            yield "\n"
+        elif tag == f"{W}noBreakHyphen":
+            yield "-"
+        elif tag == f"{W}footnoteReference":
+            yield f"[^{child.get(f'{W}id')}]"
+        elif tag not in NOT_TEXT and tag != f"{W}txbxContent":
+            yield from run_text(child)
+
+
+def cells_of(row: Any) -> Iterator[str]:
+    """The texts of a row's cells; a cell that spans columns is followed by empty ones."""
+    for cell in row.iter(f"{W}tc"):
+        if next(cell.iterancestors(f"{W}tr")) is not row:
+            continue  # of a table inside this one: its text is part of the outer cell
+        properties = cell.find(f"{W}tcPr")
+        yield " ".join(text for p in cell.iter(f"{W}p") if (text := paragraph_text(p).strip()))
+        span = value(properties, "gridSpan") or "1"
+        yield from [""] * (min(int(span), 50) - 1 if span.isdecimal() else 0)
+
+
+def inside_fallback(element: Any, top: Any) -> bool:
+    """Whether an element is the second copy that Word keeps for old readers, or inside another text box."""
+    for ancestor in element.iterancestors():
+        if ancestor is top:
+            return False
+        if ancestor.tag in (FALLBACK, f"{W}txbxContent"):
+            return True
+    return False

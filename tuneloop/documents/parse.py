@@ -1,0 +1,160 @@
+"""The stage that reads files."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.language import _
+from tuneloop.stage import Context, Kind, Stage
+
+if TYPE_CHECKING:
+    from tuneloop.documents.files import SourceFile
+    from tuneloop.documents.pool import Job
+
+SHOWN = 3  # reasons in an error
+
+
+class Parse(Stage):
+    """Read Markdown, HTML, text, CSV, Word and PDF files as clean text with headings and pages."""
+
+    name: ClassVar[str] = "parse"
+    makes: ClassVar[Kind] = "documents"
+    positional: ClassVar[tuple[str, ...]] = ("paths",)
+
+    paths: list[str] = Field(min_length=1, description="Files, folders or patterns such as 'docs/**/*.md'.")
+    max_mb: int = Field(200, ge=1, le=100_000, description="Largest file that is read, in megabytes.")
+    seconds: int = Field(120, ge=1, le=86_400, description="Longest time that one file may take.")
+
+    @field_validator("paths")
+    @classmethod
+    def _absolute(cls, paths: list[str]) -> list[str]:
+        """The run may be made by a process in another folder."""
+        return [os.path.abspath(os.path.expanduser(path)) for path in paths]  # noqa: PTH100, PTH111 (patterns)
+
+    def fingerprint(self) -> str:
+        from tuneloop.documents.files import fingerprint
+
+        return fingerprint(self._files())
+
+    def _files(self) -> list["SourceFile"]:
+        """All files named. Raises where not one of the paths exists; one missing among others is set aside."""
+        from tuneloop.documents.files import find_files
+
+        files = find_files(self.paths, self.max_mb)
+        missing = [file for file in files if file.problem in MISSING]
+        if missing and len(missing) == len(files):
+            pattern = missing[0].problem == MISSING[1]
+            message = _("no file matches the pattern") if pattern else _("no such file or folder")
+            raise NotFound(message, where=str(missing[0].path))
+        if not files:
+            raise TuneloopError(_("the folder holds no files"), where=self.paths[0])
+        return files
+
+    def run(self, ctx: Context) -> dict[str, Any]:
+        from tuneloop.records import Document, write_rows
+
+        files = self._files()
+        facts = Facts()
+        ctx.phase(_("Reading {count} files").format(count=len(files)))
+        jobs = self._jobs(ctx, files, facts)
+        self._read(ctx, jobs, len(files) - len(jobs), len(files))
+        count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
+        if not count:
+            reasons = "; ".join(f"{where}: {reason}" for where, reason in facts.reasons[:SHOWN])
+            raise TuneloopError(_("none of the {count} files could be read").format(count=len(files)), hint=reasons)
+        return facts.summary()
+
+    def _jobs(self, ctx: Context, files: list["SourceFile"], facts: "Facts") -> list["Job"]:
+        """The files that are worth opening, each content once."""
+        from tuneloop.documents.files import hash_content
+        from tuneloop.documents.pool import Job
+        from tuneloop.records import content_id
+
+        folder = ctx.checkpoint("documents")
+        folder.mkdir(parents=True, exist_ok=True)
+        jobs: list[Job] = []
+        first: dict[str, str] = {}
+        for file in files:
+            problem, sha256 = file.problem, ""
+            if not problem:
+                try:
+                    sha256 = hash_content(file.path)
+                except OSError as error:
+                    problem = f"cannot be read: {error.strerror}"
+            if sha256 in first:
+                problem = f"the same content as {first[sha256]}"
+            if problem:
+                facts.reject(ctx, file.name, problem)
+                continue
+            first[sha256] = file.name
+            kept = folder / f"{content_id(str(self.version), file.name, sha256)}.json"
+            jobs.append(Job(file.path, file.name, sha256, file.size, kept))
+        return jobs
+
+    def _read(self, ctx: Context, jobs: list["Job"], done: int, total: int) -> None:
+        """Have every file read that is not yet kept from a run that was cut short."""
+        from tuneloop.documents.pool import Pool, load_outcome
+
+        missing = [job for job in jobs if load_outcome(job.out) is None]
+        done += len(jobs) - len(missing)
+        ctx.progress(done, total, "files")
+        missing.sort(key=lambda job: -job.size)  # the long ones first, so that no worker waits at the end
+        workers = min(os.cpu_count() or 1, 4)
+        for _job in Pool(workers, self.seconds).run(missing):
+            done += 1
+            ctx.progress(done, total, "files")
+
+    def _documents(self, ctx: Context, jobs: list["Job"], facts: "Facts") -> Iterator[Any]:
+        """The documents in the order of their names; what was set aside is rejected on the way."""
+        from tuneloop.documents.pool import load_outcome
+
+        for job in jobs:
+            outcome = load_outcome(job.out)
+            if outcome is None:
+                raise TuneloopError(_("the checkpoint of this run was removed while it was used"), where=job.name)
+            for where, reason in outcome.set_aside:
+                facts.reject(ctx, f"{job.name}, {where}" if where else job.name, reason)
+            if outcome.document:
+                facts.add(outcome.document, job.size)
+                yield outcome.document
+
+
+MISSING = ("no such file or folder", "no file matches the pattern")
+
+
+class Facts:
+    """What is said of the whole at the end."""
+
+    def __init__(self) -> None:
+        self.reasons: list[tuple[str, str]] = []
+        self.types: Counter[str] = Counter()
+        self.languages: Counter[str] = Counter()
+        self.documents = self.characters = self.pages = self.bytes = 0
+
+    def reject(self, ctx: Context, where: str, reason: str) -> None:
+        self.reasons.append((where, reason))
+        ctx.reject(where, reason)
+
+    def add(self, document: Any, size: int) -> None:
+        self.documents += 1
+        self.characters += len(document.text)
+        self.pages += document.pages or 0
+        self.bytes += size
+        self.types[Path(document.name).suffix.lower().lstrip(".")] += 1
+        self.languages[document.language or "other"] += 1
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "documents": self.documents,
+            "characters": self.characters,
+            "bytes": self.bytes,
+            "pages": self.pages,
+            "types": dict(sorted(self.types.items())),
+            "languages": dict(sorted(self.languages.items())),
+            "rejected": len(self.reasons),
+        }

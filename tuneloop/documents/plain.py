@@ -1,0 +1,67 @@
+"""Plain text and tables in text form (CSV, TSV) as blocks."""
+
+import csv
+import io
+import re
+
+from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
+
+SENTENCE_END = re.compile('[.!?。！？：:；;”"』」）)…]$')
+LONG_LINE = 100  # a line of a hard-wrapped text is shorter
+WIDEST_CELL = 120  # a row with a longer cell is a record to read, not a row of a table
+LABEL = re.compile(r"[^\W\d]")
+
+
+def read_plain(text: str) -> Reading:
+    """Paragraphs are separated by empty lines or, where lines are long or end like sentences, by every line end."""
+    blocks: list[Block] = []
+    for paragraph in re.split(r"\n[ \t\u3000]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
+        lines = [line.strip("\n") for line in paragraph.split("\n") if line.strip()]
+        apart = lines_are_paragraphs(lines)
+        blocks += [Block("text", line.strip()) for line in lines] if apart else [Block("text", "\n".join(lines))]
+    blocks = [block for block in blocks if block.text.strip()]
+    first = one_line(blocks[0].text) if blocks else ""
+    if len(blocks) > 1 and len(first) <= 60 and "\n" not in blocks[0].text and not SENTENCE_END.search(first):
+        blocks[0] = Block("heading", first, 1)
+        return Reading(blocks, title=first)
+    return Reading(blocks)
+
+
+def lines_are_paragraphs(lines: list[str]) -> bool:
+    if len(lines) < 2:
+        return False
+    complete = sum(1 for line in lines if SENTENCE_END.search(line.rstrip()))
+    indented = sum(1 for line in lines if line.startswith("\u3000\u3000"))
+    longest = max(map(len, lines))
+    return longest > LONG_LINE or complete >= 0.7 * len(lines) or indented >= 0.5 * len(lines)
+
+
+def read_csv(text: str, delimiter: str = "") -> Reading:
+    """Records with long cells become paragraphs of ``name: value`` lines, each readable alone; others a table."""
+    csv.field_size_limit(10_000_000)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or find_delimiter(text)))
+    except csv.Error as error:
+        raise Unreadable(f"not a table: {error}") from None
+    rows = [[one_line(cell) for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    if not rows:
+        return Reading([])
+    head = rows[0]
+    named = len(rows) > 1 and len(set(head)) == len(head) and all(c and LABEL.match(c) and len(c) < 60 for c in head)
+    longest = max((len(cell) for row in rows[1:200] for cell in row), default=0)
+    if not named or longest <= WIDEST_CELL:
+        return Reading([Block("table", table_text(rows))])
+    return Reading([Block("text", record_text(head, row), alone=True) for row in rows[1:]])
+
+
+def record_text(head: list[str], row: list[str]) -> str:
+    names = head + [f"{len(head) + i + 1}" for i in range(len(row) - len(head))]
+    return "\n".join(f"{name}: {cell}" for name, cell in zip(names, row, strict=False) if cell)
+
+
+def find_delimiter(text: str) -> str:
+    """The separator that splits the first lines into the same number of cells, more than one."""
+    lines = [line for line in text[:20_000].splitlines()[:20] if line.strip()]
+    counts = {mark: [line.count(mark) for line in lines] for mark in (",", "\t", ";", "|")}
+    steady = {mark: min(n) for mark, n in counts.items() if n and min(n) > 0}
+    return max(steady, key=lambda mark: steady[mark]) if steady else ","
