@@ -3,8 +3,8 @@
     python benchmarks/loadtest_accuracy.py [--rate 10] [--seconds 20]
 
 Prints, at the median and at P99, the true time to first token, what ``tuneloop.loadtest`` measured, and the
-difference; likewise for the gap between tokens. Peers (EvalScope, guidellm) run beside it in the same way where their
-commands are given: ``--guidellm PATH``, ``--evalscope PATH``, each of an environment of its own.
+ratio; likewise for the gap between tokens. guidellm runs beside it, against the same server and at the same rate, where
+the command of an environment of its own is given: ``--guidellm PATH``.
 """
 
 import argparse
@@ -49,37 +49,19 @@ def measure_ours(url: str, rate: float, seconds: float) -> Times:
 
 
 def measure_guidellm(command: str, url: str, rate: float, seconds: float) -> Times:
-    """guidellm 0.8; its report has milliseconds, its times count from the request's actual start."""
+    """guidellm 0.8. Its gaps are means of whole requests, so only its times to the first token are compared."""
     with tempfile.TemporaryDirectory() as folder:
+        questions, report = Path(folder) / "questions.csv", Path(folder) / "report.json"
+        texts = [c[0]["content"].replace('"', "'") for c in built_in()] * int(rate * seconds)  # it asks each once
+        questions.write_text("\n".join(["prompt", *(f'"{text}"' for text in texts)]), encoding="utf-8")
         subprocess.run(
             [command, "run", "--backend", f"kind=openai_http,target={url.removesuffix('/v1')},model=ok",
              "--profile", f"kind=constant,rate={rate:g}", "--constraint", f"kind=max_duration,seconds={seconds:g}",
-             "--data", "prompt_tokens=16,output_tokens=20", "--output-path", f"{folder}/report.json"],
+             "--data", f"kind=csv_file,path={questions}", "--output", f"kind=json,path={report}", "--disable-console"],
             check=True, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=seconds + 300,
         )  # fmt: skip
-        report = json.loads(next(Path(folder).rglob("*.json")).read_text(encoding="utf-8"))
-    done = report["benchmarks"][0]["requests"]["successful"]
-    first = [r["time_to_first_token_ms"] / 1000 for r in done]
-    return {"first": first, "gaps": [r["inter_token_latency_ms"] / 1000 for r in done]}
-
-
-def measure_evalscope(command: str, url: str, rate: float, seconds: float) -> Times:
-    """EvalScope 1.14 perf; its database has the time to first token of each request in seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        questions = Path(folder) / "questions.txt"
-        questions.write_text("\n".join(c[0]["content"] for c in built_in()), encoding="utf-8")
-        subprocess.run(
-            [command, "perf", "--url", f"{url}/chat/completions", "--model", "ok", "--api", "openai", "--stream",
-             "--rate", f"{rate:g}", "--parallel", "64", "--number", str(int(rate * seconds)),
-             "--dataset", "line_by_line", "--dataset-path", str(questions), "--max-tokens", "20",
-             "--outputs-dir", folder],
-            check=True, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=seconds + 300,
-        )  # fmt: skip
-        import sqlite3
-
-        with sqlite3.connect(next(Path(folder).rglob("*.db"))) as database:
-            first = [row[0] for row in database.execute("SELECT first_chunk_latency FROM result WHERE success")]
-    return {"first": first, "gaps": []}
+        done = json.loads(report.read_text(encoding="utf-8"))["benchmarks"][0]["requests"]["successful"]
+    return {"first": [r["time_to_first_token_ms"] / 1000 for r in done], "gaps": []}
 
 
 def line(name: str, true: Times, measured: Times) -> dict[str, Any]:
@@ -100,13 +82,10 @@ def main() -> None:
     options.add_argument("--rate", type=float, default=10.0)
     options.add_argument("--seconds", type=float, default=20.0)
     options.add_argument("--guidellm", default="", help="the guidellm command, where it is to be compared")
-    options.add_argument("--evalscope", default="", help="the evalscope command, where it is to be compared")
     chosen = options.parse_args()
     tools: dict[str, Any] = {"tuneloop": measure_ours}
     if chosen.guidellm:
         tools["guidellm"] = lambda *a: measure_guidellm(chosen.guidellm, *a)
-    if chosen.evalscope:
-        tools["evalscope"] = lambda *a: measure_evalscope(chosen.evalscope, *a)
     mock, log = str(Path(__file__).with_name("mock_chat_server.py")), Path(tempfile.gettempdir()) / "mock.log"
     print(f"{chosen.rate:g} requests/s for {chosen.seconds:g} s; milliseconds: true, measured, ratio")
     with Child.start([sys.executable, mock], log=log) as child:

@@ -48,6 +48,8 @@ class Mock:
                         break
                 elif path.endswith("/models"):
                     self.reply(writer, 200, {"object": "list", "data": [{"id": "ok", "object": "model"}]})
+                elif path.endswith("/health"):
+                    self.reply(writer, 200, {"status": "ok"})
                 elif path == "/truth":
                     if method == "POST":
                         self.truth, self.gaps = [], []
