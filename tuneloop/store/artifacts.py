@@ -73,6 +73,7 @@ class Artifacts:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
             os.replace(folder, target)
+        shutil.rmtree(folder, ignore_errors=True)  # the same content was here before
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         size = sum(facts["bytes"] for facts in manifest["files"].values())
         with self.engine.begin() as connection:

