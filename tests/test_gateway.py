@@ -25,6 +25,7 @@ from tuneloop.gateway.ask import parse_ask
 from tuneloop.gateway.config import GatewayConfig, load_config
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
+from tuneloop.gateway.passage import GAP, stitched
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean
 from tuneloop.gateway.state import Gateway, workspace
@@ -145,14 +146,16 @@ MODELS = ("good", "broken", "silent", "busy", "picky", "locked", "sick")
 class House:
     """An engine with a gateway before it."""
 
-    def __init__(self, folder: Path, **more: Any) -> None:
-        self.engine = Engine()
+    def __init__(self, folder: Path, knowledge: Path | None = None, **more: Any) -> None:
+        self.engine, self.clients = Engine(), list[openai.OpenAI]()
         self.below = Running(self.engine)
         routes = [
             {"name": m, "upstream_url": f"{self.below.url}/v1", "model_address": "model:" + "0" * 64, "timeout": 1.0}
             for m in MODELS
         ]
         routes[0] |= {"system_prompt": "Be brief.", "aliases": ["help"], "defaults": {"temperature": 0.1}}
+        if knowledge:
+            routes[0] |= {"knowledge_path": str(knowledge), "knowledge_address": "index:" + "1" * 64}
         routes.append({"name": "gone", "upstream_url": "http://127.0.0.1:9/v1"})
         self.config = GatewayConfig(workspace=str(folder), **{"routes": routes, "auth": False, **more})
         self.store = workspace(self.config)
@@ -161,9 +164,12 @@ class House:
         self.url = self.above.url
 
     def client(self, key: str = "none") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=20)
+        self.clients.append(openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=20))
+        return self.clients[-1]
 
     def stop(self) -> None:
+        for client in self.clients:
+            client.close()
         self.above.stop()
         self.below.stop()
 
@@ -478,6 +484,152 @@ def test_the_page_is_whole_and_in_two_languages(house: House) -> None:
     assert '<html lang="en">' in english and "http://" not in english and "https://" not in english
     for name in ("chat.js", "render.js", "theme.js", "chat.css", "icon.svg"):
         assert f"/static/{name}" in english and httpx.get(f"{house.url}/static/{name}").status_code == 200
+
+
+# -- answers with citations ------------------------------------------------------------------------------------------
+
+PAGE = """The gateway listens on port 8000 unless --port names another one. It listens on 127.0.0.1, so that only \
+programs on the same machine reach it. Every request needs an API key. A key is made with tuneloop key create."""
+BREAD = "Bread is made of flour, water, salt and yeast. It is baked in an oven at 220 degrees for forty minutes."
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small index of two documents, searched by words."""
+    from conftest import SmallContext
+
+    from tuneloop.knowledge.index import Index
+    from tuneloop.records import Chunk, write_rows
+
+    folder = tmp_path_factory.mktemp("index")
+    ctx, half = SmallContext(folder), PAGE.index("Every")
+    spans = [("serve.md", PAGE, 0, half), ("serve.md", PAGE, half - 60, len(PAGE)), ("bread.md", BREAD, 0, len(BREAD))]
+    chunks = [
+        Chunk(id=f"c{n}", document=name, name=name, start=a, end=b, text=text[a:b], heading=["Help", name], page=n + 1)
+        for n, (name, text, a, b) in enumerate(spans)
+    ]
+    made = folder / "chunks"
+    made.mkdir()
+    write_rows(made / "chunks.parquet", Chunk, chunks)
+    Index(chunks=ctx.add("chunks", made), embedding="none").run(ctx)  # type: ignore[call-arg]
+    return ctx.out
+
+
+@pytest.fixture
+def cited(make_house: Callable[..., House], index: Path) -> House:
+    return make_house(knowledge=index, embedding="")
+
+
+ASKED: Any = [{"role": "user", "content": "On which port does the gateway listen?"}]
+SAID = [
+    "The gateway listens on port 8000 unless --port names",
+    " another one. ",
+    "It listens on port 9999 ",
+    "by default.",
+]
+
+
+def test_an_answer_cites_what_stands_behind_it(cited: House) -> None:
+    cited.engine.parts = SAID
+    answer = cited.client().chat.completions.create(model="good", messages=ASKED)
+    message: Any = answer.choices[0].message
+    first, second = message.annotations
+    assert message.content.startswith(
+        "The gateway listens on port 8000 unless --port names another one. [1] It listens"
+    )
+    assert (
+        message.content[first.text_start : first.text_end]
+        == "The gateway listens on port 8000 unless --port names another one."
+    )
+    assert (first.type, first.index, first.supported, first.name, first.page) == ("citation", 1, True, "serve.md", 1)
+    assert PAGE[first.start : first.end] == first.quote == PAGE[: PAGE.index(" It listens")]
+    assert (second.supported, second.index, second.document) == (False, 0, "")
+    assert message.content[second.text_start : second.text_end] == "It listens on port 9999 by default."
+    told: Any = answer.model_extra and answer.model_extra["tuneloop"]
+    assert told["request_id"] == answer.id and told["answerable"] and told["passages"][0]["name"] == "serve.md"
+    assert told["supported_share"] == 0.5 and answer.usage and answer.usage.completion_tokens == 4
+    asked = cited.engine.asked[0]["messages"]
+    assert asked[0] == {"role": "system", "content": "Be brief."} and PAGE[:40] in asked[1]["content"]
+    place = {"model": "good", "document": first.document, "start": first.start, "end": first.end}
+    shown = httpx.get(f"{cited.url}/passage", params=place).json()
+    assert shown["quote"] == first.quote and shown["before"] + shown["quote"] + shown["after"] == PAGE
+
+
+def test_a_streamed_answer_brings_the_same(cited: House) -> None:
+    cited.engine.parts = SAID
+    whole: Any = cited.client().chat.completions.create(model="good", messages=ASKED)
+    options: Any = {"include_usage": True}
+    chunks: list[Any] = list(
+        cited.client().chat.completions.create(model="good", messages=ASKED, stream=True, stream_options=options)
+    )
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    assert "".join(d.content or "" for d in deltas) == whole.choices[0].message.content
+    notes = [note for d in deltas for note in getattr(d, "annotations", None) or []]
+    assert [n["quote"] for n in notes] == [n.quote for n in whole.choices[0].message.annotations]
+    order = [
+        "annotations" if getattr(d, "annotations", None) else "text"
+        for d in deltas
+        if d.content or getattr(d, "annotations", None)
+    ]
+    assert order.index("annotations") < len(order) - 1 - order[::-1].index(
+        "text"
+    )  # the first check does not wait for the end
+    last = [chunk for chunk in chunks if chunk.choices][-1]
+    assert last.choices[0].finish_reason == "stop" and last.tuneloop["answerable"] is True
+    assert chunks[-1].usage.completion_tokens == 4 and len({chunk.id for chunk in chunks}) == 1
+    rows = cited.logged(2)
+    assert rows[1].id == chunks[0].id and rows[1].answer == whole.choices[0].message.content
+    assert rows[1].passages[0]["name"] == "serve.md" and [c["supported"] for c in rows[1].citations] == [True, False]
+    assert rows[1].answerable is True and rows[1].knowledge == "index:" + "1" * 64 and rows[1].time_to_first_token > 0
+
+
+def test_what_the_documents_do_not_answer_is_said_so(cited: House) -> None:
+    question: Any = [{"role": "user", "content": "Who won the football championship in 1998?"}]
+    answer: Any = cited.client().chat.completions.create(model="good", messages=question)
+    assert "do not answer" in answer.choices[0].message.content and answer.choices[0].message.annotations == []
+    assert answer.tuneloop["answerable"] is False and not cited.engine.asked
+    assert cited.logged()[0].answerable is False
+
+
+def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
+    cited.gateway.cited["good"].client.model = "sick"
+    cited.gateway.cited["good"].client.backoff = 0.01
+    for stream in (False, True):
+        with pytest.raises(openai.InternalServerError) as raised:
+            cited.client().chat.completions.create(model="good", messages=ASKED, stream=stream)
+        assert raised.value.status_code == 502 and str(cited.below.port) not in str(raised.value)
+    cited.gateway.cited["good"].client.model = "picky"
+    with pytest.raises(openai.BadRequestError, match="too long"):
+        cited.client().chat.completions.create(model="good", messages=ASKED)
+    image: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
+    for bad in ({"messages": image}, {"n": 2}, {"max_tokens": 0}, {"messages": [{"role": "user", "content": " "}]}):
+        with pytest.raises(openai.BadRequestError):
+            cited.client().chat.completions.create(**({"model": "good", "messages": ASKED} | bad))  # type: ignore[arg-type]
+
+
+def test_a_passage_that_is_not_there(cited: House) -> None:
+    for place, status in (
+        ({"model": "good", "document": "none", "start": 0, "end": 5}, 404),
+        ({"model": "good", "document": "serve.md", "start": 9000, "end": 9005}, 404),
+        ({"model": "good", "document": "serve.md", "start": "x", "end": 5}, 400),
+        ({"model": "none", "document": "serve.md", "start": 0, "end": 5}, 404),
+    ):
+        assert httpx.get(f"{cited.url}/passage", params=place).status_code == status
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 80), st.integers(1, 30)), min_size=1, max_size=8),
+    st.integers(0, 99),
+    st.integers(1, 40),
+)
+def test_passages_are_put_together_from_chunks(spans: list[tuple[int, int]], start: int, length: int) -> None:
+    text = "".join(chr(0x4E00 + n) for n in range(110))
+    chunks = sorted(
+        ({"start": a, "end": a + n, "text": text[a : a + n]} for a, n in spans), key=lambda c: (c["start"], c["end"])
+    )
+    covered = {at for a, n in spans for at in range(a, a + n)}
+    found = "".join(stitched(chunks, start, start + length)).replace(GAP, "")
+    assert found == "".join(text[at] for at in range(start, start + length) if at in covered)
 
 
 # -- the log ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -53,6 +54,7 @@ def listen(config: GatewayConfig) -> socket.socket:
 def serve(path: Path) -> None:
     """Serve until SIGTERM, or until the parent is gone."""
     config = load_config(path)
+    os.environ["TUNELOOP_WORKSPACE"] = config.workspace  # an index may name an endpoint of its settings
     made = listen(config)
     gateway = Gateway(config, workspace(config))
     try:

@@ -48,8 +48,9 @@ class Shelf:
         """The chunks of a document, in its order."""
         with self._lock:
             table = self._table = self._table or self._load()
-        rows = table.take(self._rows.get(document, [])).to_pylist()
-        return sorted(rows, key=lambda chunk: (chunk["start"], chunk["end"]))
+        if document not in self._rows:
+            return []
+        return sorted(table.take(self._rows[document]).to_pylist(), key=lambda chunk: (chunk["start"], chunk["end"]))
 
     def _load(self) -> Any:
         import pyarrow.parquet as pq

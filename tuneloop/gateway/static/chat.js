@@ -71,25 +71,20 @@ class Answer {
   draw() {
     const scroll = find("scroll");
     const following = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
-    const unsupported = this.annotations.filter((a) => a.supported === false && a.text_end > a.text_start);
-    const spans = new Map(unsupported.map((a) => [`${a.text_start}-${a.text_end}`, [a.text_start, a.text_end]]));
-    for (const a of this.annotations) {
-      if (a.supported) spans.delete(`${a.text_start}-${a.text_end}`);  // another passage carries the sentence
-    }
-    const marked = markSpans(this.text, [...spans.values()]);
-    this.body.replaceChildren(markdown(marked, (number) => this.mark(number)));
+    this.body.replaceChildren(markdown(prepare(this.text, this.annotations), (n) => this.mark(this.annotations[n])));
     for (const span of this.body.querySelectorAll(".unsupported")) span.title = words.unsupported;
-    this.unsupported = spans.size;
     if (this.text) this.status.textContent = "";
     if (following) scroll.scrollTop = scroll.scrollHeight;
   }
 
-  mark(number) {
-    const citation = this.annotations.find((a) => a.index === number);
-    if (!citation) return null;
-    const button = element("button", citation.supported === false ? "cite doubtful" : "cite", String(number));
+  // The marker of a citation: opens its passage; where there is none, says that nothing supports the sentence.
+  mark(citation) {
+    const doubtful = citation.supported === false;
+    if (!citation.document) return element("span", "cite doubtful", words.unsupported_mark);
+    const label = doubtful ? words.unsupported_mark : String(citation.index);
+    const button = element("button", doubtful ? "cite doubtful" : "cite", label);
     button.type = "button";
-    button.title = `${where(citation)}\n${citation.supported === false ? words.unsupported : words.open}`;
+    button.title = `${where(citation)}\n${doubtful ? words.unsupported : words.open}`;
     button.addEventListener("click", () => openPassage(citation, button));
     return button;
   }
@@ -100,18 +95,20 @@ class Answer {
     this.draw();
     this.status.remove();
     this.foot.replaceChildren();
-    if (this.facts.answerable === false) this.foot.append(element("p", "note", words.unanswered));
-    if (this.unsupported) {
-      const text = this.unsupported === 1 ? words.one_unsupported : fill(words.some_unsupported, this.unsupported);
+    this.node.classList.toggle("unanswered", this.facts.answerable === false);
+    const unsupported = this.annotations.filter((a) => a.supported === false).length;
+    if (unsupported) {
+      const text = unsupported === 1 ? words.one_unsupported : fill(words.some_unsupported, unsupported);
       this.foot.append(element("p", "note doubtful", text));
     }
     if (note) this.foot.append(element("p", "note", note));
-    const seen = new Map(this.annotations.map((a) => [a.index, a]));
-    if (seen.size) {
+    const cited = new Map();  // one line for a passage, however often it is cited
+    for (const a of this.annotations) if (a.supported !== false && !cited.has(a.index)) cited.set(a.index, a);
+    if (cited.size) {
       const list = element("ul", "sources");
-      for (const [number, citation] of [...seen].sort((a, b) => a[0] - b[0])) {
+      for (const citation of [...cited.values()].sort((a, b) => a.index - b.index)) {
         const item = element("li");
-        item.append(this.mark(number), " ", element("span", "", where(citation)));
+        item.append(this.mark(citation), element("span", "", where(citation)));
         list.append(item);
       }
       const box = element("details", "source-box");
@@ -264,7 +261,7 @@ async function ask(question) {
 
 // The model sees its earlier answers as it wrote them: markers were added by the gateway.
 function withoutMarkers(answer) {
-  return answer.annotations.length ? answer.text.replace(/ ?\[\d{1,3}\]/g, "") : answer.text;
+  return prepare(answer.text, answer.annotations).replace(PRIVATE, "");
 }
 
 function busy(now) {

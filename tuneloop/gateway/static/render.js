@@ -1,40 +1,54 @@
 // Markdown of an answer as DOM nodes. Nothing is ever parsed as HTML: text goes in as text nodes only.
 "use strict";
 
-const UNSUPPORTED_FROM = "\uE000", UNSUPPORTED_TO = "\uE001";
+// Private characters that never come from a model: where an unsupported sentence begins and ends, and markers.
+const FROM = "\uE000", TO = "\uE001", MARK = "\uE002", MARK_END = "\uE003";
+const PRIVATE = /[\uE000\uE001]|\uE002\d+\uE003/g;
+const MARKER = /^ ?(\[\d{1,3}\]|\[unsupported\]|［无依据］)/;
 
-// Marks the unsupported sentences of an answer with private characters, which rendering turns into <span>.
-function markSpans(text, spans) {
-  const cuts = [];
-  for (const [start, end] of spans) cuts.push([start, UNSUPPORTED_FROM], [end, UNSUPPORTED_TO]);
-  cuts.sort((a, b) => b[0] - a[0] || (a[1] === UNSUPPORTED_FROM ? -1 : 1));
-  const characters = Array.from(text.replace(/[\uE000\uE001]/g, " "));  // offsets count characters, not UTF-16 units
-  for (const [at, mark] of cuts) characters.splice(at, 0, mark);
+// The text with unsupported sentences between FROM and TO, and the marker behind the n-th annotation as MARK n MARK_END.
+// Offsets of annotations count characters, not UTF-16 units.
+function prepare(text, annotations) {
+  const characters = Array.from(text.replace(/[\uE000-\uE003]/g, " "));
+  const order = annotations.map((annotation, number) => ({ annotation, number }));
+  order.sort((a, b) => b.annotation.text_end - a.annotation.text_end || b.number - a.number);
+  let before = Infinity;
+  for (const { annotation, number } of order) {
+    const { text_start: start, text_end: end, supported } = annotation;
+    if (!(start >= 0 && start < end && end <= characters.length && end <= before)) continue;
+    const marker = characters.slice(end, end + 16).join("").match(MARKER);
+    const written = marker ? Array.from(marker[0]).length : 0;
+    if (marker || supported === false) characters.splice(end, written, MARK + number + MARK_END);
+    if (supported === false) {
+      characters.splice(end, 0, TO);
+      characters.splice(start, 0, FROM);
+    }
+    before = start;
+  }
   return characters.join("");
 }
 
-// Inline Markdown: code, bold, emphasis, citations and unsupported spans. `cite(number)` gives a node or null.
+// Inline Markdown: code, bold, emphasis, markers and unsupported spans. `cite(n)` gives the node of annotation n.
 function inline(text, cite) {
   const out = document.createDocumentFragment();
   let into = out;
-  const pattern = /(`+)([\s\S]*?[^`])\1(?!`)|\*\*([^*\s][^*]*?)\*\*|(?<![\w*])\*([^*\s][^*]*?)\*(?![\w*])|\s?\[(\d{1,3})\]|(\uE000)|(\uE001)/g;
+  const pattern = /(`+)([\s\S]*?[^`])\1(?!`)|\*\*([^*\s][^*]*?)\*\*|(?<![\w*])\*([^*\s][^*]*?)\*(?![\w*])|\uE002(\d+)\uE003|(\uE000)|(\uE001)/g;
   let from = 0;
-  const add = (node) => into.append(node);
   for (const found of text.matchAll(pattern)) {
-    if (found.index > from) add(text.slice(from, found.index));
+    if (found.index > from) into.append(text.slice(from, found.index));
     from = found.index + found[0].length;
-    const [all, , code, bold, emphasis, number, opened, closed] = found;
-    if (opened) { into = element("span", "unsupported"); out.append(into); }
+    const [, , code, bold, emphasis, number, opened, closed] = found;
+    if (opened) out.append(into = element("span", "unsupported"));
     else if (closed) into = out;
-    else if (code !== undefined) add(element("code", "", code.replace(/[\uE000\uE001]/g, "").trim()));
-    else if (number !== undefined) add(cite(Number(number)) || all);
+    else if (code !== undefined) into.append(element("code", "", code.replace(PRIVATE, "").trim()));
+    else if (number !== undefined) into.append(cite(Number(number)));
     else {
       const node = element(bold !== undefined ? "strong" : "em");
-      node.append(inline((bold ?? emphasis), cite));
-      add(node);
+      node.append(inline(bold ?? emphasis, cite));
+      into.append(node);
     }
   }
-  if (from < text.length) add(text.slice(from));
+  if (from < text.length) into.append(text.slice(from));
   return out;
 }
 
@@ -43,14 +57,14 @@ function markdown(text, cite) {
   const out = document.createDocumentFragment();
   let open = false;  // inside an unsupported span that began in an earlier block
   const put = (node, content) => {
-    const whole = (open ? UNSUPPORTED_FROM : "") + content;
-    open = whole.lastIndexOf(UNSUPPORTED_FROM) > whole.lastIndexOf(UNSUPPORTED_TO);
+    const whole = (open ? FROM : "") + content;
+    open = whole.lastIndexOf(FROM) > whole.lastIndexOf(TO);
     node.append(inline(whole, cite));
     return node;
   };
   const lines = text.split("\n");
   for (let i = 0; i < lines.length;) {
-    const line = lines[i], bare = line.replace(/[\uE000\uE001]/g, "");
+    const line = lines[i], bare = line.replace(PRIVATE, "");
     const fence = bare.match(/^\s*(```+|~~~+)/);
     const heading = line.match(/^([\uE000\uE001]?)(#{1,6})\s+(.*)$/);
     const item = line.match(/^\s*([\uE000\uE001]?)(?:([-*+])|(\d{1,3})[.)])\s+(.*)$/);
@@ -59,7 +73,7 @@ function markdown(text, cite) {
       for (i++; i < lines.length && !lines[i].trim().startsWith(fence[1]); i++) body.push(lines[i]);
       i++;
       const block = element("pre");
-      block.append(element("code", "", body.join("\n").replace(/[\uE000\uE001]/g, "")));
+      block.append(element("code", "", body.join("\n").replace(PRIVATE, "")));
       out.append(block);
     } else if (!bare.trim()) {
       i++;
