@@ -213,7 +213,7 @@ def sentence_end(text: str, start: int, at: int, after: int, final: bool) -> int
         raise Later
     if end == len(text):
         return end
-    if text[end] in "，、；：,;:":
+    if text[end] in "，、；：,;:。！？.!?":
         return 0
     stops, before = text[at:after], text[at - 1] if at > start else " "
     if set(stops) & set("。！？；｡") or (stops[-1] in "!?" and CJK_CHARACTER.match(before)):

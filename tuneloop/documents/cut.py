@@ -278,12 +278,14 @@ def bound(text: str, units: list[Unit]) -> list[Unit]:
 def cut_group(group: Group, budget: int, overlap: int) -> Iterator[tuple[int, int]]:
     """The spans of the chunks of one group."""
     units = group.units
+    begun = 0  # of the chunk before: the next one begins after it, overlap included
     for first, after in pairwise(best_cuts(units, budget, overlap)):
         room = min(overlap, budget - sum(unit.weight for unit in units[first:after]))
         start = first
-        while start and units[start - 1].prose and units[start - 1].weight <= room:
+        while start - 1 > begun and units[start - 1].prose and units[start - 1].weight <= room:
             start -= 1
             room -= units[start].weight
+        begun = start
         yield units[start].start, units[after - 1].end
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
+from tuneloop.documents.formula import M, formula_text
 from tuneloop.documents.numbering import Numbering, read_numbering
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 LARGEST_PART = 256 * 1024 * 1024  # bytes of one part, uncompressed
 HIGHEST_RATIO = 300  # uncompressed to compressed, above which a large part is a bomb
@@ -129,7 +129,9 @@ class Body:
         return Style(level, number or base.number, base.contents)
 
     def table(self, element: Any) -> None:
-        rows = [list(cells_of(row)) for row in element.findall(f"{W}tr")]
+        rows: list[list[str]] = []
+        for row in element.findall(f"{W}tr"):
+            rows.append(list(cells_of(row, rows[-1] if rows else [])))
         widest = max((len(row) for row in rows), default=0)
         if widest <= 1:  # a frame around text
             for cell in element.iter(f"{W}tc"):
@@ -198,8 +200,10 @@ def paragraph_text(element: Any) -> str:
 def run_text(element: Any) -> Iterator[str]:
     for child in element:
         tag = child.tag
-        if tag in (f"{W}t", f"{M}t"):
+        if tag == f"{W}t":
             yield child.text or ""
+        elif tag == f"{M}oMath":
+            yield formula_text(child)
         elif tag in (f"{W}tab", f"{W}ptab"):
             yield "\t"
         elif tag in (f"{W}br", f"{W}cr"):
@@ -212,15 +216,22 @@ def run_text(element: Any) -> Iterator[str]:
             yield from run_text(child)
 
 
-def cells_of(row: Any) -> Iterator[str]:
-    """The texts of a row's cells; a cell that spans columns is followed by empty ones."""
+def cells_of(row: Any, above: list[str]) -> Iterator[str]:
+    """The texts of a row's cells. One that spans columns is followed by empty ones, one that spans rows is repeated."""
+    column = 0
     for cell in row.iter(f"{W}tc"):
         if next(cell.iterancestors(f"{W}tr")) is not row:
             continue  # of a table inside this one: its text is part of the outer cell
         properties = cell.find(f"{W}tcPr")
-        yield " ".join(text for p in cell.iter(f"{W}p") if (text := paragraph_text(p).strip()))
+        merged = properties.find(f"{W}vMerge") if properties is not None else None
+        if merged is not None and merged.get(f"{W}val") != "restart" and column < len(above):
+            yield above[column]
+        else:
+            yield " ".join(text for p in cell.iter(f"{W}p") if (text := paragraph_text(p).strip()))
         span = value(properties, "gridSpan") or "1"
-        yield from [""] * (min(int(span), 50) - 1 if span.isdecimal() else 0)
+        empty = min(int(span), 50) - 1 if span.isdecimal() else 0
+        yield from [""] * empty
+        column += 1 + empty
 
 
 def inside_fallback(element: Any, top: Any) -> bool:

@@ -38,6 +38,7 @@ TRADITIONAL = frozenset(
     "設及管特件長求老頭基資邊流路級少圖山統接知較將組見計別她手角期根論運農指幾九區強放決西被幹做必戰先回則任取據處隊南給色光門即保治北造百規"
     "熱領七海口東導器壓志世金增爭濟階油思術極交受聯什認六共權收證改清己美再採轉更單風切打白教速花帶安場身車例真務具萬每目至達走積示議聲報鬥完"
 )
+BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 CONTROL = re.compile("[\u0000-\u0008\u000e-\u001a\u001c-\u001f]")
 WESTERN = re.compile("[À-ÖØ-öø-ÿ‘’“”–—€£©®°«»§…œŒšŽž]")
@@ -57,6 +58,8 @@ def decode(data: bytes) -> tuple[str, str]:
         return checked(data.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         pass
+    if len(BINARY.findall(data[:SAMPLE])) > 0.02 * len(data[:SAMPLE]):
+        raise Unreadable("not text: binary data")
     encoding = guess(data)
     return checked(data.decode(encoding, "replace"), encoding)
 
@@ -121,7 +124,7 @@ def other_encoding(sample: bytes) -> str:
 
     western = sample.decode("cp1252", "replace")
     wide = [c for c in western if ord(c) > 127]
-    if wide and len(wide) < 0.2 * len(western) and sum(1 for c in wide if WESTERN.match(c)) > 0.9 * len(wide):
+    if wide and len(wide) < 0.35 * len(western) and sum(1 for c in wide if WESTERN.match(c)) > 0.9 * len(wide):
         return "cp1252"
     best = from_bytes(sample[:20_000]).best()
     if best is None:

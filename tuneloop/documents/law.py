@@ -34,6 +34,8 @@ def division_levels(blocks: list[Block]) -> dict[str, int]:
     """The heading level of each division that occurs, below the headings that stand before the first of them."""
     first = next((i for i, b in enumerate(blocks) if division_of(b) or article_number(b)), 0)
     above = max((b.level for b in blocks[:first] if b.kind == "heading"), default=0)
+    if blocks[first].kind == "heading":
+        above = min(above, blocks[first].level - 1)  # 序言 stands beside the first chapter, not above it
     present = sorted({name for b in blocks if (name := division_of(b))}, key=lambda name: RANKS[name])
     return {name: above + 1 + place for place, name in enumerate(present)} | {"条": above + 1 + len(present)}
 

@@ -85,7 +85,7 @@ def drop_running_lines(pages: list[Page]) -> None:
     seen: Counter[str] = Counter()
     for page in pages:
         seen.update({running_key(page, line) for line in margin_lines(page)})
-    repeated = {key for key, count in seen.items() if count >= max(3, 0.3 * len(pages))}
+    repeated = {key for key, count in seen.items() if count >= max(3, 0.2 * len(pages))}
     for page in pages:
         drop = {
             id(line)

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tuneloop.documents.blocks import INVISIBLE, Reading, Unreadable, one_line
+from tuneloop.documents.blocks import INVISIBLE, Block, Reading, Unreadable, one_line
 from tuneloop.documents.layout import Cell, Line, Page, page_blocks
 from tuneloop.tokens import words
 
@@ -50,7 +50,7 @@ def read_pdf(path: Path) -> Reading:
         if not pages and set_aside:
             raise Unreadable(set_aside[0][1])
         blocks = page_blocks(pages)
-        title = metadata_title(document, pages) or next((b.text for b in blocks if b.kind == "heading"), "")
+        title = metadata_title(document, pages) or largest_heading(blocks)
         return Reading(blocks, title=title, pages=len(document), set_aside=set_aside)
     finally:
         document.close()
@@ -63,6 +63,12 @@ def metadata_title(document: Any, pages: list[Page]) -> str:
     names = words(title, parts=False)
     known = sum(1 for word in names if word in shown)
     return title if len(names) > 1 and known >= 0.8 * len(names) and not UNKNOWN.search(title) else ""
+
+
+def largest_heading(blocks: list[Block]) -> str:
+    """The first heading of the highest level on the first pages."""
+    headings = [b for b in blocks if b.kind == "heading" and (b.page or 1) <= 2]
+    return min(headings, key=lambda b: b.level).text if headings else ""
 
 
 def read_page(document: Any, number: int) -> tuple[Page | None, str]:

@@ -16,6 +16,7 @@ MEDIA_TYPES = {
     ".pdf": "application/pdf",
     ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }  # fmt: skip
+CODE = re.compile(r"^(`{3,}).*?^\1$|`[^`\n]*`|https?://\S+", re.MULTILINE | re.DOTALL)
 LONGEST_TITLE = 200
 DECLARED = re.compile(
     rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]+)|^\s*<\?xml[^>]{0,200}encoding=["']([\w-]+)""", re.I
@@ -125,14 +126,15 @@ def declared_text(data: bytes) -> tuple[str, str]:
 
 def language_of(text: str) -> str:
     """``"zh"`` or ``"en"`` where the text is mostly that; ``""`` otherwise."""
-    sample = text[:20_000] + text[len(text) // 2 : len(text) // 2 + 20_000]
+    middle = len(text) // 2
+    sample = CODE.sub("", text if len(text) < 40_000 else text[:20_000] + text[middle : middle + 20_000])
     cjk = len(re.findall(f"[{CJK}]", sample))
     kana = len(re.findall("[\u3040-\u30ff]", sample))
     latin = re.findall(r"[A-Za-z]+", sample)
     if kana > 0.1 * cjk and kana > 20:
         return ""
-    if cjk > 0.5 * len(latin):
+    if cjk > 0.25 * len(latin):
         return "zh"
     common = sum(1 for word in latin if word.lower() in ENGLISH)
     others = len(re.findall(r"[^\W\d_A-Za-z]", sample)) - cjk
-    return "en" if latin and common >= 0.06 * len(latin) and others < 0.5 * len(latin) else ""
+    return "en" if latin and common >= 0.05 * len(latin) and others < 0.5 * len(latin) else ""

@@ -1,0 +1,519 @@
+"""Reading files of every format, setting bad ones aside, and cutting documents into exact chunks."""
+
+import os
+import sys
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuneloop.documents import pool
+from tuneloop.documents.blocks import Unreadable, assemble
+from tuneloop.documents.chunk import Chunk
+from tuneloop.documents.cut import cut
+from tuneloop.documents.encoding import decode
+from tuneloop.documents.files import find_files
+from tuneloop.documents.parse import Parse
+from tuneloop.documents.read import language_of, read_file, read_text
+from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.records import Chunk as ChunkRow
+from tuneloop.records import Document, read_rows
+from tuneloop.tokens import estimate_tokens
+
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def read(folder: Path, name: str, content: bytes | str):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_file(path, name, "")
+
+
+def document(folder: Path, name: str, content: bytes | str) -> Document:
+    outcome = read(folder, name, content)
+    assert outcome.document, outcome.set_aside
+    check_sections(outcome.document)
+    return outcome.document
+
+
+def check_sections(found: Document) -> None:
+    position = 0
+    for section in found.sections:
+        assert position <= section.start < section.end <= len(found.text)
+        assert not found.text[position : section.start].strip()
+        position = section.end
+    assert not found.text[position:].strip()
+
+
+def shape(found: Document) -> list[tuple[str, list[str], str]]:
+    return [(s.kind, s.heading, found.text[s.start : s.end]) for s in found.sections]
+
+
+# Formats
+
+
+def test_markdown(tmp_path):
+    found = document(
+        tmp_path,
+        "a.md",
+        "---\ntitle: 'The Guide'\ntags: [a]\n---\n<!-- licence -->\nimport Tabs from '@theme/Tabs';\n\nSetext\n------\n"
+        "See [*here*](./b.md) and [site](https://x.org/).\n\n:::note\nMind `a_b`.\n:::\n\n"
+        "```sh\necho # no heading\n```\n\n"
+        "| a   | b |\n|-----|---|\n| 1   | x \\| y |\n\n- one\n  1. two\n- three\n",
+    )
+    assert (found.title, found.media_type, found.language) == ("The Guide", "text/markdown", "en")
+    assert shape(found) == [
+        ("heading", ["The Guide"], "# The Guide"),
+        ("heading", ["The Guide", "Setext"], "## Setext"),
+        ("text", ["The Guide", "Setext"], "See here and site (https://x.org/).\n\nMind `a_b`."),
+        ("code", ["The Guide", "Setext"], "```sh\necho # no heading\n```"),
+        ("table", ["The Guide", "Setext"], "| a | b |\n| --- | --- |\n| 1 | x \\| y |"),
+        ("list", ["The Guide", "Setext"], "- one\n  1. two\n- three"),
+    ]
+
+
+def test_html_without_what_surrounds_it(tmp_path):
+    found = document(
+        tmp_path,
+        "a.html",
+        "<html><head><title>Duck - Site</title><script>x()</script></head><body><nav><a href=/>Home</a></nav>"
+        "<main><h1>Duck</h1><p>A <b>duck</b> is a\nbird.<br>It swims.</p><div class='sidebar'>Ads</div>"
+        "<table><tr><th>k</th><th>v</th></tr><tr><td rowspan=2>a</td><td>1</td></tr><tr><td>2</td></tr></table>"
+        "<ul><li>one<ul><li>two</li></ul></li></ul><pre class='language-py'>x = 1\n  y</pre></main>"
+        "<footer>Imprint</footer></body></html>",
+    )
+    assert found.title == "Duck"
+    assert [text for _, _, text in shape(found)] == [
+        "# Duck", "A duck is a bird.\nIt swims.", "| k | v |\n| --- | --- |\n| a | 1 |\n| a | 2 |",
+        "- one\n  - two", "```py\nx = 1\n  y\n```",
+    ]  # fmt: skip
+
+
+def test_html_in_the_encoding_it_declares(tmp_path):
+    page = "<html><head><meta charset='gb2312'></head><body><p>龘字罕见。</p></body></html>"
+    assert "龘字罕见" in document(tmp_path, "a.html", page.encode("gb18030")).text
+
+
+def word(folder: Path, body: str, **parts: str) -> Path:
+    path = folder / "a.docx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("word/document.xml", f"<w:document {W}><w:body>{body}</w:body></w:document>")
+        for name, content in parts.items():
+            package.writestr(f"word/{name}.xml", content)
+    return path
+
+
+def test_word(tmp_path):
+    styles = (
+        f'<w:styles {W}><w:style w:styleId="C"><w:name w:val="heading 1"/><w:pPr><w:numPr>'
+        '<w:numId w:val="7"/></w:numPr></w:pPr></w:style>'
+        '<w:style w:styleId="D"><w:basedOn w:val="C"/><w:name w:val="mine"/></w:style></w:styles>'
+    )
+    numbering = (
+        f'<w:numbering {W}><w:abstractNum w:abstractNumId="1"><w:lvl w:ilvl="0"><w:numFmt w:val="chineseCounting"/>'
+        '<w:lvlText w:val="第%1章"/></w:lvl></w:abstractNum><w:num w:numId="7"><w:abstractNumId w:val="1"/></w:num>'
+        "</w:numbering>"
+    )
+    cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
+    body = (
+        '<w:p><w:pPr><w:pStyle w:val="C"/></w:pPr><w:r><w:t>总则</w:t></w:r></w:p>'
+        "<w:p><w:r><w:t>In</w:t></w:r><w:del><w:r><w:delText>out</w:delText></w:r></w:del><w:ins><w:r><w:t>side</w:t></w:r></w:ins></w:p>"
+        f"<w:tbl><w:tr>{cell.format('a')}{cell.format('b')}</w:tr><w:tr>{cell.format('1')}{cell.format('2')}</w:tr></w:tbl>"
+        '<w:p><w:pPr><w:pStyle w:val="D"/></w:pPr><w:r><w:t>附则</w:t></w:r></w:p>'
+    )
+    outcome = read_file(word(tmp_path, body, styles=styles, numbering=numbering), "a.docx", "")
+    assert outcome.document
+    assert shape(outcome.document) == [
+        ("heading", ["第一章 总则"], "# 第一章 总则"),
+        ("text", ["第一章 总则"], "Inside"),
+        ("table", ["第一章 总则"], "| a | b |\n| --- | --- |\n| 1 | 2 |"),
+        ("heading", ["第二章 附则"], "# 第二章 附则"),
+    ]
+
+
+def pdf(pages: list[list[tuple[str, int, int, int]]]) -> bytes:
+    """A PDF from lines (text, x, y, size); size over 100 means bold, less 100. A page of no lines holds a picture."""
+    objects = ["<</Type/Catalog/Pages 2 0 R>>", "", "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]
+    objects.append("<</Type/Font/Subtype/Type1/BaseFont/Helvetica-Bold>>")
+    objects.append(
+        "<</Type/XObject/Subtype/Image/Width 1/Height 1/ColorSpace/DeviceGray/BitsPerComponent 8/Length 1>>"
+        "stream\nx\nendstream"
+    )
+    kids = []
+    for lines in pages:
+        shown = [f"BT /F{1 + (s > 100)} {s % 100} Tf {x} {y} Td ({t}) Tj ET" for t, x, y, s in lines]
+        stream = "\n".join(shown) or "q 500 0 0 700 0 0 cm /I Do Q"
+        objects.append(f"<</Length {len(stream)}>>stream\n{stream}\nendstream")
+        kids.append(len(objects) + 1)
+        objects.append(
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents {len(objects)} 0 R"
+            "/Resources<</Font<</F1 3 0 R/F2 4 0 R>>/XObject<</I 5 0 R>>>>>>"
+        )
+    objects[1] = f"<</Type/Pages/Count {len(kids)}/Kids[{' '.join(f'{k} 0 R' for k in kids)}]>>"
+    data, places = "%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(data))
+        data += f"{number} 0 obj{body}endobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    return (
+        f"{data}xref\n0 {len(places) + 1}\n0000000000 65535 f \n{table}"
+        f"trailer<</Size {len(places) + 1}/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF"
+    ).encode()
+
+
+def page_of_text(number: int) -> list[tuple[str, int, int, int]]:
+    return [
+        ("ACME Handbook", 60, 810, 9),
+        (f"Part {number} of the work", 60, 740, 18),
+        (f"Paragraph {number} begins on this line and it goes on to", 60, 700, 11),
+        ("the next line and to the end of it, where there is room.", 60, 686, 11),
+        ("Item      ", 60, 640, 11), ("Price", 260, 640, 11),
+        ("Bolt", 60, 626, 11), ("1.50", 260, 626, 11),
+        (f"- {number} -", 290, 30, 9),
+    ]  # fmt: skip
+
+
+def test_pdf(tmp_path):
+    found = document(tmp_path, "a.pdf", pdf([page_of_text(n) for n in (1, 2, 3)]))
+    assert found.pages == 3
+    prose = "Paragraph 2 begins on this line and it goes on to the next line and to the end of it, where there is room."
+    assert [(s.page, s.kind, found.text[s.start : s.end]) for s in found.sections[3:6]] == [
+        (2, "heading", "# Part 2 of the work"),
+        (2, "text", prose),
+        (2, "table", "| Item | Price |\n| --- | --- |\n| Bolt | 1.50 |"),
+    ]  # fmt: skip
+    assert "ACME" not in found.text and "- 2 -" not in found.text
+
+
+def test_a_scanned_page_is_set_aside_and_the_others_read(tmp_path):
+    outcome = read(tmp_path, "a.pdf", pdf([page_of_text(1), []]))
+    assert outcome.document and outcome.set_aside == [("page 2", "scanned, needs OCR")]
+    assert read(tmp_path, "b.pdf", pdf([[], []])).set_aside == [("", "scanned, needs OCR")]
+
+
+def test_chinese_lines_are_joined_without_space():
+    from tuneloop.documents.layout import Line, Page, page_blocks
+
+    lines = [Line("第一行到这里还没有结束，接着", 60, 500, 700, 12), Line("是第二行。", 60, 130, 684, 12)]
+    assert [b.text for b in page_blocks([Page(1, 595, 842, lines)])] == ["第一行到这里还没有结束，接着是第二行。"]
+
+
+def test_csv(tmp_path):
+    table = document(tmp_path, "a.csv", "name,age\nAnn,7\nBen,8\n")
+    assert table.text == "| name | age |\n| --- | --- |\n| Ann | 7 |\n| Ben | 8 |"
+    records = document(tmp_path, "b.csv", f'title,answer\nA,"{"long " * 40}"\nB,short\n')
+    assert [text for _, _, text in shape(records)] == [
+        "title: A\nanswer: " + ("long " * 40).strip(),
+        "title: B\nanswer: short",
+    ]
+
+
+@pytest.mark.parametrize("name", ["law.txt", "law.md"])
+def test_articles_of_a_law_are_units(tmp_path, name):
+    mark = "## " if name.endswith("md") else ""
+    text = (
+        f"{'# ' if mark else ''}中华人民共和国某法\n\n{mark}第一章 总　则\n\n第一条 为了规范，制定本法。\n\n"
+        "第二条 依照第一条规定处理。\n\n前款另有规定的除外。\n\n"
+        f"{mark}第二章 附则\n\n第三条 本法自公布之日起施行。\n"
+    )
+    found = document(tmp_path, name, text)
+    chunks = cut(found, 200, 30)
+    assert [(c.heading[1:], c.text.split("\n\n")[-1]) for c in chunks if c.heading[2:]] == [
+        (["第一章 总则", "第一条"], "第一条 为了规范，制定本法。"),
+        (["第一章 总则", "第二条"], "前款另有规定的除外。"),
+        (["第二章 附则", "第三条"], "第三条 本法自公布之日起施行。"),
+    ]
+
+
+CHINESE = "人民法院审理案件，应当以事实为根据，以法律为准绳。患者服药后症状有所减轻，建议继续观察，必要时到医院检查。\n"
+TRADITIONAL = (
+    "人民法院審理案件，應當以事實為根據，以法律為準繩。患者服藥後症狀有所減輕，建議繼續觀察，必要時到醫院檢查。\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", CHINESE), ("utf-8-sig", CHINESE), ("utf-16", CHINESE), ("utf-16-le", CHINESE), ("utf-16-be", CHINESE),
+        ("gb18030", CHINESE), ("gbk", "服药"), ("gb18030", "name,科室\n1,心血管科\n"), ("big5", TRADITIONAL),
+        ("utf-16-le", "Plain English text.\n"), ("utf-8", "é"),
+        ("cp1252", "Il a été reçu à l’hôtel “Café”, dit-il.\n"),
+    ],
+)  # fmt: skip
+def test_encodings(encoding, text):
+    assert decode(text.encode(encoding))[0] == text
+
+
+def test_text_cut_in_the_middle_of_a_character_is_still_text():
+    text, encoding = decode((CHINESE * 3).encode()[:-2])
+    assert encoding == "utf-8" and text.startswith(CHINESE)
+
+
+def test_languages():
+    assert language_of(CHINESE) == "zh" and language_of("The cat is on the mat.") == "en"
+    assert language_of("# 用 `docker run` 安装\n```\n" + "apt-get install foo bar\n" * 40 + "```\n") == "zh"
+    assert language_of("Der Hund schläft unter dem Baum, während es regnet.") == ""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=300), st.sampled_from(["text/markdown", "text/html", "text/plain", "text/csv"]))
+def test_readers_take_any_text(text, media_type):
+    try:
+        reading = read_text(text.encode("utf-8", "surrogatepass"), media_type)
+    except Unreadable:
+        return
+    body, sections = assemble(reading.blocks)
+    check_sections(Document(id="", name="", text=body, sections=sections))
+
+
+# Files and the stage
+
+
+def test_names_are_relative_unique_and_in_order(tmp_path):
+    for name in ("a/x.md", "a/sub/y.md", "b/x.md", "a/.git/z.md", "a/~$x.docx"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    found = find_files([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a" / "x.md")], 200)
+    assert [file.name for file in found] == ["a/x.md", "b/x.md", "sub/y.md"]
+    assert [file.name for file in find_files([str(tmp_path / "a" / "**" / "*.md")], 200)] == ["sub/y.md", "x.md"]
+
+
+@pytest.fixture
+def bad_folder(tmp_path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "good.md").write_text("# Good\n\nThis is the text.\n")
+    (folder / "copy.md").write_text("# Good\n\nThis is the text.\n")
+    (folder / "empty.md").write_bytes(b"")
+    (folder / "blank.md").write_text("\n\n")
+    (folder / "garbage.md").write_bytes(bytes(range(256)) * 40)
+    (folder / "really.md").write_bytes(b"%PDF-1.4 ...")
+    (folder / "cut.pdf").write_bytes(pdf([page_of_text(1)])[:300])
+    (folder / "cut.docx").write_bytes(word(tmp_path, "<w:p/>").read_bytes()[:-40])
+    (folder / "locked.docx").write_bytes(
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600 + "EncryptedPackage".encode("utf-16-le")
+    )
+    with zipfile.ZipFile(folder / "bomb.docx", "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("word/document.xml", b"<a>" + b" " * 40_000_000)
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    with (folder / "huge.txt").open("wb") as file:
+        file.truncate(300_000_000)
+    return folder
+
+
+def test_bad_files_are_set_aside_with_one_reason_each(ctx, bad_folder, tmp_path):
+    summary = Parse(paths=[str(bad_folder), str(tmp_path / "absent.md")]).run(ctx)
+    reasons = {where: reason for where, reason, _ in ctx.rejected}
+    assert len(reasons) == len(ctx.rejected) == summary["rejected"] == 12
+    assert {where: reason.split(":")[0] for where, reason in reasons.items()} == {
+        "absent.md": "no such file or folder",
+        "blank.md": "holds no text",
+        "bomb.docx": "word/document.xml unpacks to 40 MB",
+        "cut.docx": "damaged or truncated",
+        "cut.pdf": "damaged or truncated",
+        "empty.md": "empty",
+        "garbage.md": "not text",
+        "good.md": "the same content as copy.md",
+        "huge.txt": "larger than 200 MB (300 MB); raise --max-mb to read it",
+        "locked.docx": "encrypted",
+        "picture.png": "files of type .png are not read",
+        "really.md": "not text",
+    }
+    rows = list(read_rows(ctx.out / "documents.parquet", Document))
+    assert [(d.name, d.title, d.text) for d in rows] == [("copy.md", "Good", "# Good\n\nThis is the text.")]
+    assert summary["documents"] == 1 and summary["languages"] == {"en": 1}
+
+
+def test_nothing_readable_is_an_error_with_the_reasons(ctx, bad_folder):
+    for name in ("good.md", "copy.md"):
+        (bad_folder / name).unlink()
+    with pytest.raises(TuneloopError, match=r"none of the 10 files could be read.*huge\.txt: larger than"):
+        Parse(paths=[str(bad_folder)]).run(ctx)
+
+
+@pytest.mark.parametrize("path", ["absent", "none/*.md"])
+def test_a_missing_path_alone_is_an_error(ctx, tmp_path, path):
+    for act in (Parse(paths=[str(tmp_path / path)]).fingerprint, lambda: Parse(paths=[str(tmp_path / path)]).run(ctx)):
+        with pytest.raises(NotFound, match=r"no such file|no file matches"):
+            act()
+
+
+def test_the_fingerprint_follows_bytes_and_names(tmp_path):
+    (tmp_path / "a.md").write_text("one")
+    stage = Parse(paths=[str(tmp_path)])
+    first = stage.fingerprint()
+    assert stage.fingerprint() == first
+    (tmp_path / "a.md").write_text("two")
+    second = stage.fingerprint()
+    (tmp_path / "a.md").rename(tmp_path / "b.md")
+    assert len({first, second, stage.fingerprint()}) == 3
+
+
+def test_a_file_that_crashes_or_hangs_ends_only_itself(ctx, tmp_path, monkeypatch):
+    script = tmp_path / "reader.py"
+    script.write_text(
+        "import os, signal, time\nfrom tuneloop.documents import reader\nreal = reader.read_file\n"
+        "def fake(path, name, sha256):\n"
+        "    if 'crash' in name: os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "    if 'hang' in name: time.sleep(60)\n"
+        "    if 'bug' in name: raise KeyError('x')\n"
+        "    return real(path, name, sha256)\nreader.read_file = fake\nreader.main()\n"
+    )
+    monkeypatch.setattr(pool, "module_command", lambda module: [sys.executable, str(script)])
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("crash", "hang", "bug", "fine", "good"):
+        (folder / f"{name}.md").write_text(f"This is {name}.")
+    Parse(paths=[str(folder)], seconds=2).run(ctx)
+    assert {where: reason for where, reason, _ in ctx.rejected} == {
+        "crash.md": "the reader crashed on it (SIGSEGV)",
+        "hang.md": "not read within 2 seconds",
+        "bug.md": "the reader failed: KeyError: 'x'",
+    }
+    assert [d.name for d in read_rows(ctx.out / "documents.parquet", Document)] == ["fine.md", "good.md"]
+
+
+def test_a_parse_that_was_cut_short_goes_on_and_gives_the_same_bytes(ctx, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.md").write_text(f"# Title {number}\n\nThis is text.")
+
+    class Stopped(Exception):
+        pass
+
+    def stop_at_five(done, total=None, unit=""):
+        if done >= 5:
+            raise Stopped
+
+    stage, progress = Parse(paths=[str(folder)]), ctx.progress
+    ctx.progress = stop_at_five
+    with pytest.raises(Stopped):
+        stage.run(ctx)
+    seen = []
+    ctx.progress = lambda done, total=None, unit="": seen.append(done)
+    stage.run(ctx)
+    assert seen[0] >= 4 and seen[-1] == 12
+    first = (ctx.out / "documents.parquet").read_bytes()
+    ctx.progress = progress
+    stage.run(ctx)
+    assert (ctx.out / "documents.parquet").read_bytes() == first
+    assert stage.run(ctx)["documents"] == 12
+
+
+# Chunks
+
+SENTENCES = st.sampled_from([
+    "The `limit-count` plugin limits requests.", "人民法院应当以事实为根据，以法律为准绳。",
+    "See https://example.com/a/b?c=d now!",
+    "Version 1.2.3 costs $3.50, e.g. today.", "他说：“好的。”然后走了；",
+    "x" * 300, "数据" * 200, "no end here", "a,b;c " * 60,
+])  # fmt: skip
+BLOCKS = st.one_of(
+    st.integers(1, 4).map(lambda n: f"\n\n{'#' * n} Heading {n}\n\n"),
+    st.lists(SENTENCES, max_size=4).map(lambda s: "\n\n" + " ".join(s)),
+    st.lists(SENTENCES, min_size=1, max_size=3).map(lambda s: "\n\n" + "\n".join(f"- {t}" for t in s)),
+    st.integers(1, 30).map(
+        lambda n: "\n\n| k | v |\n| - | - |\n" + "\n".join(f"| {i} | value {i} |" for i in range(n))
+    ),
+    st.integers(1, 30).map(lambda n: "\n\n```py\n" + "\n".join(f"x = {i}\n" for i in range(n)) + "```\n"),
+    st.text(max_size=40),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(BLOCKS, max_size=8).map("".join), st.integers(20, 120), st.integers(0, 40))
+def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, overlap):
+    reading = read_text(text.encode("utf-8", "ignore"), "text/markdown")
+    body, sections = assemble(reading.blocks)
+    found = Document(id="d", name="d", text=body, sections=sections)
+    chunks = cut(found, tokens, overlap)
+    position, before = 0, -1
+    for chunk in chunks:
+        assert chunk.text == body[chunk.start : chunk.end] == chunk.text.strip("\n")
+        assert chunk.start > before and not body[position : chunk.start].strip()
+        assert chunk.tokens == estimate_tokens(chunk.text) <= tokens
+        assert not chunk.heading or any(s.heading[: len(chunk.heading)] == chunk.heading for s in sections)
+        before, position = chunk.start, max(position, chunk.end)
+    assert not body[position:].strip()
+    assert cut(found, tokens, overlap) == chunks
+    assert len({chunk.id for chunk in chunks}) == len(chunks)
+
+
+def chunks_of(text: str, tokens: int = 60, overlap: int = 0) -> list[ChunkRow]:
+    body, sections = assemble(read_text(text.encode(), "text/markdown").blocks)
+    return cut(Document(id="d", name="d", text=body, sections=sections), tokens, overlap)
+
+
+def test_small_sections_join_under_their_parent_but_not_across_top_headings():
+    text = "# A\n\n## B\n\nShort text.\n\n## C\n\nShort too.\n\n# D\n\nOther text.\n"
+    assert [(c.heading, c.text) for c in chunks_of(text)] == [
+        (["A"], "# A\n\n## B\n\nShort text.\n\n## C\n\nShort too."),
+        (["D"], "# D\n\nOther text."),
+    ]
+
+
+def test_code_that_fits_is_not_cut_and_headings_stay_with_their_text():
+    words = "These are words that fill the passage nearly to its end. " * 3
+    code = "```\n" + "\n".join(f"line {n}" for n in range(12)) + "\n```"
+    chunks = chunks_of(f"# T\n\n{words}\n\n## Next\n\n{words}\n\n{code}\n")
+    assert sum(code in chunk.text for chunk in chunks) == 1
+    assert not any(chunk.text.splitlines()[-1].startswith("#") for chunk in chunks)
+
+
+def test_overlap_repeats_whole_sentences_of_the_same_heading():
+    text = (
+        "# T\n\n"
+        + " ".join(f"Sentence number {n} is here." for n in range(20))
+        + "\n\n# U\n\n"
+        + "Last words here. " * 9
+    )
+    chunks = chunks_of(text, 40, 10)
+    for one, two in pairwise(chunks):
+        repeated = one.text[two.start - one.start :]
+        assert (repeated == "") == (one.heading != two.heading)
+        assert not repeated or (repeated.startswith(("Sentence", "Last")) and estimate_tokens(repeated) <= 10)
+
+
+def test_the_chunk_stage(ctx, tmp_path):
+    (tmp_path / "a.md").write_text("# A\n\n" + "This is a sentence. " * 100)
+    summary = Parse(paths=[str(tmp_path / "a.md")]).run(ctx)
+    ref = ctx.add("documents", ctx.out, summary)
+    ctx.out.mkdir()
+    made = Chunk(documents=ref, tokens=50, overlap=10).run(ctx)
+    rows = list(read_rows(ctx.out / "chunks.parquet", ChunkRow))
+    assert made["chunks"] == len(rows) > 10 and made["longest"] <= 50
+    assert {row.name for row in rows} == {"a.md"} and rows[0].heading == ["A"]
+    with pytest.raises(TuneloopError, match="more than half"):
+        Chunk(documents=ref, tokens=50, overlap=30).run(ctx)
+
+
+# Real documents
+
+
+@pytest.mark.parametrize(
+    ("name", "documents", "scanned"),
+    [("docs_docling", 23, 6), ("docs_markitdown", 15, 3), ("docs_mineru", 6, 1), ("zh_laws/案例", 28, 0)],
+)
+def test_real_documents(ctx, data, name, documents, scanned):
+    summary = Parse(paths=[str(data / name / "**" / "*.*")]).run(ctx)
+    assert summary["documents"] >= documents
+    assert sum(reason == "scanned, needs OCR" for _, reason, _ in ctx.rejected) == scanned
+    for found in read_rows(ctx.out / "documents.parquet", Document):
+        check_sections(found)
+        assert all(c.tokens <= 200 for c in cut(found, 200, 30))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="fork and rlimits")
+def test_the_stages_import_nothing_heavy():
+    import subprocess
+
+    code = (
+        "import sys, tuneloop.documents.parse, tuneloop.documents.chunk\n"
+        "print([m for m in ('lxml', 'pyarrow', 'markdown_it', 'pypdfium2', 'charset_normalizer') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
