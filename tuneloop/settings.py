@@ -89,6 +89,12 @@ def describe_invalid(error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False):
         place = ".".join(str(p) for p in problem["loc"]) or "value"
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"{place}: there is no such option")
+            continue
+        if problem["type"] == "missing":
+            parts.append(f"{place}: this is needed")
+            continue
         given: Any = problem.get("input")
         shown = f" (given: {given!r})" if isinstance(given, (str, int, float)) and problem["type"] != "missing" else ""
         parts.append(f"{place}: {problem['msg']}{shown[:80]}")

@@ -15,7 +15,7 @@ def key() -> None:
 @key.command(cls=Translated)
 @click.argument("name")
 @click.option("--role", type=click.Choice(["admin", "member", "caller"]), default="caller", show_default=True,
-              help="caller: /v1 only; member: also runs stages; admin: also keys.")  # fmt: skip
+              help="caller: /v1 only; member: also runs stages; admin: also reads the traffic.")  # fmt: skip
 @as_json_option
 def create(name: str, role: str, as_json: bool) -> None:
     """Create a key and print it once; only its SHA-256 is kept."""

@@ -29,6 +29,15 @@ def check_port(host: str, port: int) -> None:
             ) from None
 
 
+def check_open(host: str, no_auth: bool) -> None:
+    """Raise where callers from elsewhere would get in without a key."""
+    if no_auth and host not in ("127.0.0.1", "localhost", "::1"):
+        raise TuneloopError(
+            _("--no-auth is for this machine alone, and {host} is open to others").format(host=host),
+            hint=_("Listen on 127.0.0.1, or create a key: tuneloop key create NAME"),
+        )
+
+
 def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -45,7 +54,7 @@ def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
 @click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
 @click.option("--parallel", default=4, show_default=True, help="Requests that the engine answers at once.")
 @click.option(
-    "--context", default=0, help="Tokens of context the engine keeps for each request; the model's own where 0."
+    "--context", default=0, help="Tokens of context, shared by the requests answered at once; 0 chooses."
 )
 @click.option(
     "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
@@ -63,9 +72,10 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
         raise TuneloopError(
             _("say either a model or --upstream"), hint=_("See: tuneloop {stage} --help").format(stage="serve")
         )
+    check_open(host, no_auth)
+    check_port(host, port)
     workspace = Workspace()
     store = workspace.store
-    check_port(host, port)
     index = str(store.artifacts.resolve(knowledge, "index")) if knowledge else None
     if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
         click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
@@ -125,8 +135,9 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool) -> None:
     from tuneloop import processes
     from tuneloop.runner import Workspace, work
 
-    workspace = Workspace()
+    check_open(host, no_auth)
     check_port(host, port)
+    workspace = Workspace()
     signal.signal(signal.SIGTERM, stop_on_terminate)
     argv = [
         sys.executable,

@@ -1,0 +1,173 @@
+"""Every stage on every surface: help, guide, REST, and the same artifact address wherever it was started."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tuneloop.access import create_key
+from tuneloop.registry import BUILT_IN, find_stage
+from tuneloop.runner import Workspace, work
+from tuneloop.web.app import build_app
+
+REPOSITORY = Path(__file__).parent.parent
+STAGES = list(BUILT_IN)
+
+
+def tuneloop(*arguments: str, workspace: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    full = {**os.environ, "COLUMNS": "110", **environment}
+    if workspace:
+        full["TUNELOOP_WORKSPACE"] = str(workspace)
+    command = [sys.executable, "-m", "tuneloop", *arguments]
+    return subprocess.run(command, env=full, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("guide")
+    (folder / "pump.md").write_text("# Pump\n\nThe pump stops at 40 bar.\n\n## Valve\n\nThe valve opens at 3 bar.\n")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 and no more")
+    return folder
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_described_everywhere(name: str) -> None:
+    stage = find_stage(name)
+    assert (stage.__doc__ or "").strip(), "a stage says what it does"
+    assert stage.name == name
+    for field, facts in stage.model_fields.items():
+        assert facts.description, f"{name}.{field} has no description"
+    for language in ("en", "zh"):
+        pages = "".join(p.read_text(encoding="utf-8") for p in (REPOSITORY / "docs" / language).glob("*.md"))
+        command = "tuneloop models pull" if name == "pull" else f"tuneloop {name}"
+        assert command in pages, f"the guide ({language}) does not name: {command}"
+
+
+@pytest.mark.parametrize("name", [n for n in STAGES if n != "pull"])
+def test_help_names_every_option_in_both_languages(name: str) -> None:
+    for language in ("en", "zh"):
+        shown = tuneloop(name, "--help", TUNELOOP_LANGUAGE=language)
+        assert shown.returncode == 0, shown.stderr
+        for field in find_stage(name).model_fields:
+            if field not in find_stage(name).positional:
+                assert "--" + field.replace("_", "-") in shown.stdout
+
+
+def test_the_same_work_has_the_same_address_from_python_command_line_and_rest(guide: Path, tmp_path: Path) -> None:
+    parse = find_stage("parse")
+    from_python = Workspace(tmp_path / "a").run(parse.model_validate({"paths": [str(guide)]}), name="g")
+    shown = tuneloop("parse", str(guide), "--name", "g", "--json", workspace=tmp_path / "b")
+    from_command = json.loads(shown.stdout)
+    assert set(from_command) >= {"run", "stage", "state", "output", "metrics", "seconds", "error"}
+
+    workspace = Workspace(tmp_path / "c")
+    client = TestClient(build_app(workspace, auth=False))
+    answer = client.post("/api/stages/parse?name=g", json={"paths": [str(guide)]})
+    assert answer.status_code == 202 and answer.json()["state"] == "queued", "never inside the request"
+    work(workspace, once=True)
+    from_rest = client.get(f"/api/runs/{answer.json()['run']}").json()
+    assert from_python.output == from_command["output"] == from_rest["output"]
+    assert from_rest["state"] == "done" and from_rest["summary"]["rejected"] == 1
+    page = client.get(f"/runs/{answer.json()['run']}")
+    assert page.status_code == 200 and from_rest["output"] in page.text
+
+
+def test_rest_needs_a_key_with_the_right_role_and_says_what_is_wrong(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    client = TestClient(build_app(workspace, auth=True))
+    assert client.get("/api/runs").status_code == 401
+    caller, member = (create_key(workspace.store, "x", role=role).key for role in ("caller", "member"))
+
+    def post(key: str, stage: str, body: object) -> tuple[int, str]:
+        answer = client.post(f"/api/stages/{stage}", json=body, headers={"Authorization": f"Bearer {key}"})
+        return answer.status_code, answer.json().get("error", "")
+
+    assert post(caller, "chunk", {"documents": "documents:x"})[0] == 403
+    status, error = post(member, "chunk", {"documents": "documents:x"})
+    assert status == 404 and "there is no documents:x" in error
+    status, error = post(member, "chunk", {"documents": "documents:x", "tokns": 5})
+    assert status == 422 and "tokns" in error, "an unknown key is refused by name"
+
+
+def test_rest_describes_every_stage(tmp_path: Path) -> None:
+    client = TestClient(build_app(Workspace(tmp_path), auth=False))
+    described = client.get("/api/openapi.json").json()
+    for name in STAGES:
+        assert "post" in described["paths"][f"/api/stages/{name}"]
+        assert client.get(f"/stages/{name}").status_code == 200
+    assert client.get("/").status_code == 200
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400, "no other site's name leads here"
+
+
+def test_a_queued_run_is_cancelled_over_rest(guide: Path, tmp_path: Path) -> None:
+    client = TestClient(build_app(Workspace(tmp_path), auth=False))
+    run = client.post("/api/stages/parse", json={"paths": [str(guide)]}).json()["run"]
+    assert client.post(f"/api/runs/{run}/cancel").json()["state"] == "cancelled"
+
+
+def test_starting_is_quick_and_light() -> None:
+    """No timing here (see benchmarks/startup.py); what makes it slow must not be imported."""
+    code = "import sys; from tuneloop.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "heavy = {'torch', 'transformers', 'numpy', 'pyarrow', 'sqlalchemy', 'httpx', 'fastapi', 'rich.console'} & set(sys.modules)\n"
+    code += "assert not heavy, heavy"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["chunk", "documents:none"], "there is no documents:none"),
+        (["chunk", "documents:none", "--tokens", "many"], "tokens: Input should be a valid integer"),
+        (["parse", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["show", "model:none"], "there is no model:none"),
+        (["ls", "cats"], "there is no kind 'cats'"),
+        (["run", "/nowhere.toml"], "there is no such file"),
+        (["demo", "--documents", "/nowhere"], "there is no such file or folder"),
+        (["train", "dataset:x", "--model", "no-such-model"], "dataset:x"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_status_2(arguments: list[str], says: str, tmp_path: Path) -> None:
+    done = tuneloop(*arguments, workspace=tmp_path)
+    assert done.returncode == 2 and says in done.stderr, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+def test_a_loop_file_runs_in_order_and_reuses_what_is_done(guide: Path, tmp_path: Path) -> None:
+    loop = tmp_path / "loop.toml"
+    loop.write_text(
+        f'[[stage]]\nstage = "parse"\nname = "g"\npaths = ["{guide}"]\n\n'
+        '[[stage]]\nstage = "chunk"\ndocuments = "documents:g"\ntokens = 50\n'
+    )
+    first = json.loads(tuneloop("run", str(loop), "--json", workspace=tmp_path).stdout)
+    second = json.loads(tuneloop("run", str(loop), "--json", workspace=tmp_path).stdout)
+    assert [r["reused"] for r in first["runs"]] == [False, False]
+    assert [r["reused"] for r in second["runs"]] == [True, True]
+    loop.write_text('[[stage]]\nstage = "chunk"\ndocments = "documents:g"\n')
+    bad = tuneloop("run", str(loop), workspace=tmp_path)
+    assert bad.returncode == 2 and "[[stage]] 1 (chunk)" in bad.stderr and "docments" in bad.stderr
+
+
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
+    import signal
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuneloop", "count", "1000", "--pause", "0.05"], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)},
+    )  # fmt: skip
+    workspace = Workspace(tmp_path)
+    deadline = time.time() + 20
+    while not (rows := workspace.store.runs.recent(state="running")) and time.time() < deadline:
+        time.sleep(0.05)
+    child = rows[0].pid
+    process.send_signal(signal.SIGINT)
+    _out, shown = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in shown, shown
+    assert workspace.store.runs.get(rows[0].id).state == "cancelled"
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
