@@ -16,6 +16,7 @@ from tuneloop.documents.chunk import Chunk
 from tuneloop.documents.cut import cut
 from tuneloop.documents.encoding import decode
 from tuneloop.documents.files import find_files
+from tuneloop.documents.markdown import read_markdown
 from tuneloop.documents.parse import Parse
 from tuneloop.documents.read import language_of, read_file, read_text
 from tuneloop.errors import NotFound, TuneloopError
@@ -428,8 +429,7 @@ BLOCKS = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(BLOCKS, max_size=8).map("".join), st.integers(20, 120), st.integers(0, 40))
 def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, overlap):
-    reading = read_text(text.encode("utf-8", "ignore"), "text/markdown")
-    body, sections = assemble(reading.blocks)
+    body, sections = assemble(read_markdown(text).blocks)
     found = Document(id="d", name="d", text=body, sections=sections)
     chunks = cut(found, tokens, overlap)
     position, before = 0, -1
@@ -445,7 +445,7 @@ def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, o
 
 
 def chunks_of(text: str, tokens: int = 60, overlap: int = 0) -> list[ChunkRow]:
-    body, sections = assemble(read_text(text.encode(), "text/markdown").blocks)
+    body, sections = assemble(read_markdown(text).blocks)
     return cut(Document(id="d", name="d", text=body, sections=sections), tokens, overlap)
 
 
