@@ -1,0 +1,199 @@
+"""A cited answer, written while it is checked: search, prompt, stream, and every sentence held against the passages."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuneloop.answer import prompt
+from tuneloop.answer.draft import Draft, Piece
+from tuneloop.answer.events import Answer, Citation, Cited, Done, Event, Passages, Sentence, Text
+from tuneloop.answer.support import Checker, Support
+from tuneloop.chat import ChatClient
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.records import Message
+from tuneloop.tokens import estimate_tokens
+
+if TYPE_CHECKING:
+    from tuneloop.knowledge import Knowledge, Passage
+
+Messages = Sequence[Message | dict[str, Any]]
+
+NOTHING_TO_CITE = re.compile(
+    r"""^(?:sure|of\ course|certainly|okay|ok|yes|no|great|hello|hi|thanks?|you're\ welcome)\b[^.]{0,40}[.!,:]*$
+    | ^(?:here\ (?:is|are)|below\ (?:is|are)|the\ following|let\ me\ know|i\ hope|feel\ free)\b
+    | ^if\ you\ (?:have|need)\ any\b
+    | ^i(?:'m|\ am)?\ (?:do\ not|don't|cannot|can't|sorry|not\ sure|unable)\b
+    | ^(?:the\ )?(?:documents?|passages?|context|text)\ (?:do(?:es)?\ not|don't|doesn't)
+      \ (?:answer|say|mention|contain|provide)
+    | ^(?:好的|当然|没问题|您好|你好|谢谢|不客气|希望|如果您?(?:还?有|需要)|以下是|下面是|请问|抱歉|对不起)
+    | ^(?:根据|依据|按照)[^，。]{0,12}(?:资料|文档|内容|信息)[，。：:]?$
+    | (?:文档|资料)中?(?:没有|未)(?:回答|提到|提及|说明|包含)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+LEAD_IN = re.compile(r"[:：]\s*$")
+NO_MARKER = re.compile(r"\s*(?:\#{1,6}\s|\||>?\s*(?:-{3,}|\*{3,})\s*$)")  # a marker would break headings, rows, rules
+
+
+class Answerer:
+    """Answers from an index through a model. One of them serves many questions at once.
+
+    ``k`` passages are searched, and as many shown to the model as ``passage_tokens`` hold. Where the passages do not
+    answer and ``abstain`` is set, the answer says so and no model is asked. ``context_length`` is the model's, in
+    tokens; 0 where it is not known. With ``mark_text`` an unsupported sentence is marked in the text as well.
+    """
+
+    def __init__(
+        self, knowledge: Knowledge, client: ChatClient, *, language: Literal["auto", "en", "zh"] = "auto", k: int = 4,
+        passage_tokens: int = 700, context_length: int = 0, abstain: bool = True, mark_text: bool = False,
+    ) -> None:  # fmt: skip
+        self.knowledge, self.client, self.language, self.k = knowledge, client, language, k
+        self.passage_tokens, self.context_length = passage_tokens, context_length
+        self.abstain, self.mark_text = abstain, mark_text
+
+    async def answer(
+        self, messages: Messages, *, max_tokens: int = 512, temperature: float = 0.0, **extra: Any
+    ) -> Answer:
+        """The whole answer. Raises ``TuneloopError`` without a question, ``ChatError`` where the model fails."""
+        async for event in self.stream(messages, max_tokens=max_tokens, temperature=temperature, **extra):
+            if isinstance(event, Done):
+                return event.answer
+        raise AssertionError("a stream ends with Done")
+
+    async def stream(
+        self, messages: Messages, *, max_tokens: int = 512, temperature: float = 0.0, **extra: Any
+    ) -> AsyncIterator[Event]:
+        """The answer as it is written: ``Passages``, then ``Text`` and ``Cited``, then ``Done``."""
+        begun = time.perf_counter()
+        question = prompt.question_of(messages)
+        if not question:
+            raise TuneloopError(_("the conversation has no question of a user"))
+        language: prompt.Language = "zh" if self.language == "zh" else "en"
+        if self.language == "auto":
+            language = prompt.language_of(question)
+        found, confidence = await asyncio.to_thread(self.retrieve, prompt.search_query(messages))
+        shown = prompt.fit_passages(found, self.budget(messages, max_tokens))
+        passages = [passage for passage, _text in shown]
+        answerable = bool(passages) and confidence >= self.knowledge.answerability.threshold
+        answer = Answer(language=language, passages=passages, answerable=answerable, confidence=confidence)
+        yield Passages(passages, answerable, confidence)
+        if not passages or (self.abstain and not answerable):
+            answer.text = answer.plain = prompt.REFUSAL[language]
+            answer.sentences, answer.finish_reason = [Sentence(answer.text, 0, len(answer.text))], "stop"
+            yield Text(answer.text)
+            yield Done(answer)
+            return
+        writer = Writer(answer, self.checker(passages), prompt.UNSUPPORTED[language] if self.mark_text else "")
+        said = prompt.grounded(messages, shown, language)
+        async for delta in self.client.stream(said, max_tokens=max_tokens, temperature=temperature, **extra):
+            if delta.text and answer.time_to_first_token is None:
+                answer.time_to_first_token = time.perf_counter() - begun
+            answer.finish_reason = delta.finish_reason or answer.finish_reason
+            answer.prompt_tokens = delta.prompt_tokens or answer.prompt_tokens
+            answer.completion_tokens = delta.completion_tokens or answer.completion_tokens
+            for event in writer.feed(delta.text):
+                yield event
+        for event in writer.close():
+            yield event
+        yield Done(answer)
+
+    def retrieve(self, query: str) -> tuple[list[Passage], float]:
+        """The passages for a query, and how likely they answer it."""
+        passages = self.knowledge.search(query, self.k)
+        return passages, self.knowledge.answerable(query, passages)
+
+    def budget(self, messages: Messages, max_tokens: int) -> int:
+        """Tokens for passages: what the model's context leaves beside the conversation and the answer."""
+        if not self.context_length:
+            return self.passage_tokens
+        used = sum(estimate_tokens(prompt.content(m)) + 8 for m in messages) + 120
+        left = self.context_length - max_tokens - int(1.2 * used)
+        return max(prompt.SMALLEST, min(self.passage_tokens, left))
+
+    def checker(self, passages: Sequence[Passage]) -> Checker:
+        texts = [(p.chunk.text, [p.chunk.name, *p.chunk.heading]) for p in passages]
+        return Checker(texts, self.knowledge.idf)
+
+
+class Writer:
+    """Turns a model's deltas into events, and fills in the answer."""
+
+    def __init__(self, answer: Answer, checker: Checker, mark: str) -> None:
+        self.answer, self.checker, self.mark = answer, checker, mark
+        self.draft, self.start = Draft(), 0  # start: of the unfinished sentence in answer.text
+
+    def feed(self, delta: str) -> Iterator[Event]:
+        for piece in self.draft.feed(delta):
+            yield from self._write(piece)
+
+    def close(self) -> Iterator[Event]:
+        for piece in self.draft.close():
+            yield from self._write(piece)
+
+    def _write(self, piece: Piece) -> Iterator[Event]:
+        yield from self._say(piece.text, piece.text)
+        if piece.sentence is None:
+            return
+        citation = self._judge(piece)
+        if citation:
+            if marker := self._marker(piece.sentence, citation):
+                yield from self._say(marker, "")
+            self.answer.citations.append(citation)
+            yield Cited(citation)
+        yield from self._say(piece.after, piece.after)
+        self.start = len(self.answer.text)
+
+    def _say(self, text: str, plain: str) -> Iterator[Event]:
+        self.answer.text += text
+        self.answer.plain += plain
+        if text:
+            yield Text(text)
+
+    def _judge(self, piece: Piece) -> Citation | None:
+        """Check a whole sentence and note it; its citation, or None where there is nothing to support."""
+        assert piece.sentence is not None
+        if not piece.sentence:
+            return None
+        end = len(self.answer.text)
+        start = max(self.start, end - len(piece.sentence))
+        supported, citation = None, None
+        if states_something(piece.sentence):
+            support = self.checker.check(piece.sentence, [n - 1 for n in piece.named])
+            if support is not None or self.checker.states(piece.sentence):
+                citation = self._citation(support, start, end)
+                supported = citation.supported
+        place = len(self.answer.citations) if citation else None
+        self.answer.sentences.append(Sentence(piece.sentence, start, end, supported, place))
+        return citation
+
+    def _citation(self, support: Support | None, start: int, end: int) -> Citation:
+        if support is None or not support.supported:
+            problem, score = (support.problem, support.score) if support else ("nothing", 0.0)
+            return Citation(supported=False, problem=problem, score=round(score, 4), answer_start=start, answer_end=end)
+        chunk = self.answer.passages[support.passage].chunk
+        return Citation(
+            number=support.passage + 1, chunk=chunk.id, document=chunk.document, name=chunk.name, heading=chunk.heading,
+            page=chunk.page, start=chunk.start + support.start, end=chunk.start + support.end,
+            quote=chunk.text[support.start : support.end], supported=True, score=round(support.score, 4),
+            answer_start=start, answer_end=end,
+        )  # fmt: skip
+
+    def _marker(self, sentence: str, citation: Citation) -> str:
+        if NO_MARKER.match(sentence):
+            return ""
+        text = f" [{citation.number}]" if citation.supported else self.mark
+        fenced = sentence.lstrip().startswith(("```", "~~~"))
+        return f"\n{text.strip()}\n" if fenced and text else text
+
+
+def states_something(sentence: str) -> bool:
+    """Whether a sentence claims a fact that documents could support; an opening phrase or a question does not."""
+    text = sentence.strip().strip("*_ ")
+    if not text or text.endswith(("?", "？")) or re.match(r"#{1,6}\s", text) or NOTHING_TO_CITE.search(text):
+        return False
+    return not (LEAD_IN.search(text) and len(text) < 120)

@@ -1,0 +1,209 @@
+"""What a sentence states, taken apart: content words, numbers, code, names, and words that turn its meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tuneloop.answer.numbers import Number, find_numbers
+from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
+from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
+
+CODE_SPAN = re.compile(r"(?<!`)`([^`\n]{1,200})`(?!`)")
+CODE_WORD = re.compile(r"^(?=.*[a-z])(?=.*[A-Z]).*[a-z][A-Z]")
+PLAIN_COMPOUND = re.compile(r"[a-z]+(?:-[a-z]+)+|[a-z]{2,}/[a-z]{2,}|e\.g|i\.e|u\.s|a\.m|p\.m")
+CONTRACTION = re.compile(r"(?:\w+n|i|you|he|she|it|we|they|that|there|who|what|let)['’](?:t|s|re|ve|ll|d|m)")
+MEASURE = re.compile(r"\d+(?:st|nd|rd|th|[a-z]{1,3})")  # 30s, 10mb, 2nd
+NAME = re.compile(r"[A-Z][\w’']*")
+STRONG = re.compile(r"[;；。!?！？\n]|\.(?=\s|$)")  # one statement ends and another begins
+WEAK = re.compile(
+    r"[,:，：()（）]|但是?|而是|\b(?:and|but|or|while|whereas|however|when|if|because|unless|until|after|before|where|which"
+    r"|who|so that)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A content word: a Latin word's stem, or a run of Chinese characters. ``terms`` are what it is matched by."""
+
+    text: str
+    terms: tuple[str, ...]
+    start: int
+    end: int
+    light: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A word that turns the meaning of what follows it: the content words in ``scope``."""
+
+    kind: str
+    start: int
+    end: int
+    scope: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A stretch of a statement that says one thing; ``block`` counts the strong breaks before it."""
+
+    start: int
+    end: int
+    block: int
+
+
+@dataclass
+class Statement:
+    """A text taken apart. Positions are in ``text``; ``folded`` has the same length."""
+
+    text: str
+    folded: str
+    units: list[Unit] = field(default_factory=list)
+    numbers: list[Number] = field(default_factory=list)
+    codes: list[tuple[str, int]] = field(default_factory=list)  # (folded code, start)
+    names: list[tuple[str, int]] = field(default_factory=list)  # (stem, start)
+    cues: list[Cue] = field(default_factory=list)
+    clauses: list[Clause] = field(default_factory=list)
+
+
+def take_apart(text: str) -> Statement:
+    """The statement that ``text`` makes."""
+    statement = Statement(text, fold(text))
+    found = list(tokens(text))
+    statement.numbers = list(find_numbers(statement.folded))
+    statement.codes = list(find_codes(text, statement.folded, found))
+    statement.names = list(find_names(text, found))
+    counted = [(n.start, n.end) for n in statement.numbers]
+    coded = [(start, start + len(code)) for code, start in statement.codes]
+    for token in found:
+        statement.units += token_units(token, counted, coded)
+    pieces = list(segments(statement))
+    statement.clauses = merge(statement, pieces)
+    statement.cues = list(find_cues(statement, pieces))
+    return statement
+
+
+def segments(statement: Statement) -> Iterator[Clause]:
+    """The text between all breaks, strong and weak."""
+    folded, start, block = statement.folded, 0, 0
+    for match in sorted([*STRONG.finditer(folded), *WEAK.finditer(folded)], key=lambda m: m.start()):
+        if match.start() < start or inside(statement, match.start()):
+            continue
+        if match[0][0].isalpha():  # a conjunction opens the clause that follows it
+            yield Clause(start, match.start(), block)
+            start = match.start()
+        else:
+            yield Clause(start, match.end(), block)
+            start = match.end()
+        block += STRONG.match(match[0]) is not None
+    yield Clause(start, len(folded), block)
+
+
+def inside(statement: Statement, at: int) -> bool:
+    """Whether a place lies inside a number or code: ``1,000``, ``10:30``, ``a.b``."""
+    folded = statement.folded
+    if (
+        folded[at] in ".,:"
+        and folded[at - 1 : at].isalnum()
+        and folded[at + 1 : at + 2].isalnum()
+        and folded[at - 1 : at].isascii()
+    ):
+        return True
+    return any(start <= at < start + len(code) for code, start in statement.codes)
+
+
+def merge(statement: Statement, pieces: list[Clause]) -> list[Clause]:
+    """Segments with too little in them to be a statement, as in a list, belong to the clause before or after."""
+    clauses: list[Clause] = []
+    for piece in pieces:
+        last = clauses[-1] if clauses else None
+        if last and last.block == piece.block and (size(statement, piece) < 3 or size(statement, last) < 3):
+            clauses[-1] = Clause(last.start, piece.end, piece.block)
+        elif statement.folded[piece.start : piece.end].strip():
+            clauses.append(piece)
+    return clauses
+
+
+def size(statement: Statement, piece: Clause) -> float:
+    """How many content words, numbers and codes a segment has; two Chinese characters are a word."""
+    words = sum(
+        1 if u.text.isascii() else len(u.text) * 0.75
+        for u in statement.units
+        if piece.start <= u.start < piece.end and not u.light
+    )
+    starts = [n.start for n in statement.numbers] + [start for _, start in statement.codes]
+    return words + sum(piece.start <= start < piece.end for start in starts)
+
+
+def token_units(token: Token, counted: list[tuple[int, int]], coded: list[tuple[int, int]]) -> Iterator[Unit]:
+    """The content words of a token, without those that are parts of numbers or code."""
+    if token.kind == "cjk":
+        yield from cjk_units(token, counted)
+        return
+    if token.kind == "number" or any(start <= token.start < end for start, end in (*counted, *coded)):
+        return
+    for part in re.finditer(r"[^\W_]+(?:['’][^\W_]+)?", token.text):
+        if part[0] not in STOPWORDS and not part[0].isdigit() and not CONTRACTION.fullmatch(part[0]):
+            word, start = stem(part[0]), token.start + part.start()
+            yield Unit(word, (word,), start, start + len(part[0]), word in LIGHT_EN)
+
+
+def cjk_units(token: Token, counted: list[tuple[int, int]]) -> Iterator[Unit]:
+    """Runs of Chinese characters between ties, light words and numbers."""
+    position = token.start
+    for start, end in (*light_spans(token, counted), (token.end, token.end)):
+        if position < start:
+            run = token.text[position - token.start : start - token.start]
+            yield Unit(run, tuple(bigrams(run)), position, start, light=len(run) == 1)
+        position = max(position, end)
+
+
+def light_spans(token: Token, counted: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    spans = [(token.start + m.start(), token.start + m.end()) for m in LIGHT_ZH.finditer(token.text)]
+    spans += [(start, min(end, token.end)) for start, end in counted if token.start <= start < token.end]
+    return sorted(spans)
+
+
+def find_codes(text: str, folded: str, found: list[Token]) -> Iterator[tuple[str, int]]:
+    """Code spans, flags, paths, file names, identifiers and versions, folded."""
+    spans = [(m.start(1), m.end(1)) for m in CODE_SPAN.finditer(text)]
+    for start, end in spans:
+        yield folded[start:end], start
+    for token in found:
+        if any(start <= token.start < end for start, end in spans):
+            continue
+        plain = PLAIN_COMPOUND.fullmatch(token.text) or MEASURE.fullmatch(token.text)
+        camel = token.kind == "word" and CODE_WORD.match(text[token.start : token.end])
+        if camel or (token.kind == "identifier" and not plain):
+            yield token.text, token.start
+
+
+def find_names(text: str, found: list[Token]) -> Iterator[tuple[str, int]]:
+    """Words of Latin script written with a capital although no sentence begins there, and words in capitals."""
+    for token in found:
+        written = text[token.start : token.end]
+        if token.kind != "word" or not NAME.fullmatch(written) or token.text in STOPWORDS:
+            continue
+        before = text[: token.start].rstrip(" \t\"'“‘(*_`#>-")
+        following = text[token.end : token.end + 2].strip()
+        opens = not following[:1].isupper() and (
+            not before or before[-1] in ".!?:。！？：\n|•" or re.search(r"(?:^|\n)\s*\d{1,3}[.)]$", before)
+        )
+        if not opens or (written.isupper() and len(written) > 1):
+            yield stem(token.text), token.start
+
+
+def find_cues(statement: Statement, pieces: list[Clause]) -> Iterator[Cue]:
+    inert = [m.span() for m in INERT.finditer(statement.folded)]
+    for kind, pattern in CUE.items():
+        for match in pattern.finditer(statement.folded):
+            if not any(start <= match.start() < end for start, end in inert):
+                piece = next((p for p in reversed(pieces) if p.start <= match.start()), pieces[0])
+                yield Cue(kind, match.start(), match.end(), scope(statement, piece, match.start(), match.end()))
+
+
+def scope(statement: Statement, piece: Clause, start: int, end: int) -> tuple[Unit, ...]:
+    """What a cue turns: the next two content words of its segment, or, where none follows, the last two before it."""
+    heavy = [u for u in statement.units if not u.light and piece.start <= u.start < piece.end]
+    return tuple([u for u in heavy if u.start >= end][:2] or [u for u in heavy if u.end <= start][-2:])

