@@ -60,7 +60,7 @@ def test_markdown(tmp_path):
     found = document(
         tmp_path,
         "a.md",
-        "---\ntitle: 'The Guide'\ntags: [a]\n---\n<!-- licence -->\nimport Tabs from '@theme/Tabs';\n\nSetext\n------\n"
+        "---\ntitle: 'The Guide'\ntags: [a]\n---\n<!-- licence -->\nimport Tabs from '@theme/Tabs';\n\n[Setext](https://s.org)\n------\n"
         "See [*here*](./b.md) and [site](https://x.org/).\n\n:::note\nMind `a_b`.\n:::\n\n"
         "```sh\necho # no heading\n```\n\n"
         "| a   | b |\n|-----|---|\n| 1   | x \\| y |\n\n- one\n  1. two\n- three\n",
@@ -321,7 +321,7 @@ def test_bad_files_are_set_aside_with_one_reason_each(ctx, bad_folder, tmp_path)
         "good.md": "the same content as copy.md",
         "huge.txt": "larger than 200 MB (300 MB); raise --max-mb to read it",
         "locked.docx": "encrypted",
-        "picture.png": "files of type .png are not read",
+        "picture.png": "an image, needs OCR",
         "really.md": "not text",
     }
     rows = list(read_rows(ctx.out / "documents.parquet", Document))

@@ -15,7 +15,7 @@ BlockKind = Literal["text", "heading", "table", "code", "list"]
 INVISIBLE = re.compile(
     "[\u0000-\u0008\u000b\u000e-\u001f\u007f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]"
 )
-SPACES = re.compile("[ \t\u00a0\u2000-\u200a\u202f]+")
+SPACES = re.compile("[ \t\u00a0\u3000\u2000-\u200a\u202f]+")
 
 
 @dataclass

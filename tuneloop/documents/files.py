@@ -12,6 +12,7 @@ READABLE = frozenset([
     ".md", ".markdown", ".mdown", ".mdx", ".html", ".htm", ".xhtml", ".txt", ".text", ".docx", ".pdf", ".csv", ".tsv",
 ])  # fmt: skip
 INSTEAD = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"), "an image, needs OCR"),
     ".doc": "legacy Word format: save it as .docx", ".wps": "WPS format: save it as .docx",
     ".ppt": "legacy PowerPoint format", ".xls": "legacy Excel format: save it as .csv",
 }  # fmt: skip

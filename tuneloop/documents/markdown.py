@@ -76,7 +76,7 @@ class Walk:
         token = self.tokens[position]
         match token.type:
             case "heading_open":
-                text = ANCHOR.sub("", one_line(inline_text(self.tokens[position + 1])))
+                text = ANCHOR.sub("", one_line(inline_text(self.tokens[position + 1], addresses=False)))
                 self.found.append(Block("heading", text, int(token.tag[1])))
                 return position + 3
             case "inline":
@@ -142,7 +142,7 @@ class Walk:
         return position + 1
 
 
-def inline_text(token: Token) -> str:
+def inline_text(token: Token, addresses: bool = True) -> str:
     """The text of an inline token: links as ``text (address)``, code in backticks, no emphasis."""
     parts: list[str] = []
     links: list[tuple[int, str]] = []  # where the text of each open link begins, its address
@@ -162,6 +162,7 @@ def inline_text(token: Token) -> str:
                 links.append((len(parts), str(child.attrs.get("href", ""))))
             case "link_close":
                 begins, address = links.pop()
-                if address.startswith(("http://", "https://")) and "".join(parts[begins:]).strip() != address:
+                absolute = addresses and address.startswith(("http://", "https://"))
+                if absolute and "".join(parts[begins:]).strip() != address:
                     parts.append(f" ({address})")
     return "".join(parts)
