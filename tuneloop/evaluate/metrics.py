@@ -1,0 +1,117 @@
+"""Text metrics on one tokenization: lower-cased words, identifiers whole, Chinese by character.
+
+Each takes an answer and its reference and returns a value from 0 to 1. Two empty texts are equal: 1.
+"""
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from tuneloop.tokens import words
+
+TOKENIZATION = "lower-cased words, identifiers kept whole, CJK by character (tuneloop.tokens.words)"
+
+
+def tokenize(text: str) -> list[str]:
+    return words(text, cjk="characters", parts=False)
+
+
+def longest_common(one: Sequence[str], two: Sequence[str]) -> int:
+    """The length of the longest common subsequence, in O(len(one) · len(two)) time and O(len(two)) space."""
+    row = [0] * (len(two) + 1)
+    for token in one:
+        before = 0
+        for column, other in enumerate(two, 1):
+            kept = row[column]
+            row[column] = before + 1 if token == other else max(row[column], row[column - 1])
+            before = kept
+    return row[-1]
+
+
+def f1(overlap: int, answer: int, reference: int) -> float:
+    if answer == 0 and reference == 0:
+        return 1.0
+    return 2 * overlap / (answer + reference)
+
+
+def rouge_l(answer: str, reference: str) -> float:
+    """ROUGE-L as F1 of the longest common subsequence (Lin 2004), on the whole text as one sequence."""
+    one, two = tokenize(answer), tokenize(reference)
+    return f1(longest_common(one, two), len(one), len(two))
+
+
+def token_f1(answer: str, reference: str) -> float:
+    """F1 of the bags of tokens (SQuAD, Rajpurkar et al. 2016), without article removal."""
+    one, two = tokenize(answer), tokenize(reference)
+    return f1(sum((Counter(one) & Counter(two)).values()), len(one), len(two))
+
+
+def ngrams(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
+
+
+def bleu_counts(answer: Sequence[str], reference: Sequence[str]) -> list[tuple[int, int]]:
+    """Clipped matches and candidates for n = 1 to 4."""
+    return [
+        (sum((ngrams(answer, n) & ngrams(reference, n)).values()), max(0, len(answer) - n + 1)) for n in range(1, 5)
+    ]
+
+
+def brevity(answer: int, reference: int) -> float:
+    return 1.0 if answer > reference else math.exp(1 - reference / answer) if answer else 0.0
+
+
+def bleu_4(answer: str, reference: str) -> float:
+    """Sentence BLEU-4: add-one smoothing for n > 1 (Lin & Och 2004), brevity penalty (Papineni et al. 2002)."""
+    one, two = tokenize(answer), tokenize(reference)
+    if not one or not two:
+        return float(one == two)
+    if one == two:
+        return 1.0
+    counts = bleu_counts(one, two)
+    if counts[0][0] == 0:
+        return 0.0
+    logs = [math.log(counts[0][0] / counts[0][1])]
+    logs += [math.log((match + 1) / (total + 1)) for match, total in counts[1:]]
+    return brevity(len(one), len(two)) * math.exp(sum(logs) / 4)
+
+
+def corpus_bleu_4(pairs: Sequence[tuple[str, str]]) -> float:
+    """Corpus BLEU-4 without smoothing: counts are summed over all ``(answer, reference)`` pairs first."""
+    sums, lengths = [[0, 0] for _n in range(4)], [0, 0]
+    for answer, reference in pairs:
+        one, two = tokenize(answer), tokenize(reference)
+        lengths = [lengths[0] + len(one), lengths[1] + len(two)]
+        for total, (match, candidates) in zip(sums, bleu_counts(one, two), strict=True):
+            total[0] += match
+            total[1] += candidates
+    if any(match == 0 for match, _total in sums):
+        return 0.0
+    logs = sum(math.log(match / total) for match, total in sums) / 4
+    return brevity(*lengths) * math.exp(logs)
+
+
+def normalise(text: str) -> str:
+    """For exact match: full-width to half-width, lower case, no punctuation at the ends, single spaces."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    text = re.sub(r"\s+", " ", text).strip()
+    return re.sub(r"^[\W_]+|[\W_]+$", "", text)
+
+
+def exact_match(answer: str, reference: str) -> float:
+    """1 where the two are equal after ``normalise``."""
+    return float(normalise(answer) == normalise(reference))
+
+
+METRICS: dict[str, Callable[[str, str], float]] = {
+    "rouge_l": rouge_l, "bleu_4": bleu_4, "token_f1": token_f1, "exact_match": exact_match,
+}  # fmt: skip
+DEFINITIONS = {
+    "rouge_l": "ROUGE-L F1 of the whole text (Lin 2004)",
+    "bleu_4": "sentence BLEU-4, add-one smoothing for n > 1 (Lin & Och 2004), mean over items",
+    "token_f1": "F1 of the bags of tokens (Rajpurkar et al. 2016)",
+    "exact_match": "equal after NFKC, lower case, and stripping of outer punctuation",
+    "tokenization": TOKENIZATION,
+}
