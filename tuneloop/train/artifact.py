@@ -1,0 +1,70 @@
+"""What a training leaves behind: the preview, a row for each example, the adapter, the card and the curves.
+
+Nothing here holds a time or a speed: the same training gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuneloop.models import ModelCard, template_hash, write_card
+from tuneloop.models.probes import token_check
+from tuneloop.records import write_rows
+from tuneloop.train import adapter
+from tuneloop.train.examples import Trained
+from tuneloop.train.lesson import Lesson
+from tuneloop.train.preview import preview_page
+
+if TYPE_CHECKING:
+    from tuneloop.models.weights import Tokenizer
+    from tuneloop.train.checkpoint import Progress
+    from tuneloop.train.sft import Run
+
+
+def write_preview(out: Path, learned: Sequence[Lesson], steps: Sequence[Sequence[int]], tokenizer: Tokenizer) -> None:
+    """The page that shows which tokens are learned."""
+    page = preview_page(learned, steps, tokenizer.control_tokens)
+    (out / "preview.html").write_text(page, encoding="utf-8")
+
+
+def write_rows_trained(out: Path, learned: Sequence[Lesson], held_out: Sequence[Lesson]) -> None:
+    """Which examples the model has learned from: lineage forward, from an example to its models."""
+
+    def row(x: Lesson, part: Literal["train", "validation"]) -> Trained:
+        return Trained(example=x.id, dataset=x.dataset, part=part, tokens=len(x), learned_tokens=x.learned_tokens)
+
+    rows = [row(x, "train") for x in learned] + [row(x, "validation") for x in held_out]
+    write_rows(out / "trained.parquet", Trained, rows)
+
+
+def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_prompt: str, tokenizer: Tokenizer,
+                parameters: dict[str, Any]) -> ModelCard:  # fmt: skip
+    """The adapter, its tokenizer, the curves and the card. ``address``: of the base model."""
+    adapter.write(out, run.model, run.optimizer, base=address)
+    tokenizer.save(out)
+    curves = {"loss": run.progress.losses, "validation_loss": run.progress.validation}
+    facts = {"parameters": parameters, "steps": len(run.steps), **curves}
+    (out / "training.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+    own = {"format": "adapter", "base": address, "file": "", "sha256": {}, "quantization": "", "source": ""}
+    prompt = {"system_prompt": system_prompt, "template_sha256": template_hash(base.chat_template)}
+    card = base.model_copy(update={**own, **prompt, "token_check": token_check(base, tokenizer)})
+    write_card(out, card)
+    return card
+
+
+def summary(card: ModelCard, progress: Progress, learned: Sequence[Lesson], held_out: Sequence[Lesson],
+            steps: int) -> dict[str, Any]:  # fmt: skip
+    """What is said of the model: small, and the same for the same training."""
+    last = [loss for _step, loss in progress.losses[-10:]]
+    found: dict[str, Any] = {
+        "name": card.name, "format": card.format, "base": card.base, "examples": len(learned), "steps": steps,
+        "held_out": len(held_out), "tokens": sum(map(len, learned)),
+        "learned_tokens": sum(lesson.learned_tokens for lesson in learned), "loss": round(sum(last) / len(last), 4),
+    }  # fmt: skip
+    if progress.validation:
+        found["validation_loss_before"] = round(progress.validation[0][1], 4)
+        found["validation_loss"] = round(progress.validation[-1][1], 4)
+    return found

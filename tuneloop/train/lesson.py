@@ -1,0 +1,136 @@
+"""A conversation as token ids, and which of them the model learns to write.
+
+The text is rendered whole, once. What the assistant wrote is found in characters: the same conversation is rendered
+with one answer replaced by a marker, and what differs is that answer. A token is learned when it lies wholly inside an
+answer or the token that ends it; so nothing is learned that the model will not have to write when it is served.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.models import ModelCard, render
+from tuneloop.records import Example, Message
+
+if TYPE_CHECKING:
+    from tuneloop.models.weights import Tokenizer
+
+MARKER = "\ue000\ue001\ue000"  # of a private use area: in no conversation
+
+
+class Unlearnable(Exception):
+    """Why a row cannot be learned from."""
+
+
+@dataclass
+class Lesson:
+    """One tokenised conversation. ``learned[i]`` says whether token ``i`` is one that the model learns to write."""
+
+    id: str
+    dataset: str
+    ids: list[int]
+    learned: list[bool]
+    text: str = ""
+    offsets: list[tuple[int, int]] = field(default_factory=list)  # characters of ``text`` under each token
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def learned_tokens(self) -> int:
+        """Tokens that count in the loss: the first token of a text has nothing before it to be predicted from."""
+        return sum(self.learned[1:])
+
+
+class Encoder:
+    """Turns examples into lessons for one model."""
+
+    def __init__(self, card: ModelCard, tokenizer: Tokenizer, *, max_length: int, truncate: bool = False,
+                 system_prompt: str = "") -> None:  # fmt: skip
+        self.card, self.tokenizer = card, tokenizer
+        self.max_length, self.truncate, self.system_prompt = max_length, truncate, system_prompt
+        control = sorted({*tokenizer.control_tokens, *card.stop}, key=len, reverse=True)
+        self.control = re.compile("|".join(map(re.escape, control)) or r"(?!)")
+
+    def encode(self, example: Example, dataset: str = "") -> Lesson:
+        """One example as a lesson. Raises ``Unlearnable`` with the reason."""
+        messages = self.checked(example.messages)
+        text = self.render(messages)
+        spans = [self.span(messages, i, text) for i, m in enumerate(messages) if m.role == "assistant"]
+        whole = self.tokenizer.complete(text)
+        shift = len(whole) - len(text)
+        ids, offsets = self.tokenizer.encode(whole)
+        learned = mark(offsets, [(start + shift, end + shift) for start, end in spans])
+        if len(ids) > self.max_length:
+            if not self.truncate:
+                reason = _("{} tokens, and the longest allowed is {}: raise max_length, or truncate")
+                raise Unlearnable(reason.format(len(ids), self.max_length))
+            keep = slice(self.max_length)
+            ids, offsets, learned = ids[keep], offsets[keep], learned[keep]
+        if not any(learned[1:]):
+            raise Unlearnable(_("nothing of the answer is left after {} tokens").format(self.max_length))
+        return Lesson(example.id, dataset, ids, learned, whole, offsets)
+
+    def checked(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages with the system prompt put first where none is there. Raises ``Unlearnable``."""
+        if not messages or messages[-1].role != "assistant" or not messages[-1].content.strip():
+            raise Unlearnable(_("it does not end with an answer"))
+        if not any(m.role == "user" and m.content.strip() for m in messages):
+            raise Unlearnable(_("it has no question"))
+        for message in messages:
+            if found := self.control.search(message.content):
+                raise Unlearnable(_("its text contains the control token {}").format(found.group()))
+            if MARKER in message.content:
+                raise Unlearnable(_("its text contains characters of the private use area"))
+        if self.system_prompt and messages[0].role != "system":
+            return [Message(role="system", content=self.system_prompt), *messages]
+        return list(messages)
+
+    def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
+        try:
+            return render(
+                self.card.chat_template, messages, add_generation_prompt=ask, **self.card.template_variables()
+            )
+        except TuneloopError as error:
+            raise Unlearnable(str(error)) from None
+
+    def span(self, messages: list[Message], index: int, text: str) -> tuple[int, int]:
+        """The characters of ``text`` that the model learns from one answer: all it must write, and what ends it."""
+        marked = [*messages]
+        marked[index] = Message(role="assistant", content=MARKER)
+        before, found, after = self.render(marked).partition(MARKER)
+        if not found or not text.startswith(before) or not text.endswith(after) or MARKER in after:
+            raise Unlearnable(_("the chat template changes the text around answer {}").format(index + 1))
+        start = len(before)
+        if index == len(messages) - 1:
+            start = self.after_prompt(messages[:index], before)
+        return start, len(text) - len(after) + self.ending(after)
+
+    def after_prompt(self, asked: list[Message], before: str) -> int:
+        """Where the model starts to write when it is served: what follows the prompt is learned, and only that."""
+        prompt = self.render(asked, ask=True)
+        if not before.startswith(prompt):
+            raise Unlearnable(_("the chat template asks for an answer in another way than it shows one"))
+        return len(prompt)
+
+    def ending(self, after: str) -> int:
+        """How many characters after an answer belong to it: up to the end of the token that ends an answer."""
+        ends = [after.index(stop) + len(stop) for stop in self.card.stop if stop in after]
+        if not ends or not any(after[: min(ends)].strip() == stop for stop in self.card.stop):
+            raise Unlearnable(_("the chat template does not end an answer with a token that stops it"))
+        return min(ends)
+
+
+def mark(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:
+    """Which tokens lie wholly inside one of the spans. Both are in order."""
+    learned, at = [], 0
+    for start, end in offsets:
+        while at < len(spans) and spans[at][1] <= start:
+            at += 1
+        learned.append(at < len(spans) and start < end and spans[at][0] <= start and end <= spans[at][1])
+    return learned

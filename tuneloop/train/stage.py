@@ -1,0 +1,167 @@
+"""The stage that fine-tunes a model: a dataset and a base model in, an adapter with its card out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.stage import Context, DatasetRef, Kind, ModelRef, Stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tuneloop.models import ModelCard
+    from tuneloop.train.lesson import Encoder, Lesson
+    from tuneloop.train.memory import Need
+    from tuneloop.train.sft import Recipe
+
+
+class Train(Stage):
+    """Fine-tune a model on a dataset with LoRA: what its answers say is learned, what its questions say is read."""
+
+    name: ClassVar[str] = "train"
+    makes: ClassVar[Kind] = "model"
+    positional: ClassVar[tuple[str, ...]] = ("dataset",)
+
+    dataset: list[DatasetRef] = Field(description="Datasets to learn from.", min_length=1)
+    model: ModelRef = Field(description="Base model: a catalogue name, a tag or an address.")
+    method: Literal["lora"] = Field("lora", description="How the weights are changed.")
+    epochs: int = Field(3, ge=1, le=1000, description="Passes over the dataset.")
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
+    rank: int = Field(16, ge=1, le=1024, description="Rank of the LoRA matrices.")
+    alpha: int = Field(32, ge=1, description="Scale of the LoRA update; it is multiplied by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's inputs that is dropped.")
+    max_length: int = Field(1024, ge=16, description="Longest conversation, in tokens.")
+    truncate: bool = Field(False, description="Cut longer conversations instead of setting them aside.")
+    batch: int = Field(1024, ge=16, description="Tokens of one training step.")
+    packing: bool = Field(True, description="Put several conversations into one row, each seeing itself alone.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps over which the learning rate rises.")
+    scheduler: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
+    max_gradient: float = Field(1.0, gt=0, description="Longest gradient; a longer one is scaled down.")
+    validation: float = Field(0.05, ge=0, le=0.5, description="Share of the examples held out to measure the loss on.")
+    steps: int = Field(0, ge=0, description="Stop after this many steps; 0 does all epochs.")
+    save_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
+    seed: int = Field(7, ge=0, lt=2**31, description="Fixes the order of the examples and the first weights.")
+    system_prompt: str = Field(
+        "", description="Put first in conversations without a system message, here and when served."
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="Precision of the weights; auto takes bf16 where the processor computes in it."
+    )
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    def run(self, ctx: Context) -> dict[str, Any]:
+        from tuneloop.models.weights import load_tokenizer, transformers_module
+
+        transformers_module()  # a missing package is said at once
+        from tuneloop.train import artifact
+        from tuneloop.train.examples import divide, read_lessons
+        from tuneloop.train.packing import plan_steps
+        from tuneloop.train.precision import choose_device, choose_precision
+        from tuneloop.train.sft import Run, Watch
+
+        ctx.phase(_("Reading the examples"))
+        folder, card = self.base(ctx)
+        tokenizer = load_tokenizer(folder, card)
+        encoder = self.encoder(card, tokenizer)
+        lessons, held_out = divide(read_lessons(ctx, self.dataset, encoder), self.validation, self.seed)
+        lengths = [len(lesson) for lesson in lessons]
+        steps = plan_steps(lengths, epochs=self.epochs, capacity=self.batch, seed=self.seed, packing=self.packing)
+        steps = steps[: self.steps or None]
+        device = choose_device()
+        precision = choose_precision(self.precision, device)
+        need, checkpointing = self.fit(folder, card, max(sum(lengths[i] for i in step) for step in steps), precision)
+        ctx.metric("predicted_memory_mib", need.total // 2**20)
+        artifact.write_preview(ctx.out, lessons, steps, tokenizer)
+        artifact.write_rows_trained(ctx.out, lessons, held_out)
+
+        ctx.phase(_("Loading the model"))
+        model, packing = self.load(ctx, folder, card, precision)
+        run = Run(
+            model, tokenizer.backend, lessons, steps, held_out=held_out, validate_at=self.measured_at(len(steps)),
+            recipe=self.recipe(packing, checkpointing, device), kept=ctx.checkpoint("trainer.safetensors"),
+            plan=self.plan_id(lessons, precision, packing),
+            watch=Watch(ctx.metric, lambda done, total: ctx.progress(done, total, _("steps"))),
+        )  # fmt: skip
+        ctx.phase(_("Training"))
+        progress = run.train(ctx.checkpoint("trainer.scratch"))
+        ctx.phase(_("Writing the model"))
+        card = artifact.write_model(
+            ctx.out, run, card, address=self.model, system_prompt=encoder.system_prompt, tokenizer=tokenizer,
+            parameters=self.model_dump(),
+        )  # fmt: skip
+        return artifact.summary(card, progress, lessons, held_out, len(steps))
+
+    def base(self, ctx: Context) -> tuple[Path, ModelCard]:
+        """The base model's folder and card. Raises ``TuneloopError`` where it cannot be trained on as asked."""
+        from tuneloop.models import read_card
+
+        folder = ctx.path(self.model)
+        card = read_card(folder)
+        if card.format == "adapter":
+            hint = _("Merge it first: tuneloop compress MODEL --to hf")
+            raise TuneloopError(_("this model is an adapter, and training begins from a whole model"), hint=hint)
+        if not card.chat_template:
+            raise TuneloopError(_("this model has no chat template"), hint=_("Choose an instruction-tuned model."))
+        if card.context_length and self.max_length > card.context_length:
+            message = _("the model reads at most {} tokens").format(card.context_length)
+            raise TuneloopError(message, where="max_length", hint=_("Lower max_length."))
+        return folder, card
+
+    def encoder(self, card: ModelCard, tokenizer: Any) -> Encoder:
+        from tuneloop.train.lesson import Encoder
+
+        prompt = self.system_prompt or card.system_prompt
+        return Encoder(card, tokenizer, max_length=self.max_length, truncate=self.truncate, system_prompt=prompt)
+
+    def fit(self, folder: Path, card: ModelCard, tokens: int, precision: str) -> tuple[Need, bool]:
+        """What the run will take, and whether it must recompute activations. Raises where it does not fit."""
+        from tuneloop.train.memory import available_memory, plan_memory, read_shape
+
+        size = 2 if precision == "bf16" else 4
+        shape = read_shape(folder, card)
+        return plan_memory(shape, rank=self.rank, tokens=tokens, bytes_per_weight=size, available=available_memory())
+
+    def load(self, ctx: Context, folder: Path, card: ModelCard, precision: str) -> tuple[Any, bool]:
+        """The model with a fresh adapter, and whether conversations can be packed for it."""
+        import torch
+
+        from tuneloop.models.weights import load_weights
+        from tuneloop.train import adapter, attention
+
+        if ctx.store.settings.threads:
+            torch.set_num_threads(ctx.store.settings.threads)
+        model = load_weights(folder, card, torch.bfloat16 if precision == "bf16" else torch.float32)
+        packing = self.packing and attention.supports(model.config)
+        if packing:
+            attention.register()
+            model.set_attn_implementation(attention.NAME)
+        return adapter.attach(model, rank=self.rank, alpha=self.alpha, dropout=self.dropout, seed=self.seed), packing
+
+    def recipe(self, packing: bool, checkpointing: bool, device: str) -> Recipe:
+        from tuneloop.train.sft import Recipe
+
+        return Recipe(
+            learning_rate=self.learning_rate, weight_decay=self.weight_decay, warmup=self.warmup,
+            scheduler=self.scheduler, max_gradient=self.max_gradient, seed=self.seed, save_steps=self.save_steps,
+            packing=packing, checkpointing=checkpointing, device=device,
+        )  # fmt: skip
+
+    def measured_at(self, total: int) -> set[int]:
+        """The steps after which the held-out loss is measured: none, each epoch, the last."""
+        return {0, *(round(total * epoch / self.epochs) for epoch in range(1, self.epochs + 1)), total}
+
+    def plan_id(self, lessons: list[Lesson], precision: str, packing: bool) -> str:
+        """What a checkpoint must have been made under to be taken up again."""
+        from tuneloop.records import content_id
+
+        ids = (lesson.id for lesson in lessons)
+        return content_id(self.model_dump_json(), precision, str(packing), *ids, length=64)
