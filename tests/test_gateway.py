@@ -1,208 +1,39 @@
 """The gateway over real connections: the openai client unchanged, an engine that misbehaves, traffic that is kept."""
 
-import asyncio
 import json
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
-import sqlalchemy as sa
-import uvicorn
+from gateway_house import PARTS, Engine, House, Running, event, make_house
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneloop import processes
 from tuneloop.access import create_key, revoke_key
 from tuneloop.errors import TuneloopError
-from tuneloop.gateway.app import build_app
 from tuneloop.gateway.ask import parse_ask
 from tuneloop.gateway.config import GatewayConfig, load_config
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
-from tuneloop.gateway.passage import GAP, stitched
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean
-from tuneloop.gateway.state import Gateway, workspace
 from tuneloop.store import Store
 
-PARTS = ["The ", "gate", "way ", "listens ", "on port 8000."]
+QUESTION: Any = [{"role": "user", "content": "Which port?"}]
 
-
-class Engine:
-    """An OpenAI-compatible server that does what its model's name says, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.left: queue.Queue[bool] = queue.Queue()  # a caller that went away before the end
-        self.parts = PARTS
-        self.pause = 0.0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        data = b""
-        while True:
-            message = await receive()
-            data += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        body = json.loads(data)
-        self.asked.append(body)
-        self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
-        if scope["path"].endswith("/embeddings"):
-            return await answer_json(send, 200, {"object": "list", "data": [], "model": body["model"]})
-        await getattr(self, body["model"])(body, receive, send)
-
-    async def good(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        usage = {"prompt_tokens": 7, "completion_tokens": len(self.parts), "total_tokens": 7 + len(self.parts)}
-        if not body.get("stream"):
-            message = {"role": "assistant", "content": "".join(self.parts)}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            return await answer_json(send, 200, {
-                "choices": [choice], "created": 1, "model": "good", "object": "chat.completion", "usage": usage,
-                "id": "chatcmpl-engine", "odd": "extra",
-            })  # fmt: skip
-        await start(send, 200, b"text/event-stream")
-        watch = asyncio.ensure_future(receive())
-        for part in self.parts:
-            await send({"type": "http.response.body", "body": event({"content": part}), "more_body": True})
-            await asyncio.sleep(self.pause)
-            if watch.done():
-                self.left.put(True)
-                return
-        watch.cancel()
-        end = event({}, finish_reason="stop") + event({}, choices=[], usage=usage) + b"data: [DONE]\n\n"
-        await send({"type": "http.response.body", "body": end})
-
-    async def broken(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await start(send, 200, b"text/event-stream")
-        await send({"type": "http.response.body", "body": event({"content": "half"}), "more_body": True})
-        raise RuntimeError("the engine dies")
-
-    async def silent(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await asyncio.sleep(5)
-
-    async def busy(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await answer_json(send, 429, {"error": {"message": "slow down"}}, (b"retry-after", b"3"))
-
-    async def picky(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await answer_json(send, 400, {"error": {"message": "the context is too long"}})
-
-    async def locked(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await answer_json(send, 401, {"error": {"message": "who are you?"}})
-
-    async def sick(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await start(send, 500, b"text/html")
-        await send({"type": "http.response.body", "body": b"<html>oops</html>"})
-
-
-async def start(send: Any, status: int, kind: bytes, *headers: tuple[bytes, bytes]) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *headers]})
-
-
-async def answer_json(send: Any, status: int, body: Any, *headers: tuple[bytes, bytes]) -> None:
-    await start(send, status, b"application/json", *headers)
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
-
-
-def event(delta: dict[str, Any], *, finish_reason: str | None = None, **more: Any) -> bytes:
-    chunk = {
-        "id": "chatcmpl-engine", "object": "chat.completion.chunk", "created": 1, "model": "good",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
-    } | more  # fmt: skip
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
-
-
-class Running:
-    """An ASGI application on a port of its own, in a thread."""
-
-    def __init__(self, app: Any) -> None:
-        self.port = processes.free_port()
-        settings = uvicorn.Config(app, port=self.port, log_level="critical", timeout_graceful_shutdown=1)
-        self.server = uvicorn.Server(settings)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        end = time.monotonic() + 20
-        while not self.server.started and time.monotonic() < end and self.thread.is_alive():
-            time.sleep(0.01)
-        assert self.server.started
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(20)
-
-
-MODELS = ("good", "broken", "silent", "busy", "picky", "locked", "sick")
-
-
-class House:
-    """An engine with a gateway before it."""
-
-    def __init__(self, folder: Path, knowledge: Path | None = None, **more: Any) -> None:
-        self.engine, self.clients = Engine(), list[openai.OpenAI]()
-        self.below = Running(self.engine)
-        routes = [
-            {"name": m, "upstream_url": f"{self.below.url}/v1", "model_address": "model:" + "0" * 64, "timeout": 1.0}
-            for m in MODELS
-        ]
-        routes[0] |= {"system_prompt": "Be brief.", "aliases": ["help"], "defaults": {"temperature": 0.1}}
-        if knowledge:
-            routes[0] |= {"knowledge_path": str(knowledge), "knowledge_address": "index:" + "1" * 64}
-        routes.append({"name": "gone", "upstream_url": "http://127.0.0.1:9/v1"})
-        self.config = GatewayConfig(workspace=str(folder), **{"routes": routes, "auth": False, **more})
-        self.store = workspace(self.config)
-        self.gateway = Gateway(self.config, self.store)
-        self.above = Running(build_app(self.config, self.gateway))
-        self.url = self.above.url
-
-    def client(self, key: str = "none") -> openai.OpenAI:
-        self.clients.append(openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=20))
-        return self.clients[-1]
-
-    def stop(self) -> None:
-        for client in self.clients:
-            client.close()
-        self.above.stop()
-        self.below.stop()
-
-    def logged(self, count: int = 1) -> list[sa.Row[Any]]:
-        """The traffic log, once it has ``count`` rows, oldest first."""
-        end = time.monotonic() + 5
-        rows: list[sa.Row[Any]] = []
-        while time.monotonic() < end and len(rows) < count:
-            time.sleep(0.05)
-            rows = list(self.store.traffic.requests())
-        assert len(rows) == count
-        return rows[::-1]
-
-
-@pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    made: list[House] = []
-
-    def make(**more: Any) -> House:
-        made.append(House(tmp_path, **more))
-        return made[-1]
-
-    yield make
-    for house in made:
-        house.stop()
+__all__ = ["make_house"]  # a fixture
 
 
 @pytest.fixture
 def house(make_house: Callable[..., House]) -> House:
     return make_house()
 
-
-QUESTION: Any = [{"role": "user", "content": "Which port?"}]
 
 # -- passing through -------------------------------------------------------------------------------------------------
 
@@ -371,7 +202,7 @@ def test_keys_are_required_and_told_apart_by_nothing(make_house: Callable[..., H
         for headers in ({}, {"Authorization": "Bearer tl-x"}, {"Authorization": f"Basic {key.key}"})
     ]
     assert {(a.status_code, a.text) for a in answers} == {(401, answers[0].text)}
-    for client in (house.client("sk-wrong"), house.client(key.key[:-1] + "a")):
+    for client in (house.client("sk-wrong"), house.client(key.key[:-1] + ("b" if key.key.endswith("a") else "a"))):
         with pytest.raises(openai.AuthenticationError):
             client.chat.completions.create(model="good", messages=QUESTION)
     revoke_key(house.store, key.id)
@@ -397,6 +228,20 @@ def test_an_open_gateway_is_refused_on_an_open_address(tmp_path: Path) -> None:
     two = [{"name": "a", "upstream_url": "http://x"}, {"name": "b", "aliases": ["a"], "upstream_url": "http://x"}]
     with pytest.raises(ValueError, match="two routes have the name 'a'"):
         GatewayConfig.model_validate({"workspace": ".", "routes": two})
+
+
+def test_without_keys_pages_of_other_sites_are_strangers(house: House) -> None:
+    ours = house.url.removeprefix("http://")
+    body = {"model": "good", "messages": QUESTION}
+    for headers, status in (
+        ({}, 200),
+        ({"Origin": house.url}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),  # a name that was made to point here
+        ({"Host": ours.replace("127.0.0.1", "localhost")}, 200),
+    ):
+        assert httpx.post(f"{house.url}/v1/chat/completions", json=body, headers=headers).status_code == status
 
 
 # -- feedback, embeddings, metrics, page -----------------------------------------------------------------------------
@@ -484,152 +329,6 @@ def test_the_page_is_whole_and_in_two_languages(house: House) -> None:
     assert '<html lang="en">' in english and "http://" not in english and "https://" not in english
     for name in ("chat.js", "render.js", "theme.js", "chat.css", "icon.svg"):
         assert f"/static/{name}" in english and httpx.get(f"{house.url}/static/{name}").status_code == 200
-
-
-# -- answers with citations ------------------------------------------------------------------------------------------
-
-PAGE = """The gateway listens on port 8000 unless --port names another one. It listens on 127.0.0.1, so that only \
-programs on the same machine reach it. Every request needs an API key. A key is made with tuneloop key create."""
-BREAD = "Bread is made of flour, water, salt and yeast. It is baked in an oven at 220 degrees for forty minutes."
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small index of two documents, searched by words."""
-    from conftest import SmallContext
-
-    from tuneloop.knowledge.index import Index
-    from tuneloop.records import Chunk, write_rows
-
-    folder = tmp_path_factory.mktemp("index")
-    ctx, half = SmallContext(folder), PAGE.index("Every")
-    spans = [("serve.md", PAGE, 0, half), ("serve.md", PAGE, half - 60, len(PAGE)), ("bread.md", BREAD, 0, len(BREAD))]
-    chunks = [
-        Chunk(id=f"c{n}", document=name, name=name, start=a, end=b, text=text[a:b], heading=["Help", name], page=n + 1)
-        for n, (name, text, a, b) in enumerate(spans)
-    ]
-    made = folder / "chunks"
-    made.mkdir()
-    write_rows(made / "chunks.parquet", Chunk, chunks)
-    Index(chunks=ctx.add("chunks", made), embedding="none").run(ctx)  # type: ignore[call-arg]
-    return ctx.out
-
-
-@pytest.fixture
-def cited(make_house: Callable[..., House], index: Path) -> House:
-    return make_house(knowledge=index, embedding="")
-
-
-ASKED: Any = [{"role": "user", "content": "On which port does the gateway listen?"}]
-SAID = [
-    "The gateway listens on port 8000 unless --port names",
-    " another one. ",
-    "It listens on port 9999 ",
-    "by default.",
-]
-
-
-def test_an_answer_cites_what_stands_behind_it(cited: House) -> None:
-    cited.engine.parts = SAID
-    answer = cited.client().chat.completions.create(model="good", messages=ASKED)
-    message: Any = answer.choices[0].message
-    first, second = message.annotations
-    assert message.content.startswith(
-        "The gateway listens on port 8000 unless --port names another one. [1] It listens"
-    )
-    assert (
-        message.content[first.text_start : first.text_end]
-        == "The gateway listens on port 8000 unless --port names another one."
-    )
-    assert (first.type, first.index, first.supported, first.name, first.page) == ("citation", 1, True, "serve.md", 1)
-    assert PAGE[first.start : first.end] == first.quote == PAGE[: PAGE.index(" It listens")]
-    assert (second.supported, second.index, second.document) == (False, 0, "")
-    assert message.content[second.text_start : second.text_end] == "It listens on port 9999 by default."
-    told: Any = answer.model_extra and answer.model_extra["tuneloop"]
-    assert told["request_id"] == answer.id and told["answerable"] and told["passages"][0]["name"] == "serve.md"
-    assert told["supported_share"] == 0.5 and answer.usage and answer.usage.completion_tokens == 4
-    asked = cited.engine.asked[0]["messages"]
-    assert asked[0] == {"role": "system", "content": "Be brief."} and PAGE[:40] in asked[1]["content"]
-    place = {"model": "good", "document": first.document, "start": first.start, "end": first.end}
-    shown = httpx.get(f"{cited.url}/passage", params=place).json()
-    assert shown["quote"] == first.quote and shown["before"] + shown["quote"] + shown["after"] == PAGE
-
-
-def test_a_streamed_answer_brings_the_same(cited: House) -> None:
-    cited.engine.parts = SAID
-    whole: Any = cited.client().chat.completions.create(model="good", messages=ASKED)
-    options: Any = {"include_usage": True}
-    chunks: list[Any] = list(
-        cited.client().chat.completions.create(model="good", messages=ASKED, stream=True, stream_options=options)
-    )
-    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
-    assert "".join(d.content or "" for d in deltas) == whole.choices[0].message.content
-    notes = [note for d in deltas for note in getattr(d, "annotations", None) or []]
-    assert [n["quote"] for n in notes] == [n.quote for n in whole.choices[0].message.annotations]
-    order = [
-        "annotations" if getattr(d, "annotations", None) else "text"
-        for d in deltas
-        if d.content or getattr(d, "annotations", None)
-    ]
-    assert order.index("annotations") < len(order) - 1 - order[::-1].index(
-        "text"
-    )  # the first check does not wait for the end
-    last = [chunk for chunk in chunks if chunk.choices][-1]
-    assert last.choices[0].finish_reason == "stop" and last.tuneloop["answerable"] is True
-    assert chunks[-1].usage.completion_tokens == 4 and len({chunk.id for chunk in chunks}) == 1
-    rows = cited.logged(2)
-    assert rows[1].id == chunks[0].id and rows[1].answer == whole.choices[0].message.content
-    assert rows[1].passages[0]["name"] == "serve.md" and [c["supported"] for c in rows[1].citations] == [True, False]
-    assert rows[1].answerable is True and rows[1].knowledge == "index:" + "1" * 64 and rows[1].time_to_first_token > 0
-
-
-def test_what_the_documents_do_not_answer_is_said_so(cited: House) -> None:
-    question: Any = [{"role": "user", "content": "Who won the football championship in 1998?"}]
-    answer: Any = cited.client().chat.completions.create(model="good", messages=question)
-    assert "do not answer" in answer.choices[0].message.content and answer.choices[0].message.annotations == []
-    assert answer.tuneloop["answerable"] is False and not cited.engine.asked
-    assert cited.logged()[0].answerable is False
-
-
-def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
-    cited.gateway.cited["good"].client.model = "sick"
-    cited.gateway.cited["good"].client.backoff = 0.01
-    for stream in (False, True):
-        with pytest.raises(openai.InternalServerError) as raised:
-            cited.client().chat.completions.create(model="good", messages=ASKED, stream=stream)
-        assert raised.value.status_code == 502 and str(cited.below.port) not in str(raised.value)
-    cited.gateway.cited["good"].client.model = "picky"
-    with pytest.raises(openai.BadRequestError, match="too long"):
-        cited.client().chat.completions.create(model="good", messages=ASKED)
-    image: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
-    for bad in ({"messages": image}, {"n": 2}, {"max_tokens": 0}, {"messages": [{"role": "user", "content": " "}]}):
-        with pytest.raises(openai.BadRequestError):
-            cited.client().chat.completions.create(**({"model": "good", "messages": ASKED} | bad))  # type: ignore[arg-type]
-
-
-def test_a_passage_that_is_not_there(cited: House) -> None:
-    for place, status in (
-        ({"model": "good", "document": "none", "start": 0, "end": 5}, 404),
-        ({"model": "good", "document": "serve.md", "start": 9000, "end": 9005}, 404),
-        ({"model": "good", "document": "serve.md", "start": "x", "end": 5}, 400),
-        ({"model": "none", "document": "serve.md", "start": 0, "end": 5}, 404),
-    ):
-        assert httpx.get(f"{cited.url}/passage", params=place).status_code == status
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 80), st.integers(1, 30)), min_size=1, max_size=8),
-    st.integers(0, 99),
-    st.integers(1, 40),
-)
-def test_passages_are_put_together_from_chunks(spans: list[tuple[int, int]], start: int, length: int) -> None:
-    text = "".join(chr(0x4E00 + n) for n in range(110))
-    chunks = sorted(
-        ({"start": a, "end": a + n, "text": text[a : a + n]} for a, n in spans), key=lambda c: (c["start"], c["end"])
-    )
-    covered = {at for a, n in spans for at in range(a, a + n)}
-    found = "".join(stitched(chunks, start, start + length)).replace(GAP, "")
-    assert found == "".join(text[at] for at in range(start, start + length) if at in covered)
 
 
 # -- the log ---------------------------------------------------------------------------------------------------------

