@@ -238,9 +238,10 @@ def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
     log = (store.logs / f"run-{run}.log").open("ab")
     path = os.pathsep.join(filter(None, (processes.PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin starve each other where cores are shared
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "tuneloop.runner", str(store.root), run],
+            processes.module_command("tuneloop.runner", str(store.root), run),
             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=environment, cwd=store.root,
         )  # fmt: skip
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +65,7 @@ def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, hos
     }  # fmt: skip
     path = store.logs / f"{log}.json"
     path.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
-    command = [sys.executable, "-m", "tuneloop.gateway", "--config", str(path)]
+    command = processes.module_command("tuneloop.gateway", "--config", str(path))
     try:
         child = processes.Child.start(command, log=store.logs / f"{log}.log", ready_timeout=60)
     except processes.ChildFailed as failed:

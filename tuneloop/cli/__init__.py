@@ -1,6 +1,8 @@
 """The command line. Stage commands come from the stage classes; the others are loaded when they are called."""
 
+import gettext
 import json
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -8,8 +10,9 @@ from typing import Any
 import click
 
 from tuneloop import __version__
+from tuneloop.cli.formatter import Context
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import LOCALES, _, current_language
 
 # Commands that are not stages: name -> (module:attribute, one line of help).
 COMMANDS = {
@@ -34,6 +37,16 @@ COMMANDS = {
 
 class Commands(click.Group):
     """Finds a command among the stages and the list above, importing no more than needed."""
+
+    context_class = Context
+
+    def get_help(self, ctx: click.Context) -> str:
+        self.help = _("From a team's own documents to a tuned, measured, cited and served language model.")
+        texts = {"workspace": _("Folder of the workspace."), "version": _("Show the version and exit.")}
+        for parameter in self.params:
+            if isinstance(parameter, click.Option):
+                parameter.help = texts.get(parameter.name or "", parameter.help)
+        return super().get_help(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from tuneloop.registry import targets
@@ -68,18 +81,19 @@ def first_line(text: str | None) -> str:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="tuneloop")
-@click.option("--workspace", "-w", metavar="DIR", envvar="TUNELOOP_WORKSPACE", help="Folder of the workspace.")
+@click.option("--workspace", "-w", metavar="DIR", envvar="TUNELOOP_WORKSPACE")
 def root(workspace: str | None) -> None:
-    """From a team's own documents to a tuned, measured, cited and served language model."""
     if workspace:
-        import os
-
         os.environ["TUNELOOP_WORKSPACE"] = workspace
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: 0 done, 2 a problem the user can fix, 1 a bug, 130 Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable
+        os.environ["LANGUAGE"] = "zh_CN"
+        gettext.bindtextdomain("tuneloop", LOCALES)
+        gettext.textdomain("tuneloop")
     try:
         sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:

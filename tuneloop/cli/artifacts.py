@@ -45,7 +45,10 @@ def ls(kind: str | None, everything: bool, as_json: bool) -> None:
     if kind == "runs":
         return list_runs(as_json)
     if kind and kind not in KINDS:
-        raise TuneloopError(f"there is no kind {kind!r}", hint=f"Kinds: {', '.join(KINDS)}, runs.")
+        known = ", ".join(KINDS)
+        raise TuneloopError(
+            _("there is no kind {kind!r}").format(kind=kind), hint=_("Kinds: {kinds}, runs.").format(kinds=known)
+        )
     found = [a for a in Store().artifacts.find(kind) if a.tags or everything or as_json]
     if as_json:
         return print_json({"artifacts": [as_object(a) for a in found]})
@@ -68,14 +71,14 @@ def list_runs(as_json_: bool) -> None:
         [
             r.id,
             r.stage,
-            r.state,
+            _(r.state),
             when(r.created),
             span(r.seconds),
             (r.output or (r.error or {}).get("message", ""))[:60],
         ]
         for r in runs
     ]
-    print_table(rows, [_("run"), _("stage"), _("state"), _("queued"), _("time"), _("output")])
+    print_table(rows, [_("run"), _("stage"), _("state"), _("queued at"), _("took"), _("output")])
     return None
 
 
@@ -100,10 +103,11 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     body["runs"] = [r.id for r in store.artifacts.producers(address)]
     if as_json:
         return print_json(body)
-    click.echo(f"{address}\n  {_('names')}: {', '.join(artifact.tags) or '-'}\n  {_('folder')}: {folder}")
+    names, place, maker, given = _("names"), _("folder"), _("made by"), _("with")
+    click.echo(f"{address}\n  {names}: {', '.join(artifact.tags) or '-'}\n  {place}: {folder}")
     for run in store.artifacts.producers(address):
-        click.echo(f"  {_('made by')}: {run.stage} {run.id} {when(run.created)} ({span(run.seconds)})")
-        click.echo(f"  {_('with')}: " + " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", [])))
+        click.echo(f"  {maker}: {run.stage} {run.id} {when(run.created)} ({span(run.seconds)})")
+        click.echo(f"  {given}: " + " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", [])))
     click.echo(json.dumps(artifact.summary, ensure_ascii=False, indent=2))
     for name, file in manifest["files"].items():
         click.echo(f"  {size(file['bytes']):>10}  {name}")
@@ -118,7 +122,9 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         there = ", ".join(sorted(p.stem for p in folder.glob("*.parquet"))) or "-"
         if table == "rejected":
             return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
-        raise NotFound(f"there is no table {table!r}", hint=f"Tables: {there}.")
+        raise NotFound(
+            _("there is no table {table!r}").format(table=table), hint=_("Tables: {tables}.").format(tables=there)
+        )
     with pq.ParquetFile(path) as file:
         rows = next(iter(file.iter_batches(limit)), None)
     found = rows.to_pylist() if rows is not None else []
@@ -169,7 +175,7 @@ def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
     labels = {str(a.address): a.tags[0] for a in store.artifacts.find() if a.tags}
     print_tree(str(address), edges, labels, down)
     for of, listed in names.items():
-        click.echo(f"\n{_('{count} documents in {ref}').format(count=len(listed), ref=of[:22])}:")
+        click.echo("\n" + _("{count} documents in {ref}:").format(count=len(listed), ref=of[:22]))
         for name in listed:
             click.echo(f"  {name}")
     return None
@@ -235,7 +241,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
     store = Store()
     one, two = store.artifacts.resolve(first), store.artifacts.resolve(second)
     if one.kind != two.kind:
-        raise TuneloopError(f"{one.short} and {two.short} are of different kinds")
+        raise TuneloopError(_("{one} and {two} are of different kinds").format(one=one.short, two=two.short))
     body = {
         "same": one == two,
         "summary": changes(store.artifacts.get(one).summary, store.artifacts.get(two).summary),
@@ -247,11 +253,11 @@ def diff(first: str, second: str, as_json: bool) -> None:
     if one == two:
         click.echo(_("The two are the same artifact."))
         return None
-    for part in ("params", "summary"):
+    for part, title in (("params", _("parameter")), ("summary", _("summary"))):
         for key, (old, new) in body[part].items():
-            click.echo(f"{part} {key}: {old} → {new}")
+            click.echo(f"{title} {key}: {old} → {new}")
     for table, counts in body["rows"].items():
-        click.echo(f"{table}: " + ", ".join(f"{n} {_(k)}" for k, n in counts.items()))
+        click.echo(f"{table}: " + _("{removed} removed, {added} added, {kept} kept").format(**counts))
     return None
 
 
@@ -317,4 +323,4 @@ def cancel(run: str, as_json: bool) -> None:
     """Cancel a queued or running run."""
     store = Store()
     state = store.runs.cancel(run)
-    print_json({"run": store.runs.get(run).id, "state": state}) if as_json else click.echo(state)
+    print_json({"run": store.runs.get(run).id, "state": state}) if as_json else click.echo(_(state))

@@ -27,8 +27,10 @@ def quantity(value: float) -> str:
 
 def describe(progress: dict[str, Any], now: float) -> str:
     """One line: phase, how much of how much, rate, remaining time."""
-    done, total, unit = progress.get("done") or 0, progress.get("total"), progress.get("unit") or ""
-    parts = [progress["phase"]] if progress.get("phase") else []
+    done, total = progress.get("done") or 0, progress.get("total")
+    unit, phase = progress.get("unit") or "", progress.get("phase") or ""
+    unit, phase = _(unit), _(phase)
+    parts = [phase] if phase else []
     if done or total:
         parts.append(
             f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
@@ -76,7 +78,7 @@ class Display:
         line = describe(progress, now)
         metrics = report.get("metrics") or {}
         if "loss" in metrics:
-            line += f" · loss {metrics['loss']:.3f}"
+            line += " · " + _("loss") + f" {metrics['loss']:.3f}"
         if self.live:
             if run not in self.tasks:
                 for task in self.tasks.values():
@@ -100,7 +102,7 @@ def facts(summary: dict[str, Any]) -> str:
         k: v for k, v in summary.items() if isinstance(v, (int, float, str)) and not isinstance(v, bool) and v != ""
     }
     return ", ".join(
-        f"{key.replace('_', ' ')} {number(value)}" for key, value in list(plain.items())[:8] if len(str(value)) < 60
+        f"{_(key.replace('_', ' '))} {number(value)}" for key, value in list(plain.items())[:8] if len(str(value)) < 60
     )
 
 

@@ -2,12 +2,12 @@
 
 import click
 
-from tuneloop.cli.options import Translated, as_json_option, print_json, print_table
+from tuneloop.cli.options import Translated, TranslatedGroup, as_json_option, print_json, print_table
 from tuneloop.language import _
 from tuneloop.store import Store
 
 
-@click.group()
+@click.group(cls=TranslatedGroup)
 def key() -> None:
     """Create, list and revoke API keys."""
 

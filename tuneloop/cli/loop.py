@@ -18,7 +18,7 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     except FileNotFoundError:
         raise TuneloopError(_("there is no such file"), where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise TuneloopError(f"not valid TOML: {error}", where=str(path)) from None
+        raise TuneloopError(_("not valid TOML: {reason}").format(reason=error), where=str(path)) from None
     tables = body.pop("stage", None)
     if body or not isinstance(tables, list) or not tables:
         raise TuneloopError(_("a loop file is a list of [[stage]] tables and nothing else"), where=str(path))

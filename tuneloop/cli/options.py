@@ -1,12 +1,14 @@
 """Options that several commands share."""
 
 import functools
+import inspect
 import json
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from tuneloop.cli.formatter import Context
 from tuneloop.language import _
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -15,12 +17,26 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one
 class Translated(click.Command):
     """A command whose help is shown in the user's language."""
 
+    context_class = Context
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.help = inspect.cleandoc(self.help or "")  # as the catalogue has it, whatever the version of Python
+
     def get_help(self, ctx: click.Context) -> str:
         self.help = _(self.help) if self.help else self.help
         for parameter in self.params:
             if isinstance(parameter, click.Option) and parameter.help:
                 parameter.help = _(parameter.help)
         return super().get_help(ctx)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        text = self.short_help or self.help or ""
+        return _(text).partition("\n")[0]
+
+
+class TranslatedGroup(Translated, click.Group):
+    """A group of commands whose help is shown in the user's language."""
 
 
 command: Callable[..., Any] = functools.partial(click.command, cls=Translated)

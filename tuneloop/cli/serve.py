@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import sys
 import time
 from types import FrameType
 from typing import Any
@@ -53,9 +52,7 @@ def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
 @click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
 @click.option("--parallel", default=4, show_default=True, help="Requests that the engine answers at once.")
-@click.option(
-    "--context", default=0, help="Tokens of context, shared by the requests answered at once; 0 chooses."
-)
+@click.option("--context", default=0, help="Tokens of context, shared by the requests answered at once; 0 chooses.")
 @click.option(
     "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
 )
@@ -139,17 +136,8 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool) -> None:
     check_port(host, port)
     workspace = Workspace()
     signal.signal(signal.SIGTERM, stop_on_terminate)
-    argv = [
-        sys.executable,
-        "-m",
-        "tuneloop.web",
-        "--workspace",
-        str(workspace.store.root),
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
+    place = ("--workspace", str(workspace.store.root), "--host", host, "--port", str(port))
+    argv = processes.module_command("tuneloop.web", *place)
     if no_auth:
         argv.append("--no-auth")
     try:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from tuneloop.cli.options import Translated
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.settings import describe_invalid
@@ -52,12 +53,17 @@ def metavar(name: str, field: FieldInfo) -> str:
     return {int: "INTEGER", float: "NUMBER"}.get(field.annotation, name.upper())  # type: ignore[arg-type]
 
 
+def described(field: FieldInfo) -> str:
+    text = field.description or ""
+    return _(text)
+
+
 def help_of(field: FieldInfo) -> str:
-    text = _(field.description or "")
-    default = field.default
+    text, default = described(field), field.default
     if default in (PydanticUndefined, None, "") or default == []:
         return text
-    return f"{text} [{_('default')}: {default}]"
+    shown = _("default: {default}").format(default=default)
+    return f"{text} [{shown}]"
 
 
 def parameter(name: str, field: FieldInfo, positional: bool) -> click.Parameter:
@@ -84,22 +90,23 @@ def stage_command(stage: type[Stage]) -> click.Command:
     for name in stage.positional:
         params.append(parameter(name, fields[name], True))
     params += [parameter(name, field, False) for name, field in fields.items() if name not in stage.positional]
+    name_help = _("Name of the output; that of the first input where left out.")
     params += [
-        click.Option(["--name", "_name"], metavar="NAME", default="", help=_("Name of the output; that of the first input where left out.")),
+        click.Option(["--name", "_name"], metavar="NAME", default="", help=name_help),
         click.Option(["--rerun", "_rerun"], is_flag=True, help=_("Do it again, though it is done.")),
         click.Option(["--json", "_json"], is_flag=True, help=_("Print one JSON object.")),
     ]  # fmt: skip
-    arguments = [(n, _(fields[n].description or "")) for n in stage.positional]
-    text = _(inspect.cleandoc(stage.__doc__ or "").partition("\n")[0])
-    rest = inspect.cleandoc(stage.__doc__ or "").partition("\n")[2].strip()
-    listing = "\n\n\b\n" + "\n".join(f"{metavar(n, fields[n])}  {d}" for n, d in arguments) if arguments else ""
+    arguments = [(n, described(fields[n])) for n in stage.positional]
+    head, _newline, rest = inspect.cleandoc(stage.__doc__ or "").partition("\n")
+    text, rest = _(head), _(rest.strip())
+    width = max((len(metavar(n, fields[n])) for n, _text in arguments), default=0)
+    listing = "\n".join(f"{metavar(n, fields[n]):<{width}}  {d}" for n, d in arguments)
+    listing = f"\n\n\b\n{listing}" if listing else ""
 
     def callback(_name: str, _rerun: bool, _json: bool, **values: Any) -> None:
         run_stage(build(stage, values), name=_name, rerun=_rerun, as_json=_json)
 
-    return click.Command(
-        stage.name, params=params, callback=callback, help=f"{text}\n\n{_(rest)}{listing}", short_help=text
-    )
+    return Translated(stage.name, params=params, callback=callback, help=f"{text}\n\n{rest}{listing}", short_help=text)
 
 
 def build(stage: type[Stage], values: dict[str, Any]) -> Stage:

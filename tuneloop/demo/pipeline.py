@@ -127,8 +127,10 @@ class Pipeline:
         tuned = self.stage("train", "train", dataset=dataset, model=base, **recipe.train)
         served = self.stage("compress", "compress", name=f"{name}-q8_0", model=str(tuned.address), to="gguf:q8_0")
         self.outcome.model = str(served.address)
+        # The base may come in fewer bits than the tuned model; at the same precision the difference is the tuning.
+        same = self.stage("base at equal precision", "compress", name=f"{recipe.base}-q8_0", model=base, to="gguf:q8_0")
         self.stage(
-            "evaluate", "evaluate", model=self.outcome.model, dataset=questions, against=base,
+            "evaluate", "evaluate", model=self.outcome.model, dataset=questions, against=str(same.address),
             knowledge=self.outcome.index, **recipe.evaluate,
         )  # fmt: skip
         self.stage(

@@ -123,7 +123,18 @@ def tiles(body: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def load_rows(load: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [(_("requests"), str(load.get("requests", ""))), (_("errors"), str(load.get("errors", 0)))]
+    count = load.get("requests") or {}
+    sent, rate = count.get("sent", 0), load.get("requests_per_second") or 0.0
+    text = _("{sent} sent, {ok} answered, {failed} failed, {open} unfinished")
+    rows = [
+        (
+            _("requests"),
+            text.format(
+                sent=sent, ok=count.get("ok", 0), failed=count.get("failed", 0), open=count.get("in_flight", 0)
+            ),
+        )
+    ]
+    rows.append((_("answered each second"), f"{rate:.2f}"))
     for key, label in (
         ("time_to_first_token", _("time to first token")),
         ("latency", _("latency from the intended start")),
