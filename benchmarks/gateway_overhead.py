@@ -59,7 +59,7 @@ async def mock_engine(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def running(command: list[str], url: str, seconds: float = 90, **environment: str) -> Iterator[None]:
+def running(command: list[str], url: str, seconds: float = 240, **environment: str) -> Iterator[None]:
     """A process that is stopped with the block; waits until ``url`` answers."""
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, env=os.environ | environment)

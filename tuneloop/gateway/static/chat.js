@@ -154,6 +154,7 @@ class Answer {
     buttons.append(send, cancel);
     form.append(comment, correction, buttons);
     row.after(form);
+    form.scrollIntoView({ block: "nearest" });
     comment.focus();
   }
 }
