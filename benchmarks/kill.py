@@ -27,7 +27,7 @@ def ours(workspace: Path) -> list[str]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-            where = os.readlink(folder / "cwd")
+            where = str((folder / "cwd").readlink())
         except OSError:
             continue
         if int(folder.name) != os.getpid() and (str(workspace) in line or where.startswith(str(workspace))):

@@ -38,8 +38,8 @@ EvaluationRef = Annotated[str, RefTo("evaluation")]
 
 
 __all__ = [
-    "KINDS", "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind", "ModelRef",
-    "RefTo", "Stage", "listed", "read_table", "reference_kind",
+    "KINDS", "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind",
+    "ModelRef", "RefTo", "Stage", "listed", "read_table", "reference_kind",
 ]  # fmt: skip
 
 R = TypeVar("R", bound="Record")
@@ -80,7 +80,7 @@ class Context(Protocol):
         ...
 
     def chat(self, model: str, **options: Any) -> AbstractContextManager[Any]:
-        """A ``ChatClient`` for an artifact, a catalogue name or an endpoint; a local engine starts and stops with it."""
+        """A ``ChatClient`` for an artifact, a catalogue name or an endpoint; a local engine lives as long."""
         ...
 
     def gateway(self, model: str, knowledge: str | None = None) -> AbstractContextManager[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -54,7 +55,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
         paths = [own_documents(language)]
         exam = exam or paths[0].parent.parent / "examples" / "help-desk" / f"exam.{language}.jsonl"
     recipe = RECIPES[language]
-    changed = {k: v for k, v in (("base", model), ("teacher", teacher)) if v}
+    changed: dict[str, Any] = {k: v for k, v in (("base", model), ("teacher", teacher)) if v}
     if limit >= 0:
         changed["synthesize"] = {**recipe.synthesize, "limit": limit}
     recipe = dataclasses.replace(recipe, **changed)

@@ -63,7 +63,8 @@ def line_chart(
         parts.append(text(width - right - 132, y - 3, name, "start", "legend"))
     parts.append(text((left + width - right) / 2, height - 8, x_title, kind="title"))
     parts.append(
-        f'<g transform="translate(14 {(top + height - bottom) / 2}) rotate(-90)">{text(0, 0, y_title, kind="title")}</g>'
+        f'<g transform="translate(14 {(top + height - bottom) / 2}) rotate(-90)">'
+        f"{text(0, 0, y_title, kind='title')}</g>"
     )
     return "".join(parts) + "</svg>"
 

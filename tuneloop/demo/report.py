@@ -90,10 +90,15 @@ def stage_rows(body: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append({
             "label": _(stage["label"]), "time": duration(stage["seconds"]) + (" ↺" if stage["reused"] else ""),
             "artifact": (stage["output"] or "")[:22],
-            "facts": ", ".join(f"{_(k.replace('_', ' '))} {v:,.4g}" if isinstance(v, float) else f"{_(k.replace('_', ' '))} {v:,}" for k, v in list(plain.items())[:5]),
+            "facts": ", ".join(fact(k, v) for k, v in list(plain.items())[:5]),
             "rejected": stage["summary"].get("rejected", 0),
         })  # fmt: skip
     return rows
+
+
+def fact(key: str, value: float) -> str:
+    shown = f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+    return f"{_(key.replace('_', ' '))} {shown}"
 
 
 def percent(value: float | None) -> str:
@@ -106,14 +111,17 @@ def tiles(body: dict[str, Any]) -> list[dict[str, str]]:
     if exam:
         low, high = exam["interval"]
         found.append({
-            "label": _("{metric}, base → tuned").format(metric=exam["title"]), "value": f"{exam['base']:.3f} → {exam['tuned']:.3f}",
-            "note": _("difference {d}, 95% interval {low} to {high}").format(d=f"{exam['difference']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}"),
+            "label": _("{metric}, base → tuned").format(metric=exam["title"]),
+            "value": f"{exam['base']:.3f} → {exam['tuned']:.3f}",
+            "note": _("difference {d}, 95% interval {low} to {high}").format(
+                d=f"{exam['difference']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}"),
         })  # fmt: skip
     if retrieval:
         found.append({"label": _("Right page among the first 5"), "value": percent(retrieval.get("hit@5")),
                       "note": _("{count} questions").format(count=retrieval.get("items", ""))})  # fmt: skip
     if citations:
-        found.append({"label": _("Sentences that a passage supports"), "value": percent(citations.get("supported_share")),
+        found.append({"label": _("Sentences that a passage supports"),
+                      "value": percent(citations.get("supported_share")),
                       "note": _("{count} answers checked").format(count=citations.get("items", ""))})  # fmt: skip
     first = load.get("time_to_first_token") or {}
     if first:
@@ -172,6 +180,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         label: [(float(step), value) for step, value in body["training"].get(name, []) if step is not None]
         for name, label in (("loss", _("training loss")), ("validation_loss", _("validation loss")))
     }
+    forest = _("tuned minus base, with 95% intervals")
     exam, answers = body.get("exam") or {}, body.get("citations", {}).get("answers", [])
     chart = ""
     load = outcome.results.get("loadtest")
@@ -184,7 +193,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         total=duration(body["seconds"]), reused=any(s["reused"] for s in body["stages"]),
         loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
         training_note=training_note(workspace, outcome), exam=exam, exam_rows=exam.get("rows", []),
-        interval_chart=Markup(interval_chart(exam["intervals"], title=_("tuned minus base, with 95% intervals")) if exam else ""),
+        interval_chart=Markup(interval_chart(exam["intervals"], title=forest) if exam else ""),
         exam_note=exam.get("note", ""), retrieval=evaluation.retrieval_rows(body), answers=answers[:3],
         loop_index=lambda a: answers.index(a), loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],
         loadtest_chart=Markup(chart), commands=body["commands"],

@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
 
@@ -160,7 +161,7 @@ def open_engine(url: str, folder: Path) -> Engine:
         engine = sa.create_engine(postgres_url(url), pool_pre_ping=True)
     try:
         migrate(engine)
-    except sa.exc.OperationalError as error:
+    except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise Conflict(f"cannot open the database: {reason}", hint="Check TUNELOOP_DATABASE.") from None
     return engine

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import IntegrityError
 
 from tuneloop.errors import NotFound
 from tuneloop.store.artifacts import json_safe
@@ -51,7 +52,7 @@ class Runs:
                 for field, ref in dict.fromkeys(inputs):
                     connection.execute(run_inputs.insert().values(run=run, field=field, ref=ref))
             return run
-        except sa.exc.IntegrityError:
+        except IntegrityError:
             with self.engine.connect() as connection:
                 query = sa.select(runs.c.id).where(runs.c.key == key, runs.c.state.in_(LIVE))
                 other = connection.scalar(query)
