@@ -48,6 +48,7 @@ def run_words() -> tuple[str, ...]:
 def summary_words() -> tuple[str, ...]:
     """Keys of summaries and names of metrics, with spaces for underscores."""
     return (
+        _("bytes"),
         _("characters"),
         _("pages"),
         _("rejected"),
