@@ -1,7 +1,23 @@
-"""Start, stop and inspect model servers."""
+"""Start, watch, inspect and stop local model servers."""
 
-from tuneloop.engines.engine import Engine, start
-from tuneloop.engines.memory import available_memory, engine_memory
-from tuneloop.engines.parity import parity
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuneloop.engines.engine import Engine, start
+    from tuneloop.engines.memory import available_memory, engine_memory
+    from tuneloop.engines.agreement import parity
 
 __all__ = ["Engine", "available_memory", "engine_memory", "parity", "start"]
+HOMES = {
+    "Engine": "engine", "start": "engine", "available_memory": "memory", "engine_memory": "memory", "parity": "agreement",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:  # the Pull stage is in this package, and the command line must start quickly
+    from importlib import import_module
+
+    if name not in HOMES:
+        raise AttributeError(name)
+    value = getattr(import_module(f"tuneloop.engines.{HOMES[name]}"), name)
+    globals()[name] = value
+    return value
