@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneloop.answer import prompt
@@ -36,6 +37,7 @@ NOTHING_TO_CITE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+FINISHED = re.compile(r"[.!?。！？;；:：…]\W*$|```\s*$")
 LEAD_IN = re.compile(r"[:：]\s*$")
 NO_MARKER = re.compile(r"\s*(?:\#{1,6}\s|\||>?\s*(?:-{3,}|\*{3,})\s*$)")  # a marker would break headings, rows, rules
 
@@ -88,7 +90,8 @@ class Answerer:
             yield Text(answer.text)
             yield Done(answer)
             return
-        writer = Writer(answer, self.checker(passages), prompt.UNSUPPORTED[language] if self.mark_text else "")
+        mark = prompt.UNSUPPORTED[language] if self.mark_text else ""
+        writer = Writer(answer, question, self.checker(passages), mark)
         said = prompt.grounded(messages, shown, language)
         async for delta in self.client.stream(said, max_tokens=max_tokens, temperature=temperature, **extra):
             if delta.text and answer.time_to_first_token is None:
@@ -123,15 +126,17 @@ class Answerer:
 class Writer:
     """Turns a model's deltas into events, and fills in the answer."""
 
-    def __init__(self, answer: Answer, checker: Checker, mark: str) -> None:
-        self.answer, self.checker, self.mark = answer, checker, mark
+    def __init__(self, answer: Answer, question: str, checker: Checker, mark: str) -> None:
+        self.answer, self.question, self.checker, self.mark = answer, question, checker, mark
         self.draft, self.start = Draft(), 0  # start: of the unfinished sentence in answer.text
+        self.closing = False  # the model has ended
 
     def feed(self, delta: str) -> Iterator[Event]:
         for piece in self.draft.feed(delta):
             yield from self._write(piece)
 
     def close(self) -> Iterator[Event]:
+        self.closing = True
         for piece in self.draft.close():
             yield from self._write(piece)
 
@@ -163,8 +168,15 @@ class Writer:
         start = max(self.start, end - len(piece.sentence))
         supported, citation = None, None
         if states_something(piece.sentence):
-            support = self.checker.check(piece.sentence, [n - 1 for n in piece.named])
+            support = self.checker.check(piece.sentence, [n - 1 for n in piece.named], self.question)
             if support is not None or self.checker.states(piece.sentence):
+                if (
+                    support
+                    and self.closing
+                    and self.answer.finish_reason == "length"
+                    and not FINISHED.search(piece.sentence)
+                ):
+                    support = replace(support, problem="unfinished")
                 citation = self._citation(support, start, end)
                 supported = citation.supported
         place = len(self.answer.citations) if citation else None

@@ -32,6 +32,7 @@ UNITS = {
     "year": "y yr yrs year years 年 周年",
     "%": "% percent 百分点 个百分点",
     "B": "byte bytes 字节", "KB": "kb kib 千字节", "MB": "mb mib 兆 兆字节", "GB": "g gb gib", "TB": "t tb tib",
+    "euro": "eur euro euros 欧元", "pound": "gbp 英镑", "yen": "jpy yen 日元",
     "yuan": "yuan rmb cny 元 块 块钱", "dollar": "usd dollar dollars 美元",
     "person": "person people persons 人 名 位", "time": "time times 次 回", "age": "岁 周岁",
     "token": "token tokens", "character": "character characters char chars 字 个字 字符 个字符",
@@ -79,6 +80,12 @@ BEFORE_BOUND = {
     kind: re.compile(rf"(?:{before})\s*(?:the |a |an |人民币|为)?[$¥￥]?\s?$") for kind, (before, _) in BOUNDS.items()
 }
 AFTER_BOUND = {kind: re.compile(rf"\s*[a-z%]*\s*(?:{after})") for kind, (_, after) in BOUNDS.items() if after}
+
+
+DENIED = re.compile(r"(?:不得?|not |no )(?:超过|大于|高于|多于|低于|小于|少于|more than|less than|over|exceed\w*)\s*$")
+LOOSE_BOUND = re.compile(
+    r"(?:(至少|最少|at least)|(至多|最多|at most))[^\d，。；、,.;:]{1,10}$"
+)  # 最多可同时连接 64 台
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +203,9 @@ def bound_around(folded: str, start: int, end: int) -> str:
     before, after = folded[max(0, start - 24) : start], folded[end : end + 16]
     for kind in ("min", "max", "over", "under"):
         if BEFORE_BOUND[kind].search(before):
-            if kind in ("over", "under") and re.search(
-                r"(?:不得?|not |no )(?:超过|more than|less than|over|exceed\w*)", before
-            ):
-                return "max" if kind == "over" else "min"
-            return kind
-    return next((kind for kind, pattern in AFTER_BOUND.items() if pattern.match(after)), "")
+            denied = kind in ("over", "under") and DENIED.search(before)
+            return {"over": "max", "under": "min"}[kind] if denied else kind
+    if found := next((kind for kind, pattern in AFTER_BOUND.items() if pattern.match(after)), ""):
+        return found
+    loose = LOOSE_BOUND.search(before)
+    return "" if not loose else "min" if loose[1] else "max"

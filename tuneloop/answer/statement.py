@@ -10,6 +10,8 @@ from tuneloop.answer.numbers import Number, find_numbers
 from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
 from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
 
+OPENS = re.compile(r"\s*(?:and|but|while|whereas|并且?|而|但)\b|\s*(?:并且|而|但)")
+CONTRASTS = re.compile(r"\s*(?:while|whereas|but|although)\b|\s*(?:而|但)")
 CODE_SPAN = re.compile(r"(?<!`)`([^`\n]{1,200})`(?!`)")
 CODE_WORD = re.compile(r"^(?=.*[a-z])(?=.*[A-Z]).*[a-z][A-Z]")
 PLAIN_COMPOUND = re.compile(r"[a-z]+(?:-[a-z]+)+|[a-z]{2,}/[a-z]{2,}|e\.g|i\.e|u\.s|a\.m|p\.m")
@@ -116,13 +118,30 @@ def inside(statement: Statement, at: int) -> bool:
 def merge(statement: Statement, pieces: list[Clause]) -> list[Clause]:
     """Segments with too little in them to be a statement, as in a list, belong to the clause before or after."""
     clauses: list[Clause] = []
-    for piece in pieces:
+    for piece in gathered(statement, pieces):
         last = clauses[-1] if clauses else None
         if last and last.block == piece.block and (size(statement, piece) < 3 or size(statement, last) < 3):
             clauses[-1] = Clause(last.start, piece.end, piece.block)
         elif statement.folded[piece.start : piece.end].strip():
             clauses.append(piece)
     return clauses
+
+
+def gathered(statement: Statement, pieces: list[Clause]) -> Iterator[Clause]:
+    """A short segment that a conjunction opens takes up the short ones that follow: ``and `x`, the checksum of y``."""
+    held: Clause | None = None
+    for piece in pieces:
+        short = size(statement, piece) < 3
+        if held and held.block == piece.block and short and not OPENS.match(statement.folded, piece.start):
+            held = Clause(held.start, piece.end, piece.block)
+            continue
+        if held:
+            yield held
+        held = piece if short and OPENS.match(statement.folded, piece.start) else None
+        if not held:
+            yield piece
+    if held:
+        yield held
 
 
 def size(statement: Statement, piece: Clause) -> float:
@@ -133,7 +152,8 @@ def size(statement: Statement, piece: Clause) -> float:
         if piece.start <= u.start < piece.end and not u.light
     )
     starts = [n.start for n in statement.numbers] + [start for _, start in statement.codes]
-    return words + sum(piece.start <= start < piece.end for start in starts)
+    contrast = 1 if CONTRASTS.match(statement.folded, piece.start) else 0
+    return words + contrast + sum(piece.start <= start < piece.end for start in starts)
 
 
 def token_units(token: Token, counted: list[tuple[int, int]], coded: list[tuple[int, int]]) -> Iterator[Unit]:

@@ -12,8 +12,8 @@ TIES = (
 LIGHT_ZH = re.compile(
     "使用|可以|进行|通过|根据|需要|能够|具体|因此|如果|也就是说|主要|提供|支持|相关|以下|方法|方式|情况|问题|内容|"
     "例如|比如|文档|资料|规定|按照|依照|依据|关于|对于|其中|以及|同时|此外|另外|默认情况下|用于|用来|称为|叫做|表示|"
-    "说明|指出|属于|是指|不?超过|不得超过|不足|不满|未满|不?[大高多]于|不?[小低少]于|至少|至多|最多|以上|以内|否则|"
-    "是否|应该|应当|必须|通常|一般|可能|所有|全部|任何|只有|只能|没有|不是|不会|不能|不可|不得|不应|"
+    "说明|指出|属于|是指|(?:不得?)?(?:超过|[大高多小低少]于)(?=\\D?[\\d一二三四五六七八九十百])|不足|不满|未满|至少|至多|最多|以上|以内|否则|"
+    "是否|多少|什么|哪些|哪个|哪里|如何|怎么|怎样|为什么|应该|应当|必须|通常|一般|可能|所有|全部|任何|只有|只能|没有|不是|不会|不能|不可|不得|不应|"
     f"[{TIES}不没无未非必须应只仅每]"
 )
 LIGHT_EN = frozenset(
@@ -34,7 +34,8 @@ LIGHT_EN = frozenset(
 )
 
 CUES_EN = {
-    "not": r"\b(?:not|never|no|none|neither|nor|without|cannot|unable|unless|except|excluding|lacks?)\b|n['’]t\b",
+    "not": r"\bno longer\b|\brather than\b|\binstead of\b|n['’]t\b"
+    r"|\b(?:not|never|no|none|neither|nor|without|cannot|unable|unless|except|excluding|lacks?)\b",
     "all": r"\b(?:all|every|each|always|entire(?:ly)?|completely|everyone|everything|whole)\b",
     "only": r"\b(?:only|solely|exclusively)\b",
     "must": r"\b(?:must|shall|mandatory|required|has to|have to)\b",
@@ -43,7 +44,7 @@ CUES_EN = {
     "may": r"\b(?:may|can|could|optional(?:ly)?|should|recommended|recommends?)\b",
 }
 CUES_ZH = {
-    "not": "不得|不能|不会|不可|不应|不是|不|没有|没|无法|无需|无须|无|未|非|禁止|严禁|勿|除外|拒绝",
+    "not": "而不是|而非|不得|不能|不会|不可|不应|不是|不|没有|没|无法|无需|无须|无|未|非|禁止|严禁|勿|除外|拒绝",
     "all": "所有|全部|一律|始终|总是|任何|完全|一切",
     "only": "只有|只能|只|仅|唯一",
     "must": "必须|应当|必需|强制|须|应",
@@ -62,6 +63,12 @@ INERT = re.compile(
     "|at most|at least"
 )
 
+DIRECTION = "内外前后上下"
+CONDITION = re.compile(
+    r"(?<!even )\b(?:if|unless|provided that|as long as|only when|except (?:when|where|for|in))\b[^,.;:]*"
+    r"|(?:如果|若|除非|只要|假如)[^，。；：]*"
+)
+
 OPPOSITE_PAIRS = (
     "enable/disable enabled/disabled increase/decrease before/after minimum/maximum min/max allow/deny allow/forbid "
     "allow/block allow/reject accept/reject permit/prohibit true/false start/stop open/close success/failure "
@@ -70,7 +77,8 @@ OPPOSITE_PAIRS = (
     "synchronous/asynchronous public/private automatic/manual automatically/manually legal/illegal valid/invalid "
     "encrypt/decrypt upload/download push/pull client/server north/south east/west left/right early/late earlier/later "
     "best/worst positive/negative gain/loss rise/fall rose/fell male/female father/mother son/daughter husband/wife "
-    "win/lose won/lost buyer/seller on/off raise/lower lighter/heavier "
+    "win/lose won/lost buyer/seller on/off raise/lower lighter/heavier most/least smallest/largest newest/oldest "
+    "older/newer older/younger "
     "启用/禁用 开启/关闭 打开/关闭 增加/减少 提高/降低 最大/最小 最高/最低 最多/最少 允许/禁止 成功/失败 "
     "添加/删除 包括/不包括 有效/无效 之前/之后 以前/以后 以上/以下 高于/低于 大于/小于 超过/不足 公开/保密 "
     "原告/被告 甲方/乙方 有罪/无罪 从重/从轻 加重/减轻 自动/手动 同步/异步 上游/下游 内部/外部 上升/下降 "

@@ -132,6 +132,10 @@ class Knowledge:
         """How telling each term is in these documents."""
         return self.bm25.idf(terms)
 
+    def warm(self) -> None:
+        """Load what the first search would load: the embedding model, the table of chunks."""
+        self.search("?", 1)
+
     def close(self) -> None:
         """Let the embedder go."""
         if self._embedder is not None:

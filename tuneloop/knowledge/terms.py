@@ -41,7 +41,7 @@ STOPWORDS = word_set(
     "could will would should may might must i you he she it we they me him us them my your his her its our their this "
     "that these those what which who whom whose when where why how there if as than then so not no about into am"
 )
-SINGULAR = word_set("https always perhaps news lens series species axis whereas afterwards besides sometimes")
+SINGULAR = word_set("https always perhaps news lens series species axis whereas afterwards besides sometimes evening")
 
 Kind = Literal["cjk", "number", "identifier", "word"]
 
@@ -116,7 +116,7 @@ def stem(word: str) -> str:
         word = word[:-2]
     elif word.endswith("s") and not word.endswith(("ss", "us", "is")) and word not in SINGULAR:
         word = word[:-1]
-    for ending in ("ing", "ed"):
+    for ending in ("ing", "ed") if word not in SINGULAR else ():
         rest = word.removesuffix(ending)
         if rest != word and len(rest) > 2 and re.search("[aeiouy]", rest):
             word = rest[:-1] if len(rest) > 3 and rest[-1] == rest[-2] and rest[-1] not in "lsz" else rest
