@@ -1,0 +1,197 @@
+"""Stage Import: a dataset that exists already, in one of the forms that people keep them in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.records import Example, Source, content_id
+from tuneloop.stage import Context, Kind, Stage
+
+if TYPE_CHECKING:
+    from tuneloop.dataset.rows import Row, Table
+
+LOOKED_AT = 200  # rows that decide on the format
+
+
+class ImportDataset(Stage):
+    """Import a dataset: Alpaca, ShareGPT, OpenAI messages, CSV, or questions with answers; the format is detected."""
+
+    name: ClassVar[str] = "import"
+    makes: ClassVar[Kind] = "dataset"
+    positional: ClassVar[tuple[str, ...]] = ("file",)
+
+    file: str = Field(description="File to import: JSON, JSONL, CSV, TSV or Parquet.")
+    format: Literal["auto", "alpaca", "sharegpt", "openai", "csv", "qa"] = Field(
+        "auto", description="How a row is written; auto looks at the rows."
+    )
+    columns: str = Field(
+        "",
+        description="Columns of question and answer, where their names are unusual: question=ask,answer=reply.",
+    )
+    encoding: str = Field("", description="Encoding of the file, such as gb18030; detected where empty.")
+    limit: int = Field(0, ge=0, description="Greatest number of rows taken, from the start; 0 means all.")
+
+    @field_validator("file")
+    @classmethod
+    def absolute(cls, value: str) -> str:
+        """A run may be executed in another folder than the one it was asked for in."""
+        return str(Path(value).expanduser().absolute())
+
+    def fingerprint(self) -> str:
+        import hashlib
+
+        path = Path(self.file)
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def output_name(self) -> str:
+        import re
+
+        return re.sub(r"[^\w-]+", "-", Path(self.file).stem).strip("-_")
+
+    def run(self, ctx: Context) -> dict[str, Any]:
+        from tuneloop.records import write_rows
+
+        table = self.open()
+        form, columns = self.understand(table)
+        importer = Importer(ctx, form, columns)
+        count = write_rows(ctx.out / "examples.parquet", Example, importer.examples(self.rows(table)))
+        if not count:
+            raise TuneloopError(
+                _("no row could be imported"),
+                where=table.path.name,
+                hint=_("Most frequent reason: {}").format(importer.reasons.most_common(1)[0][0]),
+            )
+        return {
+            "examples": count, "rejected": importer.reasons.total(), "format": form, "encoding": table.encoding,
+            "columns": columns, "reasons": dict(importer.reasons.most_common()), "turns": importer.turns,
+            "unanswerable": importer.unanswerable,
+        }  # fmt: skip
+
+    def open(self) -> Table:
+        from dataclasses import replace
+
+        from tuneloop.dataset.rows import open_table
+
+        table = open_table(Path(self.file))
+        if not self.encoding or table.form == "parquet":
+            return table
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            raise TuneloopError(_("there is no encoding {!r}").format(self.encoding), where="encoding") from None
+        return replace(table, encoding=self.encoding)
+
+    def rows(self, table: Table) -> Iterator[Any]:
+        from tuneloop.dataset.rows import read_rows
+
+        return islice(read_rows(table), self.limit or None)
+
+    def understand(self, table: Table) -> tuple[str, dict[str, str]]:
+        """The format of the rows, by majority, and which column plays which part."""
+        from tuneloop.dataset.conversations import find_columns, format_of
+        from tuneloop.dataset.rows import Row
+
+        rows: list[Row] = [row for row in islice(self.rows(table), LOOKED_AT) if isinstance(row, Row)]
+        names = dict.fromkeys(str(name) for row in rows for name in row.values)
+        columns = find_columns(names) | self.named_columns(list(names))
+        form = self.format
+        if form == "auto" and self.columns:
+            form = "csv" if table.form == "csv" else "qa"
+        elif form == "auto":
+            votes = Counter(format_of(row.values) for row in rows)
+            form = next((name for name, _count in votes.most_common() if name), "")
+            form = "csv" if form == "qa" and table.form == "csv" else form
+        if not form or (form in ("csv", "qa") and not {"question", "answer"} <= set(columns)):
+            raise TuneloopError(
+                _("the format could not be detected; the columns are: {}").format(", ".join(names)[:200] or _("none")),
+                where=table.path.name,
+                hint=_("Say which columns to use: --columns question=NAME,answer=NAME"),
+            )
+        return form, columns if form in ("csv", "qa") else {}
+
+    def named_columns(self, names: list[str]) -> dict[str, str]:
+        """What ``--columns`` says. Raises for a part or a column that does not exist."""
+        from tuneloop.dataset.conversations import COLUMNS
+
+        named: dict[str, str] = {}
+        for pair in filter(None, (p.strip() for p in self.columns.split(","))):
+            part, equals, column = (p.strip() for p in pair.partition("="))
+            if not equals or part not in COLUMNS:
+                hint = _("Write PART=COLUMN; parts are {}.").format(", ".join(COLUMNS))
+                raise TuneloopError(_("{!r} names no part of a row").format(pair), where="columns", hint=hint)
+            if column not in names:
+                hint = _("The columns are: {}").format(", ".join(names)[:200])
+                raise TuneloopError(_("there is no column {!r}").format(column), where="columns", hint=hint)
+            named[part] = column
+        return named
+
+
+class Importer:
+    """Rows to examples; bad ones are set aside and counted."""
+
+    def __init__(self, ctx: Context, form: str, columns: dict[str, str]) -> None:
+        self.ctx, self.form, self.columns = ctx, form, columns
+        self.reasons: Counter[str] = Counter()
+        self.seen: dict[str, str] = {}  # content id to the place of its first row
+        self.names: set[str] = set()
+        self.turns = self.unanswerable = 0
+
+    def examples(self, rows: Iterator[Any]) -> Iterator[Example]:
+        from tuneloop.dataset.conversations import BadRow
+        from tuneloop.dataset.rows import Broken
+
+        for number, row in enumerate(rows, 1):
+            if number % 500 == 0:
+                self.ctx.progress(number, None, _("rows"))
+            if isinstance(row, Broken):
+                self.set_aside(row.where, row.reason, row.detail, row.text)
+                continue
+            try:
+                yield self.example(row)
+            except BadRow as bad:
+                self.set_aside(row.where, bad.reason, bad.detail, row.values)
+
+    def example(self, row: Row) -> Example:
+        """One row as an example. Raises ``BadRow``."""
+        from tuneloop.dataset.conversations import READERS, BadRow, check, is_answerable, text_of
+
+        messages = READERS[self.form](row.values, self.columns)
+        check(messages, row.values)
+        key = content_id(*(part for m in messages for part in (m.role, m.content)))
+        if key in self.seen:
+            raise BadRow(_("repeats an earlier row"), self.seen[key])
+        answerable = is_answerable(row.values, self.columns)
+        page = text_of(row.values.get(self.columns.get("page", "")), "page")
+        named = text_of(row.values.get(self.columns.get("id", "")), "id")
+        self.seen[key] = row.where
+        named = named if named not in self.names else ""
+        self.names.add(named)
+        self.turns += sum(1 for m in messages if m.role == "assistant")
+        self.unanswerable += not answerable
+        return Example(
+            id=named or key, messages=messages, origin="import", answerable=answerable,
+            sources=[Source(name=page)] if page else [],
+        )  # fmt: skip
+
+    def set_aside(self, where: str, reason: str, detail: str, row: object) -> None:
+        self.reasons[reason] += 1
+        self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row))
+
+
+def as_text(row: object) -> str:
+    """A row as text that any file can hold: lone surrogates are written as escapes."""
+    import json
+
+    text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,241 @@
+"""Stage Synthesize: a teacher writes questions and answers from chunks; what does not pass the gates is set aside."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.records import Chunk, Example, Message, Source, content_id
+from tuneloop.stage import ChunksRef, Context, DatasetRef, Kind, RefTo, Stage, read_table
+
+if TYPE_CHECKING:
+    from tuneloop.dataset.gates import Verdict
+    from tuneloop.dataset.task import Reply, Task
+    from tuneloop.dataset.teacher import Teacher
+
+
+class Synthesize(Stage):
+    """Have a teacher model write question-answer pairs from chunks, and keep those that their chunk carries."""
+
+    name: ClassVar[str] = "synthesize"
+    makes: ClassVar[Kind] = "dataset"
+    positional: ClassVar[tuple[str, ...]] = ("chunks",)
+
+    chunks: ChunksRef = Field(description="Chunks to ask about.")
+    teacher: Annotated[str, RefTo("model")] = Field(
+        description="Model that writes the pairs: a catalogue name, model:NAME, an endpoint, or URL#MODEL."
+    )
+    pairs: int = Field(2, ge=1, le=10, description="Pairs asked for from each chunk.")
+    limit: int = Field(0, ge=0, description="Most chunks used, spread evenly over the documents; 0 means all.")
+    answers: Literal["auto", "quoted", "written"] = Field(
+        "auto",
+        description="quoted: sentences of the document; written: by the teacher; auto: written by a remote teacher.",
+    )
+    language: Literal["auto", "en", "zh"] = Field("auto", description="Language of the pairs; auto follows the chunk.")
+    exclude: DatasetRef | None = Field(None, description="Exam whose questions must never be learned.")
+    grounded_share: float = Field(
+        0.2, ge=0, le=1, description="Share of the examples that are asked a second time with passages, as in serving."
+    )
+    concurrency: int = Field(8, ge=1, le=256, description="Chunks that the teacher works on at once.")
+    max_tokens: int = Field(400, ge=32, description="Longest reply for one chunk, in tokens.")
+    temperature: float = Field(0.3, ge=0, le=2, description="Temperature of the teacher; 0 takes the likeliest words.")
+    timeout: float = Field(300.0, gt=0, description="Seconds after which a reply is given up and asked for again.")
+    seed: int = Field(0, description="Seed of the choice of chunks and of the teacher.")
+
+    def run(self, ctx: Context) -> dict[str, Any]:
+        from tuneloop.records import write_rows
+
+        ctx.phase(_("choosing chunks"))
+        chunks = list(read_table(ctx, self.chunks, "chunks", Chunk))
+        tasks = self.choose(ctx, chunks)
+        teacher = self.open_teacher(ctx)
+        replies = self.ask(ctx, teacher, tasks)
+        ctx.phase(_("checking pairs"))
+        kept = Sieve(ctx, self.exam(ctx), self.seed)
+        examples = kept.examples(tasks, replies)
+        if not examples:
+            reason = kept.reasons.most_common(1)
+            hint = _("Most frequent reason: {}").format(reason[0][0]) if reason else ""
+            raise TuneloopError(_("no pair passed the gates"), where=self.chunks[:24], hint=hint)
+        grounded = self.with_passages(examples, chunks)
+        write_rows(ctx.out / "examples.parquet", Example, [*examples, *grounded])
+        ctx.metric("kept_share", len(examples) / kept.written if kept.written else 0.0)
+        return {
+            "examples": len(examples) + len(grounded), "chunks": len({t.chunk.id for t in tasks}),
+            "pairs": kept.written, "rejected": kept.reasons.total(),
+            "reasons": dict(kept.reasons.most_common()), "shortened": kept.shortened, "grounded": len(grounded),
+            "documents": len({t.chunk.document for t in tasks}), "languages": dict(Counter(t.language for t in tasks)),
+        }  # fmt: skip
+
+    def choose(self, ctx: Context, chunks: Sequence[Chunk]) -> list[Task]:
+        """What is asked: about one chunk of each document in turn, in an order drawn with the seed."""
+        make = self.task_maker(ctx)
+        chosen: dict[str, list[Task]] = {}
+        for chunk in spread(chunks, self.seed) if self.limit else chunks:
+            if tasks := make(chunk):
+                chosen[chunk.id] = tasks
+                if len(chosen) == self.limit:
+                    break
+            else:
+                ctx.reject(chunk.id, _("too little prose to ask about"), chunk.text)
+        if not chosen:
+            raise TuneloopError(_("no chunk has enough prose to ask about"), where=self.chunks[:24])
+        return [task for chunk in chunks for task in chosen.get(chunk.id, ())]
+
+    def task_maker(self, ctx: Context) -> Callable[[Chunk], list[Task]]:
+        """What makes requests of a chunk; none of one that has nothing to ask about."""
+        from tuneloop.dataset.gates import CONTENT
+        from tuneloop.dataset.grounding import Passage
+        from tuneloop.dataset.quoted import quoted_tasks
+        from tuneloop.dataset.task import language_of
+        from tuneloop.dataset.written import written_task
+
+        endpoint = self.teacher.startswith(("http://", "https://")) or self.teacher in ctx.store.settings.endpoints
+        written = self.answers == "written" or (self.answers == "auto" and endpoint)
+
+        def make(chunk: Chunk) -> list[Task]:
+            passage = Passage.of(chunk)
+            language = language_of(chunk.text) if self.language == "auto" else self.language
+            if passage.content < CONTENT:
+                return []
+            if written or language != language_of(chunk.text):  # a quotation cannot be in another language
+                return [written_task(chunk, self.pairs, language)]
+            return quoted_tasks(passage, self.pairs, language)
+
+        return make
+
+    def open_teacher(self, ctx: Context) -> Teacher:
+        from tuneloop.dataset.teacher import Teacher
+        from tuneloop.journal import Journal
+
+        endpoint = ctx.store.settings.endpoints.get(self.teacher)
+        identity = f"{endpoint.url}#{endpoint.model}" if endpoint else self.teacher
+        journal = Journal(
+            ctx.checkpoint("answers.jsonl"), ctx.store.cache / "teacher" / f"{content_id(identity)}.jsonl"
+        )
+        return Teacher(identity, journal, self.max_tokens, self.temperature, self.seed)
+
+    def ask(self, ctx: Context, teacher: Teacher, tasks: Sequence[Task]) -> list[Reply]:
+        """The reply to every task: from the cache, or from the teacher, which starts only where it is needed."""
+        import asyncio
+
+        known = [teacher.known(task) for task in tasks]
+        missing = [task for task, reply in zip(tasks, known, strict=True) if reply is None]
+        if missing:
+            ctx.phase(_("starting the teacher"))
+            have = len(tasks) - len(missing)
+            with ctx.chat(self.teacher, concurrency=self.concurrency, timeout=self.timeout, retries=2) as client:
+                ctx.phase(_("asking the teacher"))
+                ctx.progress(have, len(tasks), _("requests"))
+                told = lambda done: ctx.progress(have + done, len(tasks), _("requests"))  # noqa: E731
+                asked = iter(asyncio.run(teacher.ask_all(client, missing, told, self.concurrency)))
+            ctx.metric("teacher_tokens_per_second", teacher.tokens / max(teacher.seconds, 1e-9))
+            known = [reply if reply is not None else next(asked) for reply in known]
+        return [reply for reply in known if reply is not None]
+
+    def exam(self, ctx: Context) -> list[str]:
+        if not self.exclude:
+            return []
+        return [example.question for example in read_table(ctx, self.exclude, "examples", Example)]
+
+    def with_passages(self, examples: Sequence[Example], chunks: Sequence[Chunk]) -> list[Example]:
+        """A share of the examples, asked again the way the served model is asked."""
+        if not self.grounded_share:
+            return []
+        from tuneloop.dataset.grounded import Grounder
+
+        return Grounder(chunks, self.seed).again(examples, self.grounded_share)
+
+
+class Sieve:
+    """What passes the gates, as examples; the rest is set aside and counted by reason."""
+
+    def __init__(self, ctx: Context, exam: Sequence[str], seed: int) -> None:
+        self.ctx, self.exam = ctx, exam
+        self.reasons: Counter[str] = Counter()
+        self.written = self.shortened = 0
+
+    def examples(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> list[Example]:
+        from tuneloop.dataset.duplicates import Questions
+
+        verdicts = list(self.verdicts(tasks, replies))
+        asked = [verdict.pair.question for _chunk, verdict in verdicts]
+        exam, seen = Questions([*self.exam, *asked], close=0.7), Questions(asked)
+        for question in self.exam:
+            exam.add(question, question)
+        kept: list[Example] = []
+        for chunk, verdict in verdicts:
+            question = verdict.pair.question
+            if found := exam.find(question):
+                self.set_aside(chunk, _("the exam asks this"), found, verdict.pair)
+            elif found := seen.find(question):
+                self.set_aside(chunk, _("a near-duplicate of another question"), found, verdict.pair)
+            else:
+                seen.add(question, question)
+                kept.append(as_example(chunk, verdict))
+        return kept
+
+    def verdicts(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> Iterator[tuple[Chunk, Verdict]]:
+        """The pairs that their chunk carries, in order."""
+        from tuneloop.dataset.gates import judge
+        from tuneloop.dataset.grounding import Passage
+
+        for number, (task, reply) in enumerate(zip(tasks, replies, strict=True), 1):
+            self.ctx.progress(number, len(tasks), _("requests"))
+            if reply.problem or reply.rest:
+                self.set_aside(
+                    task.chunk, reply.problem or _("the teacher's reply breaks off"), reply.detail, reply.rest
+                )
+            passage = Passage.of(task.chunk) if reply.pairs else None
+            for pair in reply.pairs:
+                self.written += 1
+                assert passage
+                verdict = judge(pair, passage, task.language)
+                self.shortened += not verdict.reason and len(verdict.pair.answer) < len(pair.answer) - 1
+                if verdict.reason:
+                    self.set_aside(task.chunk, verdict.reason, verdict.detail, verdict.pair)
+                else:
+                    yield task.chunk, verdict
+
+    def set_aside(self, chunk: Chunk, reason: str, detail: str, row: object) -> None:
+        from dataclasses import asdict, is_dataclass
+
+        self.reasons[reason] += 1
+        text = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row
+        self.ctx.reject(chunk.id, f"{reason}: {detail}" if detail else reason, text)
+
+
+def spread(chunks: Sequence[Chunk], seed: int) -> Iterator[Chunk]:
+    """All chunks: one of each document in turn, documents and their chunks in an order drawn with the seed."""
+    import random
+
+    generator = random.Random(seed)
+    documents: dict[str, list[Chunk]] = defaultdict(list)
+    for chunk in chunks:
+        documents[chunk.document].append(chunk)
+    queues = [documents[name] for name in sorted(documents)]
+    generator.shuffle(queues)
+    for queue in queues:
+        generator.shuffle(queue)
+    while queues:
+        for queue in queues:
+            yield queue.pop()
+        queues = [queue for queue in queues if queue]
+
+
+def as_example(chunk: Chunk, verdict: Verdict) -> Example:
+    pair, found = verdict.pair, verdict.grounding
+    assert found
+    source = Source(
+        chunk=chunk.id, document=chunk.document, name=chunk.name, heading=chunk.heading, page=chunk.page,
+        start=chunk.start + found.start, end=chunk.start + found.end, quote=chunk.text[found.start : found.end],
+    )  # fmt: skip
+    messages = [Message(role="user", content=pair.question), Message(role="assistant", content=pair.answer)]
+    return Example(
+        id=content_id(chunk.id, pair.question, pair.answer), messages=messages, sources=[source], origin="synthesize"
+    )

@@ -1,0 +1,81 @@
+"""What the teacher is asked about one chunk, and how its reply is read. Made by ``written`` or by ``quoted``.
+
+Instruction and example come first and never change, so an engine's prompt cache holds them. The example does more for
+a small teacher than any instruction.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from tuneloop.records import Chunk
+from tuneloop.sentences import CJK
+
+ARTICLE = re.compile("第[零〇一二三四五六七八九十百千两0-9]+条(?:之[一二三四五六七八九十]+)?")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A question and its answer."""
+
+    question: str
+    answer: str
+
+
+@dataclass
+class Reply:
+    """What came of a task: pairs, and what could not be read; or why there is nothing."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    rest: str = ""
+    problem: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One request: the conversation, the JSON schema that holds the reply to a form, and the reader of that form."""
+
+    chunk: Chunk
+    language: str
+    messages: list[dict[str, str]]
+    schema: dict[str, Any]
+    read: Callable[[str], Reply]
+
+
+def language_of(text: str) -> str:
+    """``zh`` where a good part of the words is Chinese, else ``en``. A Latin word counts as one; code is left out."""
+    prose = re.sub(r"```.*?(?:```|\Z)|`[^`\n]*`", " ", text, flags=re.DOTALL)
+    chinese = len(re.findall(f"[{CJK}]", prose))
+    return "zh" if chinese > 0.4 * (chinese + len(re.findall(f"[^\\W\\d_{CJK}]+", prose))) else "en"
+
+
+def title_of(chunk: Chunk) -> str:
+    """Where a chunk stands, for a reader: the headings above it but for numbers of articles, or the document's name."""
+    parts = [part.strip() for part in chunk.heading if part.strip() and not ARTICLE.fullmatch(part.strip())]
+    return " > ".join(dict.fromkeys(parts)) or PurePosixPath(chunk.name).stem
+
+
+def few_shot(instruction: str, shots: Sequence[tuple[str, Any]], asked: str) -> list[dict[str, str]]:
+    """Instruction, examples of requests with their replies, and the request."""
+    messages = [{"role": "system", "content": instruction}]
+    for shown, reply in shots:
+        messages.append({"role": "user", "content": shown})
+        messages.append({"role": "assistant", "content": json.dumps(reply, ensure_ascii=False)})
+    return [*messages, {"role": "user", "content": asked}]
+
+
+def object_schema(**properties: Any) -> dict[str, Any]:
+    """A JSON schema of an object that has exactly these properties, written in this order."""
+    return {
+        "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
+    }  # fmt: skip
+
+
+def array_schema(items: dict[str, Any], least: int, most: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
