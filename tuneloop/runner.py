@@ -172,8 +172,9 @@ class Workspace:
                 if watch:
                     watch({"run": run, "stage": row.stage, "progress": row.progress, "metrics": row.metrics})
                 time.sleep(0.1 if time.time() - row.created < 3 else 0.25)
-            if child is not None:
-                child.wait(STOP)
+            if child is not None:  # the run is recorded; what its process still does cannot matter
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(STOP)
         except KeyboardInterrupt:
             if child is not None:
                 self._cancel(run, child)

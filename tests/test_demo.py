@@ -1,0 +1,103 @@
+"""The main job from end to end with a real model, a real engine and a real gateway, on two small pages."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuneloop.address import Address
+from tuneloop.demo.chart import interval_chart, line_chart, ticks
+from tuneloop.runner import Workspace
+
+PAGES = {
+    "pump.md": "# The P7 pump\n\nThe P7 pump stops at a pressure of 40 bar. The P7 pump is filled with 2 litres of oil.\n\n"
+    "## Service\n\nThe P7 pump is serviced every 500 hours. Its filter is replaced at every service.\n",
+    "valve.md": "# The V2 valve\n\nThe V2 valve opens at 3 bar and closes at 2 bar. A V2 valve weighs 900 grams.\n\n"
+    "## Storage\n\nThe V2 valve is stored dry at 5 to 30 degrees. A V2 valve is kept for ten years.\n",
+}
+EXAM = [
+    {"id": "1", "question": "At what pressure does the P7 pump stop?", "answer": "The P7 pump stops at 40 bar.", "page": "pump.md"},
+    {"id": "2", "question": "How heavy is a V2 valve?", "answer": "A V2 valve weighs 900 grams.", "page": "valve.md"},
+    {"id": "3", "question": "Who won the cup in 1998?", "answer": "The documents do not answer this.", "page": "", "answerable": False},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ran(smollm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "pages").mkdir()
+    for name, text in PAGES.items():
+        (folder / "pages" / name).write_text(text, encoding="utf-8")
+    (folder / "exam.jsonl").write_text("".join(json.dumps(row) + "\n" for row in EXAM), encoding="utf-8")
+    (folder / "models").mkdir()
+    tuneloop(folder, "models", "pull", str(smollm), "--name", "smollm2-135m-instruct")
+    shown = demo(folder)
+    return folder, json.loads(shown)
+
+
+def tuneloop(folder: Path, *arguments: str) -> str:
+    environment = {**os.environ, "TUNELOOP_WORKSPACE": str(folder), "TUNELOOP_LANGUAGE": "en"}
+    command = [sys.executable, "-m", "tuneloop", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def demo(folder: Path) -> str:
+    return tuneloop(
+        folder, "demo", "--documents", str(folder / "pages"), "--exam", str(folder / "exam.jsonl"), "--name", "pumps",
+        "--language", "en", "--model", "model:smollm2-135m-instruct", "--teacher", "model:smollm2-135m-instruct",
+        "--out", str(folder), "--json",
+    )  # fmt: skip
+
+
+def test_documents_become_a_measured_and_served_model(ran: tuple[Path, dict]) -> None:
+    folder, report = ran
+    assert set(report) >= {"stages", "exam", "retrieval", "citations", "loadtest"}
+    assert all(stage["state"] == "done" for stage in report["stages"])
+    assert set(report["exam"]) >= {"base", "tuned", "difference", "interval"} and not report["exam"]["synthetic"]
+    assert report["retrieval"]["hit@5"] == 1.0
+    assert report["loadtest"]["requests"]["ok"] > 0
+    assert report["training"]["loss"], "the loss curve was recorded"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_every_document_stands_behind_the_served_model(ran: tuple[Path, dict]) -> None:
+    folder, _report = ran
+    lineage = json.loads(tuneloop(folder, "lineage", "model:pumps-q8_0", "--json"))
+    assert {name for names in lineage["documents"].values() for name in names} == set(PAGES)
+    assert {edge["stage"] for edge in lineage["edges"]} >= {"compress", "train", "synthesize", "chunk", "parse"} - {
+        "parse"
+    }
+
+
+def test_a_second_time_nothing_is_done_again(ran: tuple[Path, dict]) -> None:
+    folder, report = ran
+    again = json.loads(demo(folder))
+    assert all(stage["reused"] for stage in again["stages"])
+    assert [s["output"] for s in again["stages"]] == [s["output"] for s in report["stages"]]
+
+
+def test_what_was_made_is_whole_and_readable_by_others(ran: tuple[Path, dict]) -> None:
+    folder, report = ran
+    import pyarrow.parquet as pq
+
+    store = Workspace(folder).store
+    outputs = {stage["label"]: Address.parse(stage["output"]) for stage in report["stages"]}
+    chunks = pq.read_table(store.artifacts.path(outputs["chunk"]) / "chunks.parquet").to_pylist()
+    documents = {
+        d["id"]: d["text"]
+        for d in pq.read_table(store.artifacts.path(outputs["parse"]) / "documents.parquet").to_pylist()
+    }
+    assert chunks and all(documents[c["document"]][c["start"] : c["end"]] == c["text"] for c in chunks)
+
+
+def test_charts_hold_their_points() -> None:
+    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    drawn = line_chart({"a <b>": [(0, 1.0), (10, 0.5)]}, x_title="step", y_title="loss")
+    assert "a &lt;b&gt;" in drawn and drawn.count("<path") == 1
+    assert 'class="bar worse"' in interval_chart([("x", -0.2, -0.3, -0.1)], title="t")
