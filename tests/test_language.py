@@ -16,7 +16,7 @@ import pytest
 from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneloop.cli.formatter import cells, pieces, wrap
@@ -121,6 +121,7 @@ def test_a_text_without_a_translation_is_shown_as_it_is() -> None:
     assert _("", "zh") == "", "never the header of the catalogue"
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("泵在，。（）ab -12 "), max_size=80), st.integers(4, 40))
 def test_wrapped_lines_lose_nothing_and_fit(text: str, width: int) -> None:
     text = re.sub(r" +(?=[，。）])", "", text)

@@ -124,6 +124,6 @@ def fail(message: str, arguments: list[str], error: TuneloopError | None = None)
         body: dict[str, Any] = result.as_json() if result is not None else {
             "run": None, "stage": None, "state": "failed", "output": None, "metrics": {}, "seconds": 0.0}  # fmt: skip
         click.echo(json.dumps({**body, "error": " ".join(message.split())}, ensure_ascii=False))
-    line = re.sub(r"([\u4e00-\u9fff）])\. ", r"\1。", " ".join(message.split()))  # a hint follows a Chinese message
+    line = re.sub(r"\. (?=[\u4e00-\u9fff])", "。", " ".join(message.split()))  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)
     sys.exit(1 if bug else 2)
