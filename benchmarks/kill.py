@@ -58,11 +58,12 @@ def main() -> int:
     parser.add_argument("--longest", type=float, default=25.0, help="longest time before a kill, in seconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="workspace to use and keep")
+    parser.add_argument("more", nargs="*", help="further options of the demo, after --")
     options = parser.parse_args()
     workspace = (options.keep or Path(tempfile.mkdtemp(prefix="tuneloop-kill-"))).resolve()
     command = [
         sys.executable, "-m", "tuneloop", "demo", "--language", options.language, "--limit", str(options.limit),
-        "--out", str(workspace),
+        "--out", str(workspace), *options.more,
     ]  # fmt: skip
     if options.documents:
         command += ["--documents", str(options.documents.resolve())]

@@ -12,17 +12,36 @@ from tuneloop.address import Address
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
 from tuneloop.runner import Workspace
 
-PAGES = {
-    "pump.md": "# The P7 pump\n\nThe P7 pump stops at a pressure of 40 bar. The P7 pump is filled with 2 litres of oil.\n\n"
-    "## Service\n\nThe P7 pump is serviced every 500 hours. Its filter is replaced at every service.\n",
-    "valve.md": "# The V2 valve\n\nThe V2 valve opens at 3 bar and closes at 2 bar. A V2 valve weighs 900 grams.\n\n"
-    "## Storage\n\nThe V2 valve is stored dry at 5 to 30 degrees. A V2 valve is kept for ten years.\n",
-}
+PUMP = """# The P7 pump
+
+The P7 pump stops at a pressure of 40 bar. The P7 pump is filled with 2 litres of oil.
+
+## Service
+
+The P7 pump is serviced every 500 hours. Its filter is replaced at every service.
+"""
+VALVE = """# The V2 valve
+
+The V2 valve opens at 3 bar and closes at 2 bar. A V2 valve weighs 900 grams.
+
+## Storage
+
+The V2 valve is stored dry at 5 to 30 degrees. A V2 valve is kept for ten years.
+"""
+PAGES = {"pump.md": PUMP, "valve.md": VALVE}
 EXAM = [
-    {"id": "1", "question": "At what pressure does the P7 pump stop?", "answer": "The P7 pump stops at 40 bar.", "page": "pump.md"},
-    {"id": "2", "question": "How heavy is a V2 valve?", "answer": "A V2 valve weighs 900 grams.", "page": "valve.md"},
-    {"id": "3", "question": "Who won the cup in 1998?", "answer": "The documents do not answer this.", "page": "", "answerable": False},
-]  # fmt: skip
+    ("At what pressure does the P7 pump stop?", "The P7 pump stops at 40 bar.", "pump.md"),
+    ("How heavy is a V2 valve?", "A V2 valve weighs 900 grams.", "valve.md"),
+    ("Who won the cup in 1998?", "The documents do not answer this.", ""),
+]
+
+
+def exam_rows() -> str:
+    names = ("question", "answer", "page")
+    rows = [
+        {"id": str(n), **dict(zip(names, row, strict=True)), "answerable": bool(row[2])} for n, row in enumerate(EXAM)
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +50,7 @@ def ran(smollm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
     (folder / "pages").mkdir()
     for name, text in PAGES.items():
         (folder / "pages" / name).write_text(text, encoding="utf-8")
-    (folder / "exam.jsonl").write_text("".join(json.dumps(row) + "\n" for row in EXAM), encoding="utf-8")
+    (folder / "exam.jsonl").write_text(exam_rows(), encoding="utf-8")
     (folder / "models").mkdir()
     tuneloop(folder, "models", "pull", str(smollm), "--name", "smollm2-135m-instruct")
     shown = demo(folder)
