@@ -167,3 +167,30 @@ def test_rows_come_back_from_parquet_as_they_went(
     path = tmp_path_factory.mktemp("rows") / "rows.parquet"
     assert write_rows(path, Document, rows) == len(rows)
     assert list(read_rows(path, Document)) == rows
+
+
+def test_gc_spares_what_a_live_run_reads(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    read, idle = artifact(store, "documents", "read"), artifact(store, "documents", "idle")
+    store.runs.submit(
+        stage="chunk", stage_version=1, params={}, typed={}, key="k", tag="", inputs=[("documents", str(read))]
+    )
+    assert store.artifacts.unreachable() == [idle]
+
+
+def test_a_run_whose_process_is_gone_is_cancelled_at_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = store.runs.submit(stage="chunk", stage_version=1, params={}, typed={}, key="k", tag="", inputs=[])
+    code = f"from tuneloop.store import Store; assert Store({str(tmp_path)!r}).runs.claim({run!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert store.runs.get(run).state == "running"
+    assert store.runs.cancel(run) == "cancelled"
+    with pytest.raises(NotFound):
+        store.runs.get("%")
+
+
+def test_a_name_of_two_hundred_and_one_letters_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    address = artifact(store, "documents", "x")
+    with pytest.raises(TuneloopError, match="at most 200"):
+        store.artifacts.tag("a" * 201, address)

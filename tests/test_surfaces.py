@@ -130,12 +130,38 @@ def test_starting_is_quick_and_light() -> None:
         (["run", "/nowhere.toml"], "there is no such file"),
         (["demo", "--documents", "/nowhere"], "there is no such file or folder"),
         (["train", "dataset:x", "--model", "no-such-model"], "dataset:x"),
+        (["web", "--port", "99999"], "99999 is not in the range"),
+        (["show", "documents:x", "--limit", "0"], "0 is not in the range"),
+        (["parse", str(REPOSITORY / "README.md"), "--name", "a/b"], "'a/b' cannot be a name"),
+        (["run", str(REPOSITORY)], "Is a directory"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_status_2(arguments: list[str], says: str, tmp_path: Path) -> None:
     done = tuneloop(*arguments, workspace=tmp_path)
     assert done.returncode == 2 and says in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+def test_a_damaged_database_and_a_full_disk_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".tuneloop").mkdir()
+    (tmp_path / ".tuneloop" / "tuneloop.db").write_text("this is no database, and never was one" * 20)
+    done = tuneloop("ls", workspace=tmp_path)
+    assert done.returncode == 2 and "the database is damaged" in done.stderr and "Traceback" not in done.stderr
+    code = "import errno, tuneloop.cli.artifacts as a, tuneloop.cli as c\n"
+    code += "def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+    code += "a.Store = full\nc.main(['ls'])"
+    environment = {**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "the disk is full" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_pages_of_other_sites_cannot_post(guide: Path, tmp_path: Path) -> None:
+    client = TestClient(build_app(Workspace(tmp_path), auth=False))
+    body = {"paths": [str(guide)]}
+    for origin, status in (("http://evil.example", 403), ("null", 403), ("http://testserver", 202)):
+        assert client.post("/api/stages/parse", json=body, headers={"origin": origin}).status_code == status
+    absent = client.get("/api/nothing")
+    assert absent.status_code == 404 and "/api/nothing" in absent.json()["error"]
 
 
 def test_a_loop_file_runs_in_order_and_reuses_what_is_done(guide: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ inputs, parameters and version is not done twice.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -39,10 +38,13 @@ from tuneloop.registry import find_stage, targets
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Store, holder_is_dead
-from tuneloop.store.artifacts import write_durably
+from tuneloop.store.artifacts import check_name, write_durably
+from tuneloop.store.database import fixable
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, and this is its address
+SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
+SPARE_BYTES = 2**18
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
 
 Watcher = Callable[[dict[str, Any]], None]
@@ -128,6 +130,8 @@ class Workspace:
     def submit(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None,
                pull: bool = True) -> RunResult:  # fmt: skip
         """Queue a stage (or find that it is done, or under way) and return at once."""
+        if name:
+            check_name(name)  # now, and not when the work is done
         params = self.resolve(stage, watch=watch, pull=pull)
         key, tag = self.key(stage, params), name or stage.output_name()
         if not rerun:
@@ -278,6 +282,14 @@ class RunContext:
         self.points: list[tuple[str, float, int | None, float]] = []
         self.lock = threading.Lock()
         self.ended = threading.Event()
+        (self.scratch / SPARE).write_bytes(bytes(SPARE_BYTES))
+
+    def make_room(self) -> None:
+        """Give up what is not needed to continue: the spare bytes, and output that is made anew anyway."""
+        with contextlib.suppress(OSError):
+            (self.scratch / SPARE).unlink()
+        if not (self.scratch / SEALED).is_file():
+            shutil.rmtree(self.out, ignore_errors=True)
 
     def path(self, ref: str) -> Path:
         return self.store.artifacts.path(Address.parse(ref))
@@ -380,14 +392,10 @@ def execute(root: Path, run: str) -> int:
         end(ctx, "failed", {"message": describe_invalid(error), "kind": "user"})
     except MemoryError:
         end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            end(ctx, "failed", bug(error))
-        else:
-            hint = _("the disk is full. Free some space and run the same command again: it continues where it was")
-            end(ctx, "failed", {"message": f"{workspace.store.folder}: {hint}", "kind": "user"})
     except Exception as error:
-        end(ctx, "failed", bug(error))
+        ctx.make_room()  # on a full disk the reason could not be recorded otherwise
+        known = fixable(error, workspace.store.folder)
+        end(ctx, "failed", {"message": str(known), "kind": "user"} if known else bug(error))
     return 1
 
 

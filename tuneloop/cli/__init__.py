@@ -109,6 +109,14 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
     except TuneloopError as error:
         fail(str(error), arguments, error)
+    except Exception as error:
+        from tuneloop.settings import FOLDER, find_workspace
+        from tuneloop.store.database import fixable
+
+        known = fixable(error, find_workspace() / FOLDER)
+        if known is None:
+            raise
+        fail(str(known), arguments, known)
 
 
 def interrupted() -> None:

@@ -86,7 +86,7 @@ def list_runs(as_json_: bool) -> None:
 @click.argument("ref", metavar="REF")
 @click.option("--rejected", is_flag=True, help="Show the rows that were set aside, with their reasons.")
 @click.option("--rows", "table", metavar="TABLE", help="Show rows of a table of the artifact.")
-@click.option("--limit", default=20, show_default=True, help="How many rows.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many rows.")
 @as_json_option
 def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool) -> None:
     """Show one artifact or one run."""

@@ -36,7 +36,7 @@ from tuneloop.runner import RunResult, Workspace
 @click.option("--limit", default=-1, help="How many passages to ask questions about; 0 for all.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder for report.json and report.html.")
 @click.option("--serve", is_flag=True, help="Leave the assistant running, with its chat page.")
-@click.option("--port", default=8000, show_default=True, help="Port for --serve.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port for --serve.")
 @as_json_option
 def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, name: str, model: str, teacher: str,
          limit: int, out: Path, serve: bool, port: int, as_json: bool) -> None:  # fmt: skip

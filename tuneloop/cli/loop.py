@@ -17,7 +17,9 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TuneloopError(_("there is no such file"), where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise TuneloopError(_("cannot be read: {reason}").format(reason=error.strerror), where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TuneloopError(_("not valid TOML: {reason}").format(reason=error), where=str(path)) from None
     tables = body.pop("stage", None)
     if body or not isinstance(tables, list) or not tables:

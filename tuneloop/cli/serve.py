@@ -12,6 +12,8 @@ from tuneloop.cli.options import command
 from tuneloop.errors import Conflict, TuneloopError
 from tuneloop.language import _
 
+PORT = click.IntRange(1, 65535)
+
 
 def check_port(host: str, port: int) -> None:
     """Raise ``Conflict`` where something listens there already."""
@@ -49,10 +51,17 @@ def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
 )
 @click.option("--name", default="", help="Model name that callers use; the model's own name where left out.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+@click.option("--port", type=PORT, default=8000, show_default=True, help="Port to listen on.")
 @click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
-@click.option("--parallel", default=4, show_default=True, help="Requests that the engine answers at once.")
-@click.option("--context", default=0, help="Tokens of context, shared by the requests answered at once; 0 chooses.")
+@click.option(
+    "--parallel", type=click.IntRange(1), default=4, show_default=True, help="Requests that the engine answers at once."
+)
+@click.option(
+    "--context",
+    type=click.IntRange(0),
+    default=0,
+    help="Tokens of context, shared by the requests answered at once; 0 chooses.",
+)
 @click.option(
     "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
 )
@@ -121,7 +130,7 @@ def local_route(
 
 @command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8001, show_default=True, help="Port to listen on.")
+@click.option("--port", type=PORT, default=8001, show_default=True, help="Port to listen on.")
 @click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
 @click.option("--no-worker", is_flag=True, help="Do not execute queued runs here.")
 def web(host: str, port: int, no_auth: bool, no_worker: bool) -> None:

@@ -37,6 +37,14 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_name(name: str) -> None:
+    """Raise where ``name`` cannot be a tag."""
+    if not NAME.fullmatch(name) or len(name) > 200:
+        shown = name if len(name) <= 40 else name[:40] + "…"
+        hint = "Use at most 200 letters, digits, '-', '_' and '.', and at most one @."
+        raise TuneloopError(f"{shown!r} cannot be a name", hint=hint)
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
 
@@ -160,10 +168,7 @@ class Artifacts:
 
     def tag(self, name: str, address: Address) -> None:
         """Point a name at an artifact, moving it from where it was. Raises for a malformed name."""
-        if not NAME.fullmatch(name):
-            raise TuneloopError(
-                f"{name!r} cannot be a name", hint="Use letters, digits, '-', '_' and '.', and at most one @."
-            )
+        check_name(name)
         self.path(address)
         with self.engine.begin() as connection:
             connection.execute(tags.delete().where(tags.c.kind == address.kind, tags.c.name == name))
@@ -229,9 +234,13 @@ class Artifacts:
         shutil.rmtree(self.folder / address.kind / address.hash, ignore_errors=True)
 
     def unreachable(self) -> list[Address]:
-        """The artifacts that carry no tag and that no tagged artifact was made from."""
+        """The artifacts that carry no tag, from which no tagged artifact was made, and which no live run reads."""
         everything = self.find()
         keep = {a.address for a in everything if a.tags}
+        with self.engine.connect() as connection:
+            live = runs.c.state.in_(["queued", "running"])
+            query = sa.select(run_inputs.c.ref).join(runs, run_inputs.c.run == runs.c.id).where(live)
+            keep.update(Address.parse(ref) for ref in connection.scalars(query))
         for address in list(keep):
             keep.update(Address.parse(far) for _, _, far in self.ancestry(address))
         return [a.address for a in everything if a.address not in keep]

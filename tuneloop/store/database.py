@@ -3,13 +3,15 @@
 Migrations are numbered, append-only functions. A workspace of a newer version is refused, not guessed at.
 """
 
+import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
 
@@ -161,10 +163,28 @@ def open_engine(url: str, folder: Path) -> Engine:
         engine = sa.create_engine(postgres_url(url), pool_pre_ping=True)
     try:
         migrate(engine)
-    except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise Conflict(f"cannot open the database: {reason}", hint="Check TUNELOOP_DATABASE.") from None
+    except DBAPIError as error:
+        raise fixable(error, folder) or error from None
     return engine
+
+
+def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
+    """What a failed write into the workspace means to its user: a full disk, no permission, an unusable database.
+
+    ``None`` where it is not known to be anything but a bug.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return TuneloopError(str(error.strerror), where=str(error.filename or folder))
+    reason = str(error.orig).strip().partition("\n")[0] if isinstance(error, DBAPIError) else ""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "disk is full" in reason or ("I/O error" in reason and shutil.disk_usage(folder).free < 2**20):
+        hint = "Free some space and run the same command again: it continues where it was."
+        return TuneloopError("the disk is full", where=str(folder), hint=hint)
+    if isinstance(error, sa.exc.OperationalError):
+        return Conflict(f"cannot use the database: {reason}", hint="Check TUNELOOP_DATABASE and tuneloop.toml.")
+    if isinstance(error, sa.exc.DatabaseError) and "not a database" in reason:
+        return Conflict(f"the database is damaged: {reason}", where=str(folder), hint="Bring it back from a backup.")
+    return None
 
 
 def postgres_url(url: str) -> str:

@@ -63,7 +63,7 @@ class Runs:
     def get(self, run: str) -> sa.Row[Any]:
         """One run, by its id or a unique beginning of it. Raises ``NotFound``."""
         with self.engine.connect() as connection:
-            found = connection.execute(sa.select(runs).where(runs.c.id.startswith(run)).limit(2)).all()
+            found = connection.execute(sa.select(runs).where(runs.c.id.startswith(run, autoescape=True)).limit(2)).all()
         if len(found) != 1 or not run:
             raise NotFound(f"there is no run {run!r}", hint="See: tuneloop ls runs")
         return found[0]
@@ -140,14 +140,17 @@ class Runs:
             )
 
     def cancel(self, run: str) -> str:
-        """Ask a run to stop; a queued one is cancelled at once. Returns the state it is in now."""
+        """Ask a run to stop; one that no process has is cancelled at once. Returns the state it is in now."""
         row = self.get(run)
+        idle = runs.c.state == "queued"
+        if row.state == "running" and holder_is_dead(row):
+            idle = (runs.c.state == "running") & (runs.c.attempts == row.attempts)
         with self.engine.begin() as connection:
             connection.execute(runs.update().where(runs.c.id == row.id).values(cancel=True))
             connection.execute(
                 runs.update()
-                .where(runs.c.id == row.id, runs.c.state == "queued")
-                .values(state="cancelled", finished=time.time())
+                .where(runs.c.id == row.id, idle)
+                .values(state="cancelled", finished=time.time(), lease=None)
             )
         return self.get(row.id).state
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from tuneloop import __version__
@@ -39,6 +41,8 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
     async def admit(request: Request, call_next: Any) -> Response:
         open_paths = ("/login", "/static/")
         try:
+            if request.method == "POST" and is_foreign(request):
+                raise Foreign("this was sent by a page of another site, and is refused")
             if auth and not request.url.path.startswith(open_paths):
                 request.state.caller = identify(request, verifier)
             else:
@@ -57,6 +61,13 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
             return problem(error)
         return HTMLResponse(pages.banner(request, str(error)), error.status)
 
+    @app.exception_handler(HTTPException)
+    async def absent(request: Request, error: HTTPException) -> Response:
+        found = TuneloopError(f"{request.method} {request.url.path}: {error.detail}")
+        if request.url.path.startswith("/api"):
+            return problem(found, error.status_code)
+        return HTMLResponse(pages.banner(request, str(found)), error.status_code)
+
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         parts = [f"{'.'.join(str(p) for p in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors()]
@@ -65,6 +76,18 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
     app.include_router(rest.router(workspace))
     app.include_router(pages.router(workspace))
     return app
+
+
+class Foreign(TuneloopError):
+    """A page of another site sent this request through the browser of somebody who may."""
+
+    status = 403
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a browser says that the page behind this request is not one of ours."""
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
 
 
 def identify(request: Request, verifier: Verifier) -> Caller:
