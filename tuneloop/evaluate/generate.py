@@ -9,6 +9,7 @@ from typing import Any
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
 
+REFUSED = (401, 403, 404)
 Ask = Callable[[int], Awaitable[dict[str, Any]]]
 
 
@@ -18,7 +19,7 @@ def ask_all(
     """The answer to every item, in order: from the journal, or by ``ask(number)``, ``concurrency`` at once.
 
     An item that fails is ``{"error": reason}`` and is not kept, so the next run asks it again. Raises the failure
-    where not one of the items was answered.
+    where not one of the items was answered, or where it is a refusal that no other item can escape.
     """
     found: list[dict[str, Any]] = [{} for _key in keys]
     failures: list[TuneloopError] = []
@@ -31,6 +32,8 @@ def ask_all(
             found[number] = journal.get(key)
         else:
             async with slots:
+                if any(failure.status in REFUSED for failure in failures):
+                    return
                 try:
                     found[number] = await ask(number)
                     journal.put(key, found[number])
@@ -45,6 +48,7 @@ def ask_all(
         await asyncio.gather(*(one(number, slots) for number in range(len(keys))))
 
     asyncio.run(everything())
-    if failures and len(failures) == len(keys):
-        raise failures[0]
+    for failure in failures:
+        if failure.status in REFUSED or len(failures) == len(keys):
+            raise failure
     return found

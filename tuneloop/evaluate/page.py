@@ -10,7 +10,8 @@ from tuneloop.evaluate.items import Item
 from tuneloop.records import Score
 
 HEAD = """<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Evaluation</title><style>body{font:15px/1.6 -apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC",sans-serif;
+<title>Evaluation</title><style>
+body{font:15px/1.6 -apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC",sans-serif;
 margin:2rem auto;max-width:1100px;padding:0 1rem;color:#17202a}table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{border-bottom:1px solid #dfe5eb;padding:6px 10px 6px 0;text-align:left;vertical-align:top}.n{text-align:right}
 .soft{color:#5d6b7a}.bad{color:#c0392b}details{margin:.2rem 0}</style></head><body><h1>Evaluation</h1>"""
@@ -22,7 +23,8 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
     rows = sorted(items, key=lambda i: (by_item.get((i.id, "model"), 2.0), i.id))
     parts = [
         HEAD,
-        "<table><tr><th>metric</th><th class=n>model</th><th class=n>against</th><th class=n>difference</th><th>95% interval</th><th class=n>p</th></tr>",
+        "<table><tr><th>metric</th><th class=n>model</th><th class=n>against</th><th class=n>difference</th>",
+        "<th>95% interval</th><th class=n>p</th></tr>",
     ]
     for name, value in body["metrics"].items():
         low, high = value["interval"]
@@ -44,7 +46,8 @@ def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
     cited = ""
     if item.cited:
         quotes = "".join(
-            f"<li>{'✓' if c.supported else '✗'} {escape(c.sentence)} <span class=soft>{escape(c.name)}: {escape(c.quote)}</span></li>"
+            f"<li>{'✓' if c.supported else '✗'} {escape(c.sentence)} "
+            f"<span class=soft>{escape(c.name)}: {escape(c.quote)}</span></li>"
             for c in item.citations
         )
         cited = f"<details><summary class=soft>with documents</summary>{escape(item.cited)}<ul>{quotes}</ul></details>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from tuneloop.evaluate.comparison import compare, mean_interval
+from tuneloop.evaluate.comparison import compare, mean_interval, ratio_interval
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4
 from tuneloop.records import Score
@@ -34,11 +34,12 @@ def summarise(
     body["corpus_bleu_4"] = {n: corpus_bleu_4([(of(i) or "", i.reference) for i in closed]) for n, of in sides}
     if known:
         body["retrieval"] = retrieval(items, resamples, seed)
-        body["citations"] = citations(items)
+        body["citations"] = citations(items, resamples, seed)
+        body["abstention"] = abstention(items)
         scores += [
             Score(item=i.id, model="index", metric="reciprocal_rank", value=1 / i.rank if i.rank else 0.0)
             for i in items
-            if i.pages
+            if i.pages and i.answerable
         ]
     return scores, rounded(body)
 
@@ -55,7 +56,7 @@ def aggregate(scores: list[Score], metric: str, compared: bool, resamples: int, 
 
 def retrieval(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
     """hit@1, hit@5 and MRR@5 of the right page, over the questions whose page is known."""
-    known = [item for item in items if item.pages]
+    known = [item for item in items if item.pages and item.answerable]
     ranks = [item.rank or 0 for item in known]
     hits = [float(0 < rank <= 5) for rank in ranks]
     if not known:
@@ -67,22 +68,36 @@ def retrieval(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def citations(items: list[Item]) -> dict[str, Any]:
+def citations(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
     """How many sentences a passage supports, and whether what the documents do not answer is said not to be."""
     asked = [item for item in items if item.cited is not None]
     sentences = [c for item in asked for c in item.citations]
     supported = [c for c in sentences if c.supported]
-    right = [c for item in asked if item.pages for c in item.citations if c.supported]
-    from_page = sum(c.name in item.pages for item in asked if item.pages for c in item.citations if c.supported)
+    right = [item.is_page(c.name) for item in asked if item.pages for c in item.citations if c.supported]
+    interval = ratio_interval(
+        [sum(c.supported for c in item.citations) for item in asked], [len(item.citations) for item in asked],
+        resamples=resamples, seed=seed,
+    )  # fmt: skip
     answerable = [i for i in asked if i.answerable]
     unanswerable = [i for i in asked if not i.answerable]
     return {
         "items": len(asked), "sentences": len(sentences), "supported": len(supported),
         "supported_share": len(supported) / len(sentences) if sentences else None,
-        "from_the_right_page": from_page / len(right) if right else None,
+        "supported_share_interval": interval if sentences else None,
+        "from_the_right_page": share(right),
         "answered_when_answerable": share([not i.said_unanswerable for i in answerable]),
         "refused_when_unanswerable": share([bool(i.said_unanswerable) for i in unanswerable]),
         "unanswerable_items": len(unanswerable),
+    }  # fmt: skip
+
+
+def abstention(items: list[Item]) -> dict[str, Any]:
+    """What retrieval decides for every question, before any model is asked: to answer it, or to refuse it."""
+    yes = [bool(item.accepted) for item in items if item.answerable]
+    no = [not item.accepted for item in items if not item.answerable]
+    return {
+        "items": len(items), "accuracy": share(yes + no), "answered_when_answerable": share(yes),
+        "refused_when_unanswerable": share(no), "unanswerable_items": len(no),
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,9 +14,18 @@ from tuneloop.language import _
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table
 
 if TYPE_CHECKING:
+    from tuneloop.answer import Answer
+    from tuneloop.chat import ChatClient
     from tuneloop.evaluate.items import Item
     from tuneloop.journal import Journal
     from tuneloop.records import Example
+
+    Pair = tuple[Example, Item]
+
+LEVEL = 0.95  # of the intervals
+JUDGED = 4  # passages that an answer is made from, and that decide whether there is one
+PATIENCE = 600.0  # seconds: on a slow machine a question waits for the seven before it
+WITH_PASSAGES = "synthesize/grounded"  # the origin of examples that are asked with passages
 
 
 class Evaluate(Stage):
@@ -44,120 +54,153 @@ class Evaluate(Stage):
         from tuneloop.evaluate.items import Item
         from tuneloop.evaluate.page import write_page
         from tuneloop.evaluate.scores import summarise
-        from tuneloop.journal import Journal
         from tuneloop.records import Score, write_rows
 
         examples = self.examples(ctx)
         items = [as_item(example) for example in examples]
-        journal = Journal(ctx.checkpoint("answers.jsonl"))
         closed = [(example, item) for example, item in zip(examples, items, strict=True) if item.answerable]
-        self.answer_closed(ctx, journal, self.model, closed, "answer", _("answering"))
+        if not closed and not self.knowledge:
+            raise TuneloopError(_("the dataset has no question with a reference answer"), where=self.dataset)
+        cited = self.search(ctx, examples, items)
+        self.ask_model(ctx, self.model, closed, "answer", cited)
         if self.against:
-            self.answer_closed(ctx, journal, self.against, closed, "against", _("answering with the other model"))
-        if self.knowledge:
-            self.use_knowledge(ctx, journal, examples, items)
+            self.ask_model(ctx, self.against, closed, "against", [])
         scores, body = summarise(
-            items,
-            compared=self.against is not None,
-            known=self.knowledge is not None,
-            resamples=self.resamples,
+            items, compared=self.against is not None, known=self.knowledge is not None, resamples=self.resamples,
             seed=self.seed,
-        )
+        )  # fmt: skip
         body["settings"] = {
-            "max_tokens": self.max_tokens,
-            "temperature": 0.0,
-            "resamples": self.resamples,
-            "level": 0.95,
-        }
+            "max_tokens": self.max_tokens, "temperature": 0.0, "resamples": self.resamples, "level": LEVEL,
+            "system_prompt": "each model's own",
+        }  # fmt: skip
         write_rows(ctx.out / "items.parquet", Item, items)
         write_rows(ctx.out / "scores.parquet", Score, scores)
         text = json.dumps(body, ensure_ascii=False, indent=1)
         (ctx.out / "evaluation.json").write_text(text + "\n", encoding="utf-8")
         write_page(ctx.out / "report.html", items, scores, body)
-        return {k: v for k, v in body.items() if k in ("items", "metrics", "retrieval", "citations", "errors")}
+        return {k: body[k] for k in ("items", "metrics", "retrieval", "citations", "abstention", "errors") if k in body}
 
     def examples(self, ctx: Context) -> list[Example]:
+        """The questions. Examples that are asked with passages are left out: their question holds its answer."""
         from tuneloop.records import Example
 
-        rows = list(read_table(ctx, self.dataset, "examples", Example))
-        rows = rows[: self.limit or None]
+        rows = [row for row in read_table(ctx, self.dataset, "examples", Example) if row.origin != WITH_PASSAGES]
         usable = []
-        for row in rows:
-            if row.question and row.answer:
+        for row in rows[: self.limit or None]:
+            if row.question and row.messages[-1].role == "assistant" and row.answer:
                 usable.append(row)
             else:
-                ctx.reject(row.id, "no question or no reference answer", row.model_dump())
+                ctx.reject(row.id, _("no question with a reference answer at its end"), row.model_dump())
         if not usable:
             raise TuneloopError(_("the dataset has no question with a reference answer"), where=self.dataset)
         return usable
 
+    def search(self, ctx: Context, examples: list[Example], items: list[Item]) -> list[tuple[Example, Item]]:
+        """Search the index for every question, and return those that are to be answered with citations."""
+        if not self.knowledge:
+            return []
+        from tuneloop.knowledge import open_index
+
+        knowledge = open_index(ctx.path(self.knowledge))
+        ctx.phase(_("searching"))
+        told = progress(ctx, len(items))
+        for number, item in enumerate(items, 1):
+            passages = knowledge.search(item.question, 5)
+            item.found = [passage.chunk.name for passage in passages]
+            item.rank = next((r for r, name in enumerate(item.found, 1) if item.is_page(name)), None)
+            item.confidence = round(knowledge.answerable(item.question, passages[:JUDGED]), 6)
+            item.accepted = bool(passages) and item.confidence >= knowledge.answerability.threshold
+            told(number)
+        return [(examples[number], items[number]) for number in spread(len(items), self.cited)]
+
+    def ask_model(self, ctx: Context, model: str, closed: list[Pair], field: str, cited: list[Pair]) -> None:
+        """Ask one model: closed book into ``field`` of the items, then with citations. No engine where all is known."""
+        journal = self.journal(ctx, model)
+        plain = [key(model, self.max_tokens, "", example) for example, _item in closed]
+        with_passages = [key(model, self.max_tokens, self.knowledge or "", example) for example, _item in cited]
+        if all(k in journal for k in plain + with_passages):
+            self.answer_closed(ctx, None, journal, plain, closed, field)
+            self.answer_cited(ctx, None, journal, with_passages, cited)
+            return
+        with ctx.chat(model, concurrency=self.concurrency, timeout=PATIENCE, retries=2) as client:
+            self.answer_closed(ctx, client, journal, plain, closed, field)
+            self.answer_cited(ctx, client, journal, with_passages, cited)
+
+    def journal(self, ctx: Context, model: str) -> Journal:
+        """What this run was told, and, of a model that cannot change, what any run in this workspace was told."""
+        from tuneloop.journal import Journal
+        from tuneloop.records import content_id
+
+        name = f"answers-{content_id(model)}.jsonl"
+        shared = [ctx.store.cache / "evaluate" / name] if model.startswith("model:") else []
+        return Journal(ctx.checkpoint(name), *shared)
+
     def answer_closed(
-        self, ctx: Context, journal: Journal, model: str, pairs: list[tuple[Example, Item]], field: str, phase: str
+        self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair], field: str
     ) -> None:
-        """Ask one model every question, without passages, and write its answers into ``field`` of the items."""
+        """Ask every question without passages, and write the answers into ``field`` of the items."""
         from tuneloop.evaluate.generate import ask_all
 
-        keys = [f"{model}|{self.max_tokens}|{example.id}" for example, _item in pairs]
-        if all(key in journal for key in keys):  # nothing left to ask: no engine need start
-            answers = [journal.get(key) for key in keys]
-        else:
-            with ctx.chat(model, concurrency=self.concurrency) as client:
-                ctx.phase(phase)
+        ctx.phase(_("answering") if field == "answer" else _("answering with the other model"))
+        fresh, start = sum(k not in journal for k in keys), time.monotonic()
 
-                async def ask(number: int) -> dict[str, Any]:
-                    said = await client.complete(
-                        conversation(pairs[number][0]), max_tokens=self.max_tokens, temperature=0.0
-                    )
-                    return {"text": said.text.strip(), "tokens": said.completion_tokens}
+        async def ask(number: int) -> dict[str, Any]:
+            assert client, "without a client, every answer is in the journal"
+            said = await client.complete(conversation(pairs[number][0]), max_tokens=self.max_tokens, temperature=0.0)
+            return {"text": said.text.strip(), "tokens": said.completion_tokens}
 
-                told = progress(ctx, len(pairs))
-                answers = ask_all(keys, ask, journal, concurrency=self.concurrency, told=told)
+        answers = ask_all(keys, ask, journal, concurrency=self.concurrency, told=progress(ctx, len(keys)))
+        if fresh:
+            ctx.metric(f"{field}_answers_per_second", fresh / (time.monotonic() - start))
         for (_example, item), answer in zip(pairs, answers, strict=True):
             setattr(item, field, answer.get("text", ""))
-            if "error" in answer:  # counts as an empty answer: it is not dropped, and it is told
-                item.error = f"{field}: {answer['error']}"
+            # An answer that failed, or has no text, counts as nothing: it is not dropped, and it is told.
+            if problem := answer.get("error") or (not answer["text"] and _("an empty answer")):
+                item.error = f"{item.error}; {field}: {problem}".removeprefix("; ")
 
-    def use_knowledge(self, ctx: Context, journal: Journal, examples: list[Example], items: list[Item]) -> None:
-        """Search for every question; answer some with citations."""
+    def answer_cited(
+        self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair]
+    ) -> None:
+        """Answer some questions as the gateway does, from passages and with citations."""
         from tuneloop.answer import Answerer
         from tuneloop.evaluate.generate import ask_all
         from tuneloop.evaluate.items import CitedSentence
         from tuneloop.knowledge import open_index
 
-        assert self.knowledge is not None
-        knowledge = open_index(ctx.path(self.knowledge))
-        ctx.phase(_("searching"))
-        told = progress(ctx, len(items))
-        for number, item in enumerate(items):
-            item.found = [passage.chunk.name for passage in knowledge.search(item.question, 5)]
-            item.rank = next((r for r, name in enumerate(item.found, 1) if right_page(name, item.pages)), None)
-            told(number + 1)
-        chosen = spread(len(items), self.cited)
-        if not chosen:
+        if not pairs or not self.knowledge:
             return
-        keys = [f"cited|{self.model}|{self.knowledge}|{self.max_tokens}|{items[n].id}" for n in chosen]
-        with ctx.chat(self.model, concurrency=self.concurrency) as client:
-            ctx.phase(_("answering from the documents"))
-            answerer = Answerer(knowledge, client)
+        ctx.phase(_("answering from the documents"))
+        answerer = Answerer(open_index(ctx.path(self.knowledge)), client) if client else None
 
-            async def ask(number: int) -> dict[str, Any]:
-                said = await answerer.answer(conversation(examples[chosen[number]]), max_tokens=self.max_tokens)
-                cited = [
-                    {
-                        "sentence": said.text[c.answer_start : c.answer_end],
-                        **c.model_dump(include=set(CitedSentence.model_fields)),
-                    }
-                    for c in said.citations
-                ]
-                return {"text": said.text, "answerable": said.answerable, "citations": cited}
+        async def ask(number: int) -> dict[str, Any]:
+            assert answerer, "without a client, every answer is in the journal"
+            return as_json(await answerer.answer(conversation(pairs[number][0]), max_tokens=self.max_tokens))
 
-            answers = ask_all(keys, ask, journal, concurrency=self.concurrency, told=progress(ctx, len(chosen)))
-        for number, answer in zip(chosen, answers, strict=True):
+        answers = ask_all(keys, ask, journal, concurrency=self.concurrency, told=progress(ctx, len(pairs)))
+        for (_example, item), answer in zip(pairs, answers, strict=True):
             if "error" in answer:
-                items[number].error = f"cited: {answer['error']}"
+                item.error = f"{item.error}; cited: {answer['error']}".removeprefix("; ")
                 continue
-            items[number].cited, items[number].said_unanswerable = answer["text"], not answer["answerable"]
-            items[number].citations = [CitedSentence.model_validate(c) for c in answer["citations"]]
+            item.cited, item.said_unanswerable = answer["text"], not answer["answerable"]
+            item.citations = [CitedSentence.model_validate(c) for c in answer["citations"]]
+
+
+def key(model: str, max_tokens: int, knowledge: str, example: Example) -> str:
+    """All that an answer depends on."""
+    from tuneloop.records import content_id
+
+    return content_id(model, str(max_tokens), knowledge, json.dumps(conversation(example)), length=32)
+
+
+def as_json(said: Answer) -> dict[str, Any]:
+    """What is kept of a cited answer."""
+    from tuneloop.evaluate.items import CitedSentence
+
+    kept = set(CitedSentence.model_fields)
+    cited = [
+        {"sentence": said.text[c.answer_start : c.answer_end], **c.model_dump(include=kept)} for c in said.citations
+    ]
+    return {"text": said.text, "answerable": said.answerable, "citations": cited}
 
 
 def as_item(example: Example) -> Item:
@@ -175,11 +218,6 @@ def conversation(example: Example) -> list[dict[str, str]]:
     while turns and turns[-1]["role"] == "assistant":
         turns.pop()
     return turns
-
-
-def right_page(name: str, pages: list[str]) -> bool:
-    """Whether a found document is one of the right ones: the same path, or the same file at the end of a longer one."""
-    return any(name == page or name.endswith("/" + page) or page.endswith("/" + name) for page in pages)
 
 
 def spread(total: int, wanted: int) -> list[int]:

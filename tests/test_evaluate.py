@@ -1,0 +1,311 @@
+"""Metrics against their reference implementations, intervals against known truth, the stage with a scripted model."""
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuneloop.chat import ChatError, Completion, Delta
+from tuneloop.errors import TuneloopError
+from tuneloop.evaluate.comparison import compare, mean_interval, ratio_interval
+from tuneloop.evaluate.items import Item
+from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, tokenize
+from tuneloop.evaluate.stage import Evaluate
+from tuneloop.records import Example, Message, Score, Source, read_rows, write_rows
+from tuneloop.stage import Stage
+
+WORDS = ["the", "pump", "stops", "at", "forty", "bar", "valve", "opens", "水", "泵", "在", "停"]
+TEXT = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
+ENGLISH = st.lists(st.sampled_from(WORDS[:8]), min_size=1, max_size=14).map(" ".join)
+
+
+# -- metrics -------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=80, deadline=None)
+@given(ENGLISH, ENGLISH)
+def test_rouge_l_is_that_of_rouge_score(answer: str, reference: str) -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    expected = RougeScorer(["rougeL"]).score(reference, answer)["rougeL"].fmeasure
+    assert METRICS["rouge_l"](answer, reference) == pytest.approx(expected)
+
+
+@settings(max_examples=80, deadline=None)
+@given(TEXT.filter(bool), TEXT.filter(bool))
+def test_bleu_4_is_that_of_sacrebleu_on_the_same_tokens(answer: str, reference: str) -> None:
+    from sacrebleu.metrics.bleu import BLEU
+
+    bleu = BLEU(tokenize="none", force=True, smooth_method="add-k", smooth_value=1)
+    told, meant = " ".join(tokenize(answer)), " ".join(tokenize(reference))
+    expected = bleu.sentence_score(told, [meant]).score / 100
+    enough = len(told.split()) >= 4  # sacreBLEU gives 0 to an answer that has no four words in a row
+    if enough or told == meant:
+        assert METRICS["bleu_4"](answer, reference) == pytest.approx(expected if enough else 1.0)
+
+
+def test_corpus_bleu_is_that_of_sacrebleu() -> None:
+    from sacrebleu.metrics.bleu import BLEU
+
+    generator = random.Random(5)
+    pairs = []
+    for _n in range(40):
+        reference = generator.choices(WORDS[:8], k=generator.randint(6, 16))
+        answer = [w if generator.random() < 0.8 else generator.choice(WORDS[:8]) for w in reference]
+        pairs.append((" ".join(answer[: generator.randint(5, 16)]), " ".join(reference)))
+    answers, references = zip(*pairs, strict=True)
+    expected = BLEU(tokenize="none", force=True, smooth_method="none").corpus_score(answers, [references]).score / 100
+    assert 0.1 < expected < 0.9 and corpus_bleu_4(pairs) == pytest.approx(expected)
+
+
+@given(TEXT, TEXT)
+def test_metrics_lie_between_zero_and_one_and_equal_texts_have_one(answer: str, reference: str) -> None:
+    for name, metric in METRICS.items():
+        assert 0 <= metric(answer, reference) <= 1, name
+        assert metric(reference, reference) == 1, name
+        if name != "bleu_4":  # which punishes short answers, not long ones
+            assert metric(answer, reference) == pytest.approx(metric(reference, answer)), name
+    if reference and not answer:
+        assert not any(metric(answer, reference) for metric in METRICS.values())
+
+
+@given(st.text("abcd", max_size=12), st.text("abcd", max_size=12))
+def test_the_longest_common_subsequence_is_the_longest(one: str, two: str) -> None:
+    table = [[0] * (len(two) + 1) for _n in range(len(one) + 1)]
+    for i, a in enumerate(one):
+        for j, b in enumerate(two):
+            table[i + 1][j + 1] = table[i][j] + 1 if a == b else max(table[i][j + 1], table[i + 1][j])
+    assert longest_common(list(one), list(two)) == table[-1][-1]
+
+
+def test_chinese_is_compared_by_character_and_names_stay_whole() -> None:
+    assert tokenize("用 `--max-tokens` 限制 Tuneloop。") == ["用", "--max-tokens", "限", "制", "tuneloop"]
+    assert METRICS["rouge_l"]("水泵停机", "水泵在停机") == pytest.approx(8 / 9)
+    assert METRICS["exact_match"]("Ｐｕｍｐ  stops.", "pump stops") == 1
+
+
+# -- intervals -----------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_covers_the_true_difference_as_often_as_it_says() -> None:
+    generator, covered, trials = random.Random(11), 0, 200
+    for trial in range(trials):
+        base = [generator.random() for _n in range(60)]
+        tuned = [value + generator.gauss(0.1, 0.3) for value in base]
+        low, high = compare(tuned, base, resamples=400, seed=trial).interval
+        covered += low <= 0.1 <= high
+    assert 0.90 <= covered / trials <= 0.99
+
+
+def test_p_is_small_where_there_is_a_difference_and_spread_evenly_where_there_is_none() -> None:
+    generator = random.Random(12)
+    values = []
+    for trial in range(200):
+        base = [generator.random() for _n in range(40)]
+        values.append(compare([v + generator.gauss(0, 0.3) for v in base], base, resamples=300, seed=trial).p)
+    assert 0.02 <= sum(p <= 0.1 for p in values) / 200 <= 0.18
+    clear = compare([0.6] * 30 + [0.4] * 5, [0.3] * 35, resamples=2000)
+    assert (
+        clear.p < 0.01
+        and clear.interval[0] > 0
+        and clear == compare([0.6] * 30 + [0.4] * 5, [0.3] * 35, resamples=2000)
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 5))
+def test_intervals_hold_the_mean_and_change_sides_with_the_models(values: list[float], seed: int) -> None:
+    low, high = mean_interval(values, resamples=500, seed=seed)
+    mean = sum(values) / len(values)
+    assert min(values) - 1e-9 <= low <= mean + 1e-9 and mean - 1e-9 <= high <= max(values) + 1e-9
+    zeros = [0.0] * len(values)
+    forth, back = compare(values, zeros, resamples=200, seed=seed), compare(zeros, values, resamples=200, seed=seed)
+    assert forth.interval == pytest.approx((-back.interval[1], -back.interval[0])) and forth.p == back.p
+    assert (
+        compare(values, values, resamples=200).interval == (0.0, 0.0) and compare(values, values, resamples=200).p == 1
+    )
+
+
+def test_a_ratio_weighs_items_by_their_size() -> None:
+    low, high = ratio_interval([1, 9, 0, 5], [1, 10, 2, 5], resamples=2000, seed=0)
+    assert low < 15 / 18 < high <= 1
+    assert ratio_interval([], [], resamples=100, seed=0) == (0.0, 0.0)
+    assert ratio_interval([0, 0], [0, 0], resamples=100, seed=0) == (0.0, 0.0)
+
+
+# -- the stage -----------------------------------------------------------------------------------------------------
+
+
+class ScriptedModel:
+    """A client whose answers are known. ``answers`` maps a question to text, or to an error."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers, self.asked = answers, []
+
+    async def complete(self, messages: list[dict[str, str]], **options: Any) -> Completion:
+        assert options["temperature"] == 0.0
+        question = messages[-1]["content"]
+        self.asked.append(question)
+        said = self.answers.get(question, "I do not know.")
+        if isinstance(said, Exception):
+            raise said
+        return Completion(said, completion_tokens=5)
+
+    async def stream(self, messages: list[dict[str, str]], **options: Any) -> Any:
+        text = messages[-1]["content"]
+        self.asked.append(text)
+        yield Delta(next(said for question, said in self.answers.items() if question in text))
+        yield Delta(finish_reason="stop")
+
+
+@pytest.fixture
+def models(ctx: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, ScriptedModel]:
+    from contextlib import contextmanager
+
+    known: dict[str, ScriptedModel] = {}
+
+    @contextmanager
+    def chat(model: str, **options: Any) -> Any:
+        yield known[model]
+
+    monkeypatch.setattr(ctx, "chat", chat)
+    return known
+
+
+def example(key: str, question: str, answer: str, page: str = "", answerable: bool = True) -> Example:
+    messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
+    return Example(id=key, messages=messages, sources=[Source(name=page)] if page else [], answerable=answerable)
+
+
+EXAM = [
+    example("1", "When does the pump stop?", "The pump stops at forty bar.", "pump.md"),
+    example("2", "When does the valve open?", "The valve opens at three bar.", "corpus/docs/valve.md"),
+    example("3", "Who cleans the filter?", "A technician cleans the filter.", "filter.md"),
+    example("4", "Who won the football cup of 1998?", "The documents do not say.", answerable=False),
+]
+
+
+def add_exam(ctx: Any, rows: list[Example]) -> str:
+    folder = ctx.out.parent / f"exam-{len(list(ctx.out.parent.iterdir()))}"
+    folder.mkdir()
+    write_rows(folder / "examples.parquet", Example, rows)
+    return ctx.add("dataset", folder)
+
+
+def items_of(ctx: Any) -> dict[str, Item]:
+    return {item.id: item for item in read_rows(ctx.out / "items.parquet", Item)}
+
+
+def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    answers = {e.question: e.answer for e in EXAM}
+    models["model:tuned"] = ScriptedModel({**answers, "Who cleans the filter?": "<script>alert(1)</script>"})
+    models["model:base"] = ScriptedModel(
+        {"When does the pump stop?": "", "When does the valve open?": ChatError("it broke", status=500)}
+    )
+    bad = Example(id="9", messages=[Message(role="user", content="And?")])
+    again = EXAM[0].model_copy(update={"id": "8", "origin": "synthesize/grounded"})
+    stage = Evaluate(model="model:tuned", against="model:base", dataset=add_exam(ctx, [*EXAM, bad, again]))
+    summary = stage.run(ctx)
+    assert summary["items"] == 4 and summary["errors"] == 2 and len(ctx.rejected) == 1
+    rouge = summary["metrics"]["rouge_l"]
+    assert rouge["model"] == pytest.approx(2 / 3, abs=1e-6) and rouge["against"] == 0
+    assert rouge["difference"] == rouge["model"] and rouge["interval"][0] >= 0 and rouge["items"] == 3
+    items = items_of(ctx)
+    assert "empty" in items["1"].error and "it broke" in items["2"].error, "a failure counts as nothing, and is told"
+    assert items["4"].answer is None, "what the documents do not answer is no matter of text metrics"
+    scores = list(read_rows(ctx.out / "scores.parquet", Score))
+    assert len(scores) == 3 * 2 * 4 and {s.value for s in scores if s.item == "2" and s.model == "against"} == {0.0}
+    page = (ctx.out / "report.html").read_text(encoding="utf-8")
+    assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
+    told = json.loads((ctx.out / "evaluation.json").read_text(encoding="utf-8"))
+    assert told["definitions"]["tokenization"] and told["settings"]["temperature"] == 0.0
+    assert all(math.isfinite(v["p"]) for v in told["metrics"].values())
+
+
+def test_what_was_answered_is_not_asked_again(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    answers: dict[str, Any] = {e.question: e.answer for e in EXAM}
+    models["model:tuned"] = ScriptedModel({**answers, EXAM[2].question: ChatError("gone", status=503)})
+    stage = Evaluate(model="model:tuned", dataset=add_exam(ctx, EXAM))
+    stage.run(ctx)
+    models["model:tuned"] = again = ScriptedModel(answers)
+    summary = stage.run(ctx)
+    assert again.asked == [EXAM[2].question] and summary["metrics"]["exact_match"]["model"] == 1
+    before = {p.name: p.read_bytes() for p in ctx.out.iterdir()}
+    for kept in ctx.kept.rglob("*.jsonl"):
+        kept.unlink()  # another run of the same model, in the same workspace
+    del models["model:tuned"]  # asking would fail
+    other = Evaluate(model="model:tuned", dataset=add_exam(ctx, EXAM[:3]))
+    assert other.run(ctx)["items"] == 3
+    assert stage.run(ctx) == summary and {p.name: p.read_bytes() for p in ctx.out.iterdir()} == before
+
+
+def test_a_model_that_never_answers_is_an_error(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    for status, asked in ((500, 3), (401, 1)):
+        failure = ChatError("no luck", status=status)
+        models["model:down"] = model = ScriptedModel({e.question: failure for e in EXAM})
+        with pytest.raises(TuneloopError, match="no luck"):
+            Evaluate(model="model:down", dataset=add_exam(ctx, EXAM), concurrency=1).run(ctx)
+        assert len(model.asked) <= asked
+    unanswerable = add_exam(ctx, [EXAM[3]])
+    with pytest.raises(TuneloopError, match="no question with a reference answer"):
+        Evaluate(model="model:down", dataset=unanswerable).run(ctx)
+
+
+DOCUMENTS = {
+    "docs/pump.md": "# Pump\n\nThe pump stops at forty bar. The pump starts again when the pressure has fallen.\n",
+    "docs/valve.md": "# Valve\n\nThe valve opens at three bar and closes at two bar.\n",
+    "docs/filter.md": "# Filter\n\nThe filter is made of paper. A technician cleans the filter every month.\n",
+}
+
+
+@pytest.fixture
+def index(ctx: Any, tmp_path: Path) -> str:
+    from tuneloop.documents.chunk import Chunk
+    from tuneloop.documents.parse import Parse
+    from tuneloop.knowledge.index import Index
+
+    for name, text in DOCUMENTS.items():
+        path = tmp_path / "corpus" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def make(stage: Stage) -> str:
+        summary = stage.run(ctx)
+        ref = ctx.add(stage.makes, ctx.out, summary)
+        ctx.out.mkdir(exist_ok=True)
+        return ref
+
+    documents = make(Parse(paths=[str(tmp_path / "corpus")]))
+    return make(Index(chunks=make(Chunk(documents=documents)), embedding="none"))
+
+
+def test_retrieval_and_citations_are_measured_with_an_index(
+    ctx: Any, models: dict[str, ScriptedModel], index: str
+) -> None:
+    models["model:tuned"] = ScriptedModel({
+        EXAM[0].question: "The pump stops at forty bar.",
+        EXAM[1].question: "The valve opens at nine bar. The valve closes at two bar.",
+        EXAM[2].question: "A technician cleans the filter every month.",
+        EXAM[3].question: "France won.",
+    })  # fmt: skip
+    stage = Evaluate(model="model:tuned", dataset=add_exam(ctx, EXAM), knowledge=index, cited=4)
+    summary = stage.run(ctx)
+    assert summary["retrieval"]["hit@5"] == 1 and summary["retrieval"]["items"] == 3
+    items = items_of(ctx)
+    assert [items[n].rank for n in "1234"] == [1, 1, 1, None]
+    cited = summary["citations"]
+    assert cited["items"] == 4 and cited["supported"] < cited["sentences"]
+    wrong = next(c for c in items["2"].citations if "nine" in c.sentence)
+    assert not wrong.supported and wrong.problem == "number"
+    right = items["3"].citations[0]
+    text = DOCUMENTS["docs/filter.md"]
+    assert right.supported and right.quote in text and cited["from_the_right_page"] == 1
+    assert summary["abstention"]["items"] == 4 and 0 <= summary["abstention"]["accuracy"] <= 1
+    assert items["4"].accepted is items["4"].said_unanswerable is False or items["4"].said_unanswerable
+    low, high = cited["supported_share_interval"]
+    assert low <= cited["supported_share"] <= high
