@@ -160,8 +160,11 @@ class Workspace:
             raise StageFailed(result)
         return result
 
-    def follow(self, run: str, *, watch: Watcher | None = None, start: bool = True) -> RunResult:
-        """Watch a run until it ends; start it, or take it up again, where no living process has it."""
+    def follow(self, run: str, *, watch: Watcher | None = None, start: bool = True, own: bool = True) -> RunResult:
+        """Watch a run until it ends; start it, or take it up again, where no living process has it.
+
+        Ctrl-C cancels a run that is one's ``own``; any other is given back, for whoever asked for it to continue.
+        """
         child: subprocess.Popen[bytes] | None = None
         try:
             while True:
@@ -180,7 +183,7 @@ class Workspace:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(STOP)
         except KeyboardInterrupt:
-            if child is not None:
+            if child is not None and own:
                 self._cancel(run, child)
             raise
         finally:
@@ -447,7 +450,7 @@ def work(workspace: Workspace, *, once: bool = False, poll: float = 0.5) -> None
         waiting += [r for r in workspace.store.runs.recent(limit=100, state="running") if holder_is_dead(r)]
         for row in sorted(waiting, key=lambda r: r.created):
             if row.stage in targets():
-                workspace.follow(row.id)
+                workspace.follow(row.id, own=False)
         if once and not waiting:
             return
         time.sleep(poll)

@@ -61,6 +61,8 @@ class Synthesize(Stage):
         if not examples:
             reason = kept.reasons.most_common(1)
             hint = _("Most frequent reason: {}").format(reason[0][0]) if reason else ""
+            if detail := next((reply.detail for reply in replies if reply.detail), ""):
+                hint += f" ({detail})"
             raise TuneloopError(_("no pair passed the gates"), where=self.chunks[:24], hint=hint)
         grounded = self.with_passages(examples, chunks)
         write_rows(ctx.out / "examples.parquet", Example, [*examples, *grounded])
