@@ -197,3 +197,11 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     assert workspace.store.runs.get(rows[0].id).state == "cancelled"
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+@pytest.mark.parametrize("folder", ["My docs (2)", "法律 文件", "_x", "...", "a@b@c"])
+def test_the_demo_names_its_work_after_any_folder(folder: str, tmp_path: Path) -> None:
+    from tuneloop.cli.demo import name_of
+    from tuneloop.store.artifacts import check_name
+
+    check_name(name_of(tmp_path / folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,10 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     Every stage that is done is reused; killed half-way, the same command continues.
     """
     from tuneloop.demo import RECIPES, Outcome, Pipeline, guess_language, own_documents, write_report
+    from tuneloop.store.artifacts import check_name
 
+    if name:
+        check_name(name)
     paths = list(documents)
     for path in [*paths, *([exam] if exam else [])]:
         if not path.exists():
@@ -63,7 +67,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
         from tuneloop.cli.serve import check_port
 
         check_port("127.0.0.1", port)
-    default = f"help-desk-{language}" if not documents else documents[0].resolve().name
+    default = f"help-desk-{language}" if not documents else name_of(documents[0])
     outcome = Outcome(name=name or default, language=language, recipe=recipe, synthetic=exam is None)
     workspace = Workspace()
     with Display(quiet=as_json) as display:
@@ -87,6 +91,11 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             str(port),
         ]
         command_.main(arguments, standalone_mode=False)
+
+
+def name_of(path: Path) -> str:
+    """A name that an artifact can have, from that of a file or folder: ``My docs`` gives ``My-docs``."""
+    return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-._")[:100] or "documents"
 
 
 def finish(outcome, data: Path, page: Path, *, as_json: bool) -> None:
