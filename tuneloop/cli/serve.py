@@ -1,6 +1,7 @@
 """Long-running commands: ``serve`` (engine and gateway), ``web`` (REST and console) and ``worker``."""
 
 import contextlib
+import os
 import signal
 import time
 from types import FrameType
@@ -89,7 +90,8 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     with contextlib.ExitStack() as stack:
         if upstream:
             endpoint = serving.endpoint(store, upstream)
-            key_env = endpoint.api_key_env or "TUNELOOP_ENDPOINT_KEY"
+            key_env = "TUNELOOP_ENDPOINT_KEY"  # the gateway inherits it, whichever source the endpoint names
+            os.environ[key_env] = endpoint.api_key()
             routes = [
                 serving.route(
                     store, name or endpoint.model, endpoint.url, endpoint.model, knowledge=index, api_key_env=key_env
