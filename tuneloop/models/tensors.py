@@ -5,6 +5,7 @@ Shapes are as in PyTorch: outermost dimension first, so a linear layer's weight 
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -50,12 +51,28 @@ def read_tensor(data: mmap.mmap, header: Header, tensor: Tensor) -> np.ndarray:
     block, size = module.GGML_QUANT_SIZES[kind]
     shape = tuple(reversed(tensor.shape))
     raw = np.frombuffer(data, np.uint8, tensor.bytes, begin)
-    rows = raw.reshape(*shape[:-1], shape[-1] // block * size)
+    rows = raw.reshape(-1, size * grouped(tensor.elements // block))
     try:  # what is already float32 comes back as a view of the file, which is about to be closed
         values = np.asarray(module.quants.dequantize(rows, kind), dtype=np.float32)
     except NotImplementedError:
         raise TuneloopError(_("weights of type {} cannot be read").format(tensor.type)) from None
     return np.require(values, requirements=("O", "W")).reshape(shape)
+
+
+def quantize(values: np.ndarray, kind: str) -> np.ndarray:
+    """The bytes of float32 ``values`` stored as ``kind``: f32, f16, bf16 or q8_0."""
+    import numpy as np
+
+    module = gguf_module()
+    number = module.GGMLQuantizationType[kind.upper()]
+    block = module.GGML_QUANT_SIZES[number][0]
+    rows = values.reshape(-1, block * grouped(values.size // block))
+    return np.ascontiguousarray(module.quants.quantize(rows, number)).reshape(-1).view(np.uint8)
+
+
+def grouped(blocks: int) -> int:
+    """Blocks to hand to the gguf package as one row: it works on 16 rows at a time, and short ones are slow."""
+    return math.gcd(blocks, 256)
 
 
 def tensor_names(header: Header, names: Iterable[str]) -> dict[str, str]:

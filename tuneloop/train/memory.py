@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,21 +88,6 @@ def predict(shape: Shape, *, rank: int, tokens: int, bytes_per_weight: int = 2, 
         adapter=rank * shape.adapted * (2 * bytes_per_weight + 12),
         activations=max(tokens * kept * bytes_per_weight, largest),
     )
-
-
-def available_memory() -> int:
-    """Bytes that this process may take: what is free, the container's limit, or ``TUNELOOP_MEMORY`` (bytes)."""
-    import psutil
-
-    if named := os.environ.get("TUNELOOP_MEMORY"):
-        return int(float(named))
-    free = psutil.virtual_memory().available
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-        return free if limit == "max" else min(free, int(limit) - used)
-    except (OSError, ValueError):
-        return free
 
 
 def plan_memory(shape: Shape, *, rank: int, tokens: int, bytes_per_weight: int, available: int) -> tuple[Need, bool]:

@@ -124,7 +124,8 @@ class Train(Stage):
 
     def fit(self, folder: Path, card: ModelCard, tokens: int, precision: str) -> tuple[Need, bool]:
         """What the run will take, and whether it must recompute activations. Raises where it does not fit."""
-        from tuneloop.train.memory import available_memory, plan_memory, read_shape
+        from tuneloop.machine import available_memory
+        from tuneloop.train.memory import plan_memory, read_shape
 
         size = 2 if precision == "bf16" else 4
         shape = read_shape(folder, card)
@@ -132,13 +133,16 @@ class Train(Stage):
 
     def load(self, ctx: Context, folder: Path, card: ModelCard, precision: str) -> tuple[Any, bool]:
         """The model with a fresh adapter, and whether conversations can be packed for it."""
+        import os
+
         import torch
 
+        from tuneloop.machine import cores
         from tuneloop.models.weights import load_weights
         from tuneloop.train import adapter, attention
 
-        if ctx.store.settings.threads:
-            torch.set_num_threads(ctx.store.settings.threads)
+        if ctx.store.settings.threads or "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(ctx.store.settings.threads or cores())
         model = load_weights(folder, card, torch.bfloat16 if precision == "bf16" else torch.float32)
         packing = self.packing and attention.supports(model.config)
         if packing:

@@ -1,0 +1,1 @@
+"""Merge an adapter into its base and store the weights in fewer bits."""

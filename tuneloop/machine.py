@@ -1,0 +1,61 @@
+"""What this machine has: memory that is free and cores that may be used, inside a container or not."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_memory() -> int:
+    """Bytes that a new process may take: free memory, the container's limit, or ``TUNELOOP_MEMORY`` (bytes)."""
+    if named := os.environ.get("TUNELOOP_MEMORY"):
+        return int(float(named))
+    return int(min(system_memory(), container_memory()))
+
+
+def system_memory() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    if sys.platform == "darwin":
+        return mac_memory(subprocess.run(["vm_stat"], capture_output=True, text=True, check=False).stdout)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def mac_memory(report: str) -> int:
+    """Free, inactive and speculative pages of ``vm_stat``, in bytes."""
+    pages = 0
+    for line in report.splitlines():
+        name, _sep, count = line.partition(":")
+        if name in ("Pages free", "Pages inactive", "Pages speculative", "Pages purgeable"):
+            pages += int(count.strip(" ."))
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def container_memory(root: Path = CGROUP) -> float:
+    """What the cgroup (version 2) still allows, in bytes; its page cache counts as free. Infinite without a limit."""
+    try:
+        limit = (root / "memory.max").read_text(encoding="ascii").strip()
+        if limit == "max":
+            return math.inf
+        used = int((root / "memory.current").read_text(encoding="ascii"))
+        stat = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
+    except (OSError, ValueError):
+        return math.inf
+    return int(limit) - used + int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
+
+
+def cores(root: Path = CGROUP) -> int:
+    """CPU cores that this process may use: affinity and the container's quota both count."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (root / "cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            count = min(count, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return count
