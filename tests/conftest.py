@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
 PLUGIN = Path(__file__).parent / "plugin"
@@ -20,7 +21,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
-def test_data() -> Path | None:
+settings.register_profile("tuneloop", deadline=None)  # a busy machine is not a failure
+settings.load_profile("tuneloop")
+
+
+def data_folder() -> Path | None:
     """The folder with real data beside the checkout, or None where there is none."""
     named = os.environ.get("TUNELOOP_TEST_DATA")
     folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
@@ -29,7 +34,7 @@ def test_data() -> Path | None:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    folder = test_data()
+    folder = data_folder()
     if folder is None:
         pytest.skip("the real test data is not here (TUNELOOP_TEST_DATA)")
     return folder

@@ -71,7 +71,8 @@ def test_a_failure_has_one_clear_line_and_the_next_try_continues(workspace: Work
 
 def test_a_killed_watcher_leaves_nothing_running_and_nothing_lost(workspace: Workspace) -> None:
     """kill -9 of the command: its child leaves, and the same command goes on where that was."""
-    script = f"from tuneloop.runner import Workspace; from toystage import Count; Workspace({str(workspace.store.root)!r}).run(Count(to=60, pause=0.05))"
+    script = "from tuneloop.runner import Workspace; from toystage import Count\n"
+    script += f"Workspace({str(workspace.store.root)!r}).run(Count(to=60, pause=0.05))"
     watcher = subprocess.Popen([sys.executable, "-c", script])
     numbers = wait_for(lambda: next(iter((workspace.store.folder / "scratch").rglob("numbers")), None))
     wait_for(lambda: len(numbers.read_text().split()) >= 5)

@@ -151,15 +151,15 @@ def test_a_whole_run_works_on_postgresql(postgres: str, tmp_path: Path) -> None:
     assert not (tmp_path / "w" / ".tuneloop" / "tuneloop.db").exists(), "nothing went to SQLite"
 
 
-@given(
-    st.lists(
-        st.builds(
-            Document, id=st.text(max_size=5), name=st.text(max_size=5), text=st.text(), pages=st.none() | st.integers(0, 9),
-            sections=st.lists(st.builds(Section, start=st.integers(0, 9), end=st.integers(0, 9), heading=st.lists(st.text())), max_size=3),
-        ),
-        max_size=4,
-    )
-)  # fmt: skip
+SECTIONS = st.builds(Section, start=st.integers(0, 9), end=st.integers(0, 9), heading=st.lists(st.text()))
+SHORT = st.text(max_size=5)
+PAGES = st.none() | st.integers(0, 9)
+DOCUMENTS = st.builds(
+    Document, id=SHORT, name=SHORT, text=st.text(), pages=PAGES, sections=st.lists(SECTIONS, max_size=3)
+)
+
+
+@given(st.lists(DOCUMENTS, max_size=4))
 def test_rows_come_back_from_parquet_as_they_went(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Document]
 ) -> None:

@@ -82,12 +82,15 @@ def test_rest_needs_a_key_with_the_right_role_and_says_what_is_wrong(tmp_path: P
     client = TestClient(build_app(workspace, auth=True))
     assert client.get("/api/runs").status_code == 401
     caller, member = (create_key(workspace.store, "x", role=role).key for role in ("caller", "member"))
+    abroad = {"chunks": "chunks:x", "teacher": "http://elsewhere.example/v1#m"}
 
     def post(key: str, stage: str, body: object) -> tuple[int, str]:
         answer = client.post(f"/api/stages/{stage}", json=body, headers={"Authorization": f"Bearer {key}"})
         return answer.status_code, answer.json().get("error", "")
 
     assert post(caller, "chunk", {"documents": "documents:x"})[0] == 403
+    assert post(member, "synthesize", abroad)[0] == 403, "a server named by its URL would be sent our key"
+    assert post(member, "parse", {"paths": ["/etc/hostname"]})[0] == 403, "only an admin reads this machine's files"
     status, error = post(member, "chunk", {"documents": "documents:x"})
     assert status == 404 and "there is no documents:x" in error
     status, error = post(member, "chunk", {"documents": "documents:x", "tokns": 5})
@@ -113,7 +116,8 @@ def test_a_queued_run_is_cancelled_over_rest(guide: Path, tmp_path: Path) -> Non
 def test_starting_is_quick_and_light() -> None:
     """No timing here (see benchmarks/startup.py); what makes it slow must not be imported."""
     code = "import sys; from tuneloop.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    code += "heavy = {'torch', 'transformers', 'numpy', 'pyarrow', 'sqlalchemy', 'httpx', 'fastapi', 'rich.console'} & set(sys.modules)\n"
+    code += "heavy = {'torch', 'transformers', 'numpy', 'pyarrow', 'sqlalchemy', 'httpx', 'fastapi', 'rich.console'}\n"
+    code += "heavy &= set(sys.modules)\n"
     code += "assert not heavy, heavy"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -168,7 +172,7 @@ def test_a_loop_file_runs_in_order_and_reuses_what_is_done(guide: Path, tmp_path
     loop = tmp_path / "loop.toml"
     loop.write_text(
         f'[[stage]]\nstage = "parse"\nname = "g"\npaths = ["{guide}"]\n\n'
-        '[[stage]]\nstage = "chunk"\ndocuments = "documents:g"\ntokens = 50\n'
+        '[[stage]]\nstage = "chunk"\ndocuments = "documents:g"\ntokens = 100\n'
     )
     first = json.loads(tuneloop("run", str(loop), "--json", workspace=tmp_path).stdout)
     second = json.loads(tuneloop("run", str(loop), "--json", workspace=tmp_path).stdout)

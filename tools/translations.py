@@ -66,7 +66,9 @@ def template_texts() -> Iterator[str]:
 def collect() -> Catalog:
     """Every message there is, with where it stands for those in code."""
     catalog = Catalog(locale="zh_CN", project="Tuneloop", charset="utf-8")
-    rows = extract_from_dir(str(ROOT / "tuneloop"), [("**.py", "python")], keywords={"_": None}, strip_comment_tags=True)
+    rows = extract_from_dir(
+        str(ROOT / "tuneloop"), [("**.py", "python")], keywords={"_": None}, strip_comment_tags=True
+    )
     for file, _line, message, _comments, _context in rows:
         for text in [message] if isinstance(message, str) else message or ():
             if text:

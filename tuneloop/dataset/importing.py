@@ -26,6 +26,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
+    outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
 
     file: str = Field(description="File to import: JSON, JSONL, CSV, TSV or Parquet.")

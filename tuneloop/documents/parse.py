@@ -24,6 +24,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
+    outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("paths",)
 
     paths: list[str] = Field(min_length=1, description="Files, folders or patterns such as 'docs/**/*.md'.")

@@ -3,14 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuneloop.engines.agreement import parity
     from tuneloop.engines.engine import Engine, start
     from tuneloop.engines.memory import available_memory, engine_memory
-    from tuneloop.engines.agreement import parity
 
 __all__ = ["Engine", "available_memory", "engine_memory", "parity", "start"]
 HOMES = {
-    "Engine": "engine", "start": "engine", "available_memory": "memory", "engine_memory": "memory", "parity": "agreement",
-}  # fmt: skip
+    "Engine": "engine",
+    "start": "engine",
+    "available_memory": "memory",
+    "engine_memory": "memory",
+    "parity": "agreement",
+}
 
 
 def __getattr__(name: str) -> Any:  # the Pull stage is in this package, and the command line must start quickly

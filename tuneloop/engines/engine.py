@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tuneloop import processes
-from tuneloop.engines.memory import CACHE, MIB, available_memory, cache_bytes_per_token, cores, engine_memory
 from tuneloop.engines.agreement import parity
+from tuneloop.engines.memory import CACHE, MIB, available_memory, cache_bytes_per_token, cores, engine_memory
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
 from tuneloop.language import _
 from tuneloop.models import Header, ModelCard, read_card, read_gguf, read_gguf_card

@@ -25,6 +25,7 @@ class Pull(Stage):
 
     name: ClassVar[str] = "pull"
     makes: ClassVar[Kind] = "model"
+    outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("model",)
 
     model: str = Field(

@@ -24,6 +24,7 @@ class LoadTest(Stage):
 
     name: ClassVar[str] = "loadtest"
     makes: ClassVar[Kind] = "loadtest"
+    outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("url",)
 
     url: str = Field("", description="Base URL of an OpenAI-compatible server; empty where --model is given.")

@@ -80,7 +80,7 @@ class Artifacts:
         if not self.exists(address):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
-            os.replace(folder, target)
+            folder.replace(target)
         shutil.rmtree(folder, ignore_errors=True)  # the same content was here before
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         size = sum(facts["bytes"] for facts in manifest["files"].values())
@@ -253,7 +253,7 @@ def write_durably(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def json_safe(value: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
 
@@ -180,9 +180,9 @@ def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
     if full or "disk is full" in reason or ("I/O error" in reason and shutil.disk_usage(folder).free < 2**20):
         hint = "Free some space and run the same command again: it continues where it was."
         return TuneloopError("the disk is full", where=str(folder), hint=hint)
-    if isinstance(error, sa.exc.OperationalError):
+    if isinstance(error, OperationalError):
         return Conflict(f"cannot use the database: {reason}", hint="Check TUNELOOP_DATABASE and tuneloop.toml.")
-    if isinstance(error, sa.exc.DatabaseError) and "not a database" in reason:
+    if isinstance(error, DatabaseError) and "not a database" in reason:
         return Conflict(f"the database is damaged: {reason}", where=str(folder), hint="Bring it back from a backup.")
     return None
 

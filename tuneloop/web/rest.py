@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from tuneloop.errors import TuneloopError
 from tuneloop.registry import stages
 from tuneloop.runner import RunResult, Workspace
-from tuneloop.stage import Stage
+from tuneloop.stage import Stage, listed
 from tuneloop.store import as_json
 
 
@@ -127,7 +127,7 @@ def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
     """``POST /api/stages/NAME`` with the stage's own class as request body."""
 
     def submit(body: Stage, request: Request, name: str = "", rerun: bool = False) -> Run:
-        need(request, "member")
+        need(request, "admin" if names_outside(body) else "member")
         result = workspace.submit(body, name=name, rerun=rerun, pull=False)
         workspace.store.traffic.note(request.state.caller.id, f"run.{stage.name}", result.run)
         return as_run(result)
@@ -141,6 +141,12 @@ def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
         f"/stages/{stage.name}", submit, methods=["POST"], status_code=202, tags=["stages"], summary=summary,
         response_model=Run,
     )  # fmt: skip
+
+
+def names_outside(stage: Stage) -> bool:
+    """Whether a body names files of this machine, or a server by its URL, which would be sent a key of ours."""
+    values = [v for field in stage.references() for v in listed(getattr(stage, field))]
+    return stage.outside or any(value.startswith(("http://", "https://")) for value in values)
 
 
 def describe(artifact: Any) -> dict[str, Any]:
