@@ -270,6 +270,7 @@ def chunk(
         ("The pump stops at 40 bar.", "The pump stops at 40 bar.", "asks nothing"),
         ("Does the pump stop at 40 bar?", "The pump stops at 40 bar.", "only repeats"),
         ("Why is the red lamp of the pump on?", "A red lamp shows that pressure is below 1 bar.", "another question"),
+        ("What does the upkeep of pumps mean?", "A red lamp shows that pressure is below 1 bar.", "another question"),
         ("How does it work?", "The pump stops at 40 bar.", "points at"),
         ("When does the pump stop?", "水泵在压力达到 40 bar 时停止。", "another language"),
         ("When does the pump stop?", "It stops at 40 bar.", "points at"),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from tuneloop.answer.statement import take_apart
-from tuneloop.dataset.grounding import Grounding, Passage, ground, question_share, weighty
+from tuneloop.dataset.grounding import Grounding, Passage, ground, held, question_share, weighty
 from tuneloop.dataset.task import Pair, language_of
 from tuneloop.language import _
 from tuneloop.sentences import CJK, sentences
@@ -195,11 +195,21 @@ def grounded(pair: Pair, passage: Passage) -> Verdict:
         answer = pair.answer if count == len(parts) else joint.join(parts[:count])
         found = ground(answer, pair.question, passage)
         reason, detail = grounding_problem(found)
-        if not reason and question_share(pair.question, passage, found) < ANSWERED:
+        asked = question_share(pair.question, passage, found)
+        if not reason and (asked < ANSWERED or not touches(pair.question, answer)):
             reason, detail = _("the answer answers another question"), ""
         if not reason and (count == 1 or not grounding_problem(ground(parts[count - 1], "", passage))[0]):
             return Verdict(replace(pair, answer=answer), found)
     return Verdict(pair, reason=reason, detail=detail)
+
+
+def touches(question: str, answer: str) -> bool:
+    """Whether an answer speaks of anything that its question names: one that was read off the title alone does not."""
+    asked, said = take_apart(question), take_apart(answer)
+    named = any(held(unit, said) >= 0.5 for unit in weighty(asked)) or any(
+        code in said.folded for code, _s in asked.codes
+    )
+    return named or any(code in asked.folded for code, _start in said.codes)
 
 
 def grounding_problem(found: Grounding) -> tuple[str, str]:
