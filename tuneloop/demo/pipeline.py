@@ -34,7 +34,7 @@ RECIPES = {
     "en": Recipe(
         base="smollm2-135m-instruct",
         teacher="qwen2.5-coder-0.5b-instruct",
-        synthesize={"limit": 56, "pairs": 3, "grounded_share": 0.5},
+        synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.5},
         train={"epochs": 2, "learning_rate": 8e-4},
         evaluate={"max_tokens": 64, "cited": 20},
         loadtest={"rate": 0.4, "seconds": 20, "max_tokens": 48},
@@ -42,7 +42,7 @@ RECIPES = {
     "zh": Recipe(
         base="qwen2.5-coder-0.5b-instruct",
         teacher="qwen2.5-coder-0.5b-instruct",
-        synthesize={"limit": 48, "pairs": 3},
+        synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.4},
         train={"epochs": 2, "learning_rate": 4e-4},
         evaluate={"max_tokens": 64, "cited": 20},
         loadtest={"rate": 0.15, "seconds": 30, "max_tokens": 48},
@@ -61,6 +61,11 @@ class Outcome:
     results: dict[str, RunResult] = field(default_factory=dict)
     model: str = ""
     index: str = ""
+
+    @property
+    def base(self) -> str:
+        """The base model's name without its kind."""
+        return self.recipe.base.rpartition(":")[2]
 
 
 def own_documents(language: str) -> Path:
@@ -128,7 +133,9 @@ class Pipeline:
         served = self.stage("compress", "compress", name=f"{name}-q8_0", model=str(tuned.address), to="gguf:q8_0")
         self.outcome.model = str(served.address)
         # The base may come in fewer bits than the tuned model; at the same precision the difference is the tuning.
-        same = self.stage("base at equal precision", "compress", name=f"{recipe.base}-q8_0", model=base, to="gguf:q8_0")
+        same = self.stage(
+            "base at equal precision", "compress", name=f"{self.outcome.base}-q8_0", model=base, to="gguf:q8_0"
+        )
         self.stage(
             "evaluate", "evaluate", model=self.outcome.model, dataset=questions, against=str(same.address),
             knowledge=self.outcome.index, **recipe.evaluate,

@@ -71,7 +71,7 @@ def commands(outcome: Outcome) -> list[str]:
         f"tuneloop serve model:{name}-q8_0 --knowledge index:{name} --no-auth",
         f"tuneloop lineage model:{name}-q8_0",
         f"tuneloop show dataset:{name} --rejected",
-        f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against {outcome.recipe.base}",
+        f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against model:{outcome.base}-q8_0",
         "tuneloop ls",
     ]
 
