@@ -1,6 +1,7 @@
 """Fixtures: a real workspace, a small context for one stage, real models."""
 
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
 settings.register_profile("tuneloop", deadline=None)  # a busy machine is not a failure
 settings.load_profile("tuneloop")
 

@@ -113,7 +113,10 @@ def build(stage: type[Stage], values: dict[str, Any]) -> Stage:
     """A stage from what was typed. Raises ``TuneloopError`` that names each bad option."""
     given: dict[str, Any] = {}
     for name, value in values.items():
-        field = stage.model_fields[name]
+        field = stage.model_fields.get(name)
+        if field is None:  # a loop file may say anything; the model refuses it by name
+            given[name] = value
+            continue
         if value is None or value == ():
             continue
         if isinstance(value, (tuple, list)):
