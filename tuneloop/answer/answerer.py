@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,6 +38,7 @@ NOTHING_TO_CITE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+REPEATS = 3  # times that a sentence may come before the answer is ended
 FINISHED = re.compile(r"[.!?。！？;；:：…]\W*$|```\s*$")
 LEAD_IN = re.compile(r"[:：]\s*$")
 NO_MARKER = re.compile(r"\s*(?:\#{1,6}\s|\||>?\s*(?:-{3,}|\*{3,})\s*$)")  # a marker would break headings, rows, rules
@@ -93,14 +95,19 @@ class Answerer:
         mark = prompt.UNSUPPORTED[language] if self.mark_text else ""
         writer = Writer(answer, question, self.checker(passages), mark)
         said = prompt.grounded(messages, shown, language)
-        async for delta in self.client.stream(said, max_tokens=max_tokens, temperature=temperature, **extra):
-            if delta.text and answer.time_to_first_token is None:
-                answer.time_to_first_token = time.perf_counter() - begun
-            answer.finish_reason = delta.finish_reason or answer.finish_reason
-            answer.prompt_tokens = delta.prompt_tokens or answer.prompt_tokens
-            answer.completion_tokens = delta.completion_tokens or answer.completion_tokens
-            for event in writer.feed(delta.text):
-                yield event
+        deltas = self.client.stream(said, max_tokens=max_tokens, temperature=temperature, **extra)
+        async with aclosing(deltas):
+            async for delta in deltas:
+                if delta.text and answer.time_to_first_token is None:
+                    answer.time_to_first_token = time.perf_counter() - begun
+                answer.finish_reason = delta.finish_reason or answer.finish_reason
+                answer.prompt_tokens = delta.prompt_tokens or answer.prompt_tokens
+                answer.completion_tokens = delta.completion_tokens or answer.completion_tokens
+                for event in writer.feed(delta.text):
+                    yield event
+                if writer.repeats:
+                    answer.finish_reason = "stop"
+                    break
         for event in writer.close():
             yield event
         yield Done(answer)
@@ -139,6 +146,12 @@ class Writer:
         self.closing = True
         for piece in self.draft.close():
             yield from self._write(piece)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the model says the same sentence over and over, as small ones do."""
+        last = [s.text for s in self.answer.sentences[-REPEATS:]]
+        return len(last) == REPEATS and len(set(last)) == 1
 
     def _write(self, piece: Piece) -> Iterator[Event]:
         yield from self._say(piece.text, piece.text)

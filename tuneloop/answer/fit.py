@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
 from tuneloop.knowledge.terms import fold, terms
 from tuneloop.sentences import split_sentences
 
+LIST_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)、])\s")
 REACH = 3  # sentences that may carry one sentence of an answer
 
 
@@ -36,6 +38,14 @@ class Source:
     sentences: list[tuple[int, int]]
     context: str  # the terms of the headings
     heading: str  # the headings, folded
+
+    def reach(self, position: int) -> int:
+        """How far back a sentence may lean on others: a list item stands for itself."""
+        number = self.sentence(position)
+        for _ in range(REACH - 1):
+            if number > 0 and not LIST_ITEM.match(self.text, self.sentences[number][0]):
+                number -= 1
+        return self.sentences[number][0] if self.sentences else 0
 
     @classmethod
     def prepare(cls, text: str, heading: Sequence[str]) -> Source:
@@ -71,8 +81,7 @@ def heavy(item: Item) -> bool:
 def fit(claim: Statement, part: list[Item], source: Source, clause: Clause) -> Fit:
     """One clause of a sentence against one clause of a passage."""
     result = Fit(clause, total=sum(item.weight for item in part), first=clause.start, lead=clause.end, part=part)
-    before = max(0, source.sentence(clause.start) - REACH + 1)
-    earlier = Clause(source.sentences[before][0] if source.sentences else 0, clause.start, clause.block)
+    earlier = Clause(source.reach(clause.start), clause.start, clause.block)
     taken: list[Item] = []  # from before the clause, or from the heading
     for item in part:
         here = list(left_over(item, source.statement, clause))
@@ -167,7 +176,7 @@ def lead_problem(part: list[Item], taken: list[Item], place: int, source: Source
     block = min(c.start for c in told.clauses if c.block == clause.block)
     if place < block and any(True for _ in foreign(part, told, block, clause.start)):
         return "subject"
-    others = sorted(foreign(part, told, clause.start, clause.end))
+    others = sorted({*foreign(part, told, clause.start, clause.end), *said_twice(part, told, clause)})
     if not others:
         return ""
     own = sorted(
@@ -178,6 +187,15 @@ def lead_problem(part: list[Item], taken: list[Item], place: int, source: Source
     lacking = {item.start for item in taken}
     opening = [item.start for item in part if heavy(item)][: len(lacking)]
     return "" if lacking <= set(opening) else "joined"
+
+
+def said_twice(part: Sequence[Item], told: Statement, clause: Clause) -> Iterator[int]:
+    """Where a clause first has a word that it has more often than the sentence: its subject, not the one asked for."""
+    said = Counter(item.text for item in part)
+    theirs = Counter(u.text for u in told.units if clause.start <= u.start < clause.end and not u.light)
+    for text, count in theirs.items():
+        if 0 < said[text] < count:
+            yield next(u.start for u in told.units if u.text == text and u.start >= clause.start)
 
 
 def foreign(items: Sequence[Item], told: Statement, start: int, end: int) -> Iterator[int]:

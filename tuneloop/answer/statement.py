@@ -10,6 +10,7 @@ from tuneloop.answer.numbers import Number, find_numbers
 from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
 from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
 
+ASIDE = re.compile(r"\([^()\n]{0,200}\)|（[^（）\n]{0,200}）")  # what is said in passing does not part a clause
 OPENS = re.compile(r"\s*(?:and|but|while|whereas|并且?|而|但)\b|\s*(?:并且|而|但)")
 CONTRASTS = re.compile(r"\s*(?:while|whereas|but|although)\b|\s*(?:而|但)")
 CODE_SPAN = re.compile(r"(?<!`)`([^`\n]{1,200})`(?!`)")
@@ -20,7 +21,7 @@ MEASURE = re.compile(r"\d+(?:st|nd|rd|th|[a-z]{1,3})")  # 30s, 10mb, 2nd
 NAME = re.compile(r"[A-Z][\w’']*")
 STRONG = re.compile(r"[;；。!?！？\n]|\.(?=\s|$)")  # one statement ends and another begins
 WEAK = re.compile(
-    r"[,:，：()（）]|但是?|而是|\b(?:and|but|or|while|whereas|however|when|if|because|unless|until|after|before|where|which"
+    r"[,:，：]|但是?|而是|\b(?:and|but|or|while|whereas|however|when|if|because|unless|until|after|before|where|which"
     r"|who|so that)\b"
 )
 
@@ -89,8 +90,10 @@ def take_apart(text: str) -> Statement:
 def segments(statement: Statement) -> Iterator[Clause]:
     """The text between all breaks, strong and weak."""
     folded, start, block = statement.folded, 0, 0
+    asides = [m.span() for m in ASIDE.finditer(folded)]
     for match in sorted([*STRONG.finditer(folded), *WEAK.finditer(folded)], key=lambda m: m.start()):
-        if match.start() < start or inside(statement, match.start()):
+        at = match.start()
+        if at < start or inside(statement, at) or any(a <= at < b for a, b in asides):
             continue
         if match[0][0].isalpha():  # a conjunction opens the clause that follows it
             yield Clause(start, match.start(), block)
