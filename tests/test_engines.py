@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tuneloop import engines, processes
+from tuneloop import engines, machine, processes
 from tuneloop.chat import ChatClient, Completion
 from tuneloop.engines import memory
 from tuneloop.engines.engine import RESTARTS, Engine, check_memory
@@ -186,13 +186,13 @@ def test_the_memory_estimate(smollm: Path, tmp_path: Path) -> None:
     check_memory(header, 8192, need, smollm)
     with pytest.raises(TuneloopError):
         check_memory(header, 8192, need - 1, smollm)
-    assert memory.system_memory() > 0 and memory.container_memory(tmp_path) == float("inf")
+    assert machine.system_memory() > 0 and machine.container_memory(tmp_path) == float("inf")
     for name, said in (("max", "1000"), ("current", "900"), ("stat", "anon 1\ninactive_file 300\nactive_file 50")):
         (tmp_path / f"memory.{name}").write_text(said, encoding="ascii")
-    assert memory.container_memory(tmp_path) == 450
+    assert machine.container_memory(tmp_path) == 450
     (tmp_path / "cpu.max").write_text("150000 100000\n", encoding="ascii")
-    assert memory.cores(tmp_path) in (1, 2)
-    assert memory.mac_memory(
+    assert machine.cores(tmp_path) in (1, 2)
+    assert machine.mac_memory(
         "Mach (page size of 16384 bytes)\nPages free: 10.\nPages wired down: 99.\n"
     ) == 10 * os.sysconf("SC_PAGE_SIZE")
 

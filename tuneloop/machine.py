@@ -6,13 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tuneloop.errors import TuneloopError
+
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int:
     """Bytes that a new process may take: free memory, the container's limit, or ``TUNELOOP_MEMORY`` (bytes)."""
     if named := os.environ.get("TUNELOOP_MEMORY"):
-        return int(float(named))
+        try:
+            return int(float(named))
+        except ValueError:
+            raise TuneloopError(f"TUNELOOP_MEMORY is a number of bytes, and not {named!r}") from None
     return int(min(system_memory(), container_memory()))
 
 
