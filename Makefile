@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraint
 TORCH ?=
 DEMO ?=
 
-.PHONY: demo test check lint types contract browser-test kill-test benchmarks translations lock serve clean
+.PHONY: demo test check lint types contract browser-test kill-test translations lock clean
 
 demo: $(VENV)/.train
 	TUNELOOP_LANGUAGE=$${TUNELOOP_LANGUAGE:-$(LANGUAGE)} $(BIN)/tuneloop demo --language $(LANGUAGE) $(DEMO)
@@ -21,8 +21,8 @@ test: $(VENV)/.dev
 check: lint types contract test
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check tuneloop tests benchmarks
-	$(BIN)/ruff format --check tuneloop tests benchmarks
+	$(BIN)/ruff check tuneloop tests benchmarks tools
+	$(BIN)/ruff format --check tuneloop tests benchmarks tools
 
 types: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -30,10 +30,10 @@ types: $(VENV)/.dev
 contract: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-# Optional: the pages in a real browser (needs Chromium), twenty kills of a demo, the benchmarks.
+# Optional: the pages in a real browser (needs Chromium), twenty kills of a demo.
 browser-test: $(VENV)/.dev
-	$(PIP) playwright
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pip install -q playwright
+	$(BIN)/python -m pytest tests/test_gateway_cited.py
 
 kill-test: $(VENV)/.train
 	$(BIN)/python benchmarks/kill.py
