@@ -153,7 +153,7 @@ def found_before(rest: Item, source: Source, earlier: Clause) -> int | None:
         place = max(places(rest, source.statement, earlier), default=None)
         in_heading = f" {rest.text} " in f" {source.context} "
     else:
-        place = folded.rfind(rest.text, earlier.start, earlier.end)
+        place = folded.rfind(rest.text, earlier.start, earlier.end) if len(rest.text) > 1 else -1
         place = None if place < 0 else place
         in_heading = all(term in source.context for term in (rest.unit.terms if rest.unit else ()))
     return earlier.end if place is None and in_heading else place

@@ -51,7 +51,8 @@ WORDS = "|".join([*SMALL, *LARGE.keys() - {"k"}])
 NUMERAL = "零〇一二两三四五六七八九十百千万亿"
 NUMBER = re.compile(
     rf"""
-    (?P<digits>(?<![\w.-])(?<!\d,)\d+(?:,\d{{3}})*(?:\.\d+)*|(?<=[\u4e00-\u9fff~～-])\d+(?:,\d{{3}})*(?:\.\d+)*)
+    (?P<clock>(?<!\d)\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?!\d))
+  | (?P<digits>(?<![\w.-])(?<!\d,)\d+(?:,\d{{3}})*(?:\.\d+)*|(?<=[\u4e00-\u9fff~～-])\d+(?:,\d{{3}})*(?:\.\d+)*)
         (?:\s?(?P<large>k|hundred|thousand|million|billion|trillion|[百千]?[万亿])(?![a-z]))?
   | (?P<percent>百分之)(?P<share>[{NUMERAL}点]+|\d+(?:\.\d+)?)
   | (?P<words>\b(?:{WORDS})(?:[\s-]+(?:and\s+)?(?:{WORDS}))*\b)
@@ -120,6 +121,8 @@ def find_numbers(folded: str) -> Iterator[Number]:
 
 
 def read(match: re.Match[str]) -> str | None:
+    if match["clock"]:
+        return match["clock"]
     if match["digits"]:
         return scaled(match["digits"].replace(",", ""), match["large"] or "")
     if match["words"]:

@@ -16,10 +16,14 @@ from tuneloop.tokens import CJK
 TURN = re.compile(rf"(?=([{CJK}]{{2}})([{DIRECTION}]))")
 NAME_WORD = re.compile(r"[^\W_]+")
 ROLE = re.compile(
-    r"(?:\b(from|to|by|before|after|into|onto|with|without|than|in)\s+(?:the |a |an )?|(从|由|被|向|给|至|到|比))"
+    r"(?:\b(from|to|by|before|after|into|onto|with|without|than|in)\s+(?:(?<=than )(?:in|on) )?(?:the |a |an )?"
+    r"|(从|由|被|向|给|至|到|比))"
     r"[`\"'“]?$"
 )
 CONJUNCTION = re.compile(r"\b(?:and|or|but|while|whereas)\b|[,，、；;]|和|与|或|及|而")
+PHRASE = re.compile(r"[a-z]+ [a-z]+")
+START = re.compile(f"[{CJK}]{{2,3}}")
+RUN_BEFORE = re.compile(f"[{CJK}]\\Z")
 AND = re.compile(r"\b(?:and|or|but|while|whereas)\b|和|与|或|及|而")
 PASSIVE = re.compile(r"\bby\b|被|由")
 
@@ -33,6 +37,8 @@ def role_problem(claim: Statement, items: list[Item], fits: Sequence[Fit], sourc
         return "opposite"
     if broken_name(claim, source):
         return "name"
+    if part_of_longer(claim, items, fits, told):
+        return "subject"
     if unconditional(claim, items, fits, told):
         return "condition"
     return blocks(items, fits, told) or swapped(claim, told, items, fits)
@@ -71,6 +77,31 @@ def broken_name(claim: Statement, source: Source) -> bool:
             if not re.search(pattern, source.statement.folded) and not re.search(pattern, source.heading):
                 return True
     return False
+
+
+def part_of_longer(claim: Statement, items: list[Item], fits: Sequence[Fit], told: Statement) -> bool:
+    """Whether the subject was found as a part of a longer name (陪产假 for 产假), or only a part of it (dogs for guide
+    dogs), while the passage speaks of the whole of it elsewhere."""
+    subject = next((item for item in items if item.kind == "word" and heavy(item)), None)
+    if not subject:
+        return False
+    clauses = list({f.clause for f in fits})
+    phrase = START.match(claim.folded)
+    if subject.text.isascii():
+        beside = any(item.start == subject.end + 1 for item in items)
+        phrase = PHRASE.match(claim.folded, subject.start) if beside else None
+    spots = [m.start() for m in re.finditer(re.escape(phrase[0]), told.folded)] if phrase else []
+    if spots and min(spots) >= max(c.end for c in clauses):
+        return True
+    if subject.text.isascii():
+        return False
+    first = next((p.text for p in pieces(subject, told, clauses)), "")
+    if not first or RUN_BEFORE.search(claim.folded[: subject.start]):
+        return False
+    spots = [m.start() for m in re.finditer(re.escape(first), told.folded)]
+    used = {at for at in spots if any(c.start <= at < c.end for c in clauses)}
+    opening = {at for at in spots if not RUN_BEFORE.search(told.folded[:at])}
+    return bool(used) and bool(opening) and not opening & used
 
 
 def unconditional(claim: Statement, items: list[Item], fits: Sequence[Fit], told: Statement) -> bool:

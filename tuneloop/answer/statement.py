@@ -11,6 +11,7 @@ from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
 from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
 
 ASIDE = re.compile(r"\([^()\n]{0,200}\)|（[^（）\n]{0,200}）")  # what is said in passing does not part a clause
+ENOUGH = 2.5  # content words that make a segment a statement of its own
 OPENS = re.compile(r"\s*(?:and|but|while|whereas|并且?|而|但)\b|\s*(?:并且|而|但)")
 CONTRASTS = re.compile(r"\s*(?:while|whereas|but|although)\b|\s*(?:而|但)")
 CODE_SPAN = re.compile(r"(?<!`)`([^`\n]{1,200})`(?!`)")
@@ -123,7 +124,13 @@ def merge(statement: Statement, pieces: list[Clause]) -> list[Clause]:
     clauses: list[Clause] = []
     for piece in gathered(statement, pieces):
         last = clauses[-1] if clauses else None
-        if last and last.block == piece.block and (size(statement, piece) < 3 or size(statement, last) < 3):
+        turns = CONTRASTS.match(statement.folded, piece.start)
+        if (
+            last
+            and last.block == piece.block
+            and not turns
+            and min(size(statement, piece), size(statement, last)) < ENOUGH
+        ):
             clauses[-1] = Clause(last.start, piece.end, piece.block)
         elif statement.folded[piece.start : piece.end].strip():
             clauses.append(piece)
@@ -131,20 +138,25 @@ def merge(statement: Statement, pieces: list[Clause]) -> list[Clause]:
 
 
 def gathered(statement: Statement, pieces: list[Clause]) -> Iterator[Clause]:
-    """A short segment that a conjunction opens takes up the short ones that follow: ``and `x`, the checksum of y``."""
-    held: Clause | None = None
+    """Segments with those that belong to them: what qualifies the next one, and ``and `x`, the checksum of y``."""
+    group: Clause | None = None
+    waiting = False  # the group is a short segment that a conjunction opened: it takes up the short ones that follow
     for piece in pieces:
-        short = size(statement, piece) < 3
-        if held and held.block == piece.block and short and not OPENS.match(statement.folded, piece.start):
-            held = Clause(held.start, piece.end, piece.block)
+        short = size(statement, piece) < ENOUGH
+        opens = OPENS.match(statement.folded, piece.start) is not None
+        if group and group.block == piece.block and (qualifies(statement, group) or (waiting and short and not opens)):
+            group = Clause(group.start, piece.end, piece.block)
             continue
-        if held:
-            yield held
-        held = piece if short and OPENS.match(statement.folded, piece.start) else None
-        if not held:
-            yield piece
-    if held:
-        yield held
+        if group:
+            yield group
+        group, waiting = piece, short and opens
+    if group:
+        yield group
+
+
+def qualifies(statement: Statement, piece: Clause) -> bool:
+    """Whether a segment only qualifies the next one: 已满二十年的，."""
+    return statement.folded[piece.start : piece.end].endswith(("的，", "的,", "时，", "后，"))
 
 
 def size(statement: Statement, piece: Clause) -> float:
@@ -152,7 +164,7 @@ def size(statement: Statement, piece: Clause) -> float:
     words = sum(
         1 if u.text.isascii() else len(u.text) * 0.75
         for u in statement.units
-        if piece.start <= u.start < piece.end and not u.light
+        if piece.start <= u.start < piece.end and (not u.light or u.text == "one")
     )
     starts = [n.start for n in statement.numbers] + [start for _, start in statement.codes]
     contrast = 1 if CONTRASTS.match(statement.folded, piece.start) else 0

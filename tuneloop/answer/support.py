@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy, left_over, share
 from tuneloop.answer.roles import role_problem
 from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
-from tuneloop.answer.vocabulary import TIES
 from tuneloop.tokens import CJK
 
 if TYPE_CHECKING:
@@ -192,4 +191,4 @@ def tells(item: Item, clause: Clause, told: Statement) -> bool:
     run, at, text = item.unit.text, item.start - item.unit.start, told.folded[clause.start : clause.end]
     after = re.search(rf"([{CJK}]){re.escape(run[at + 1 : at + 3])}", text) if run[at + 1 : at + 3] else None
     before = re.search(rf"{re.escape(run[max(0, at - 2) : at])}([{CJK}])", text) if at else None
-    return any(found and found[1] not in TIES for found in (after, before))
+    return any(found and found[1] not in "的了" for found in (after, before))

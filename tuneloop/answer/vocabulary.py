@@ -63,7 +63,7 @@ INERT = re.compile(
     "|at most|at least"
 )
 
-DIRECTION = "内外前后上下"
+DIRECTION = "内外前后上下先"
 CONDITION = re.compile(
     r"(?<!even )\b(?:if|unless|provided that|as long as|only when|except (?:when|where|for|in))\b[^,.;:]*"
     r"|(?:如果|若|除非|只要|假如)[^，。；：]*"

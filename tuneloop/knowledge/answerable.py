@@ -7,7 +7,7 @@ the first two against the index itself, when it is built, makes them comparable 
 models, and needs no labels.
 
 The weights are of a logistic regression over questions whose passage was in the index or had been taken out of it,
-Chinese and English: CMRC 2018, XQuAD, CLAP NQ, a product's documentation, criminal law (``benchmarks/answerable.py``).
+Chinese and English: CMRC 2018, XQuAD, CLAP NQ, a product's documentation, criminal law (no script yet).
 """
 
 from __future__ import annotations
