@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,14 @@ def merged(folder: Path, card: ModelCard, delta: Delta | None, precision: str) -
 
 def write_folder(out: Path, model: Any, base: Path, card: ModelCard) -> None:
     """A Hugging Face folder: safetensors, configuration, tokenizer, and the card's chat template."""
+    from safetensors import SafetensorError
+
     model.config.use_cache = True
-    model.save_pretrained(out, max_shard_size="4GB")
+    try:
+        model.save_pretrained(out, max_shard_size="4GB")
+    except SafetensorError as error:  # of a full disk, mostly
+        code = errno.ENOSPC if "os error 28" in str(error) else errno.EIO
+        raise OSError(code, str(error), str(out)) from None
     tokenizer = load_tokenizer(base, card)
     tokenizer.backend.chat_template = card.chat_template
     tokenizer.save(out)

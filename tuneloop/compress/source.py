@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class Source:
             message.format(need=need >> 20, have=self.available >> 20), hint=_("Leave the check out: --no-check")
         )
 
+    @cached_property
     def checks(self) -> list[TokenCheck]:
         """The conversations that are compared: those of the trainer, else our own."""
         return self.own.token_check or token_check(self.base, load_tokenizer(self.folder, self.base))
@@ -51,7 +53,7 @@ class Source:
     def card(self, address: str, **facts: Any) -> ModelCard:
         """The card of what is made from this model."""
         clean = {"file": "", "sha256": {}, "source": "", "parameters": self.base.parameters, "base": address}
-        template = {"template_sha256": template_hash(self.own.chat_template), "token_check": self.checks()}
+        template = {"template_sha256": template_hash(self.own.chat_template), "token_check": self.checks}
         return self.own.model_copy(update={**clean, **template, **facts})
 
 

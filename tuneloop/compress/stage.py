@@ -92,7 +92,7 @@ class Compress(Stage):
         from tuneloop.compress.merge import merged
 
         ctx.phase(_("Asking the source"))
-        checks = source.checks()
+        checks = source.checks
         model = merged(source.folder, source.base, source.delta, source.reference_precision())
         expected = expectations(model, checks, lambda done, total: ctx.progress(done, total, _("conversations")))
         del model  # before the engine takes its memory
@@ -119,5 +119,5 @@ class Compress(Stage):
         write_card(ctx.out, card)
         return {
             "name": card.name, "format": "gguf", "quantization": kind, "bytes": file.stat().st_size,
-            "merged": source.delta is not None, "check": result.summary() if result else None,
+            "merged": source.delta is not None, **(result.summary() if result else {}),
         }  # fmt: skip

@@ -115,13 +115,33 @@ def gguf_tokenizer(header: Header) -> Tokenizer:
     return Tokenizer(backend, header.token("bos_token_id") if meta.get(prefix + "add_bos_token", sentencepiece) else "")
 
 
+def load_config(folder: Path, card: ModelCard) -> Any:
+    """The transformers configuration of a model, without its weights."""
+    transformers = transformers_module()
+    arguments = {}
+    if card.format == "gguf":
+        header = read_gguf(folder / card.file)
+        if is_plain(header):
+            return gguf_config(header)
+        arguments = {"gguf_file": card.file}
+    try:
+        return transformers.AutoConfig.from_pretrained(folder, **arguments)
+    except (OSError, ValueError, KeyError) as error:
+        raise TuneloopError(_("cannot read the model's configuration: {}").format(error), where=str(folder)) from None
+
+
+def is_plain(header: Header) -> bool:
+    """Whether the file is a dense decoder of a common kind, which is read here and not by transformers."""
+    return header.architecture in PLAIN and not UNUSUAL.search(" ".join(header.metadata))
+
+
 def load_weights(folder: Path, card: ModelCard, dtype: torch.dtype, attention: str = "sdpa") -> Any:
     """The model in ``dtype``, dequantised, on the CPU. Raises ``TuneloopError`` where the weights cannot be read."""
     transformers = transformers_module()
     arguments: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if card.format == "gguf":
         header = read_gguf(folder / card.file)
-        if header.architecture in PLAIN and not UNUSUAL.search(" ".join(header.metadata)):
+        if is_plain(header):
             return gguf_weights(folder / card.file, header, arguments)
         arguments |= {"gguf_file": card.file, "quantization_config": transformers.GgufConfig(dequantize=True)}
     try:

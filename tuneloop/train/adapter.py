@@ -27,13 +27,13 @@ def attach(model: Any, *, rank: int, alpha: int, dropout: float, seed: int) -> A
 def write(folder: Path, model: Any, optimizer: MasterAdamW, *, base: str) -> None:
     """Write the adapter in float32, as the optimizer has it, and its configuration. ``base``: the model's address."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save as as_bytes
 
     masters = {id(live): master for live, master in zip(optimizer.live, optimizer.masters, strict=True)}
     exact = {name: masters[id(p)] for name, p in model.named_parameters() if id(p) in masters}
     tensors = get_peft_model_state_dict(model, state_dict=exact)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).write_bytes(as_bytes(tensors, metadata={"format": "pt"}))
     facts = model.peft_config["default"].to_dict() | {"base_model_name_or_path": base, "inference_mode": True}
     (folder / CONFIG).write_text(json.dumps(plain(facts), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -27,13 +27,14 @@ class Progress:
 
 def save(path: Path, optimizer: MasterAdamW, progress: Progress, plan: str) -> None:
     """Replace the checkpoint at ``path``. ``plan`` identifies the run that may take it up."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as as_bytes
 
     facts = {"plan": plan, "step": progress.step, "losses": progress.losses, "validation": progress.validation}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in optimizer.tensors().items()}
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={"progress": json.dumps(facts)})
-    with part.open("rb") as file:
+    with part.open("wb") as file:  # by Python, so that a full disk is an OSError
+        file.write(as_bytes(tensors, metadata={"progress": json.dumps(facts)}))
+        file.flush()
         os.fsync(file.fileno())
     part.replace(path)
 

@@ -50,6 +50,13 @@ def pad(order: Sequence[int], lengths: Sequence[int], capacity: int) -> list[lis
     return batches
 
 
+def tokens_at_most(steps: Sequence[Sequence[int]], lengths: Sequence[int], packing: bool) -> int:
+    """The tokens of the largest step, padding included."""
+    if packing:
+        return max(sum(lengths[i] for i in step) for step in steps)
+    return max(max(lengths[i] for i in step) * len(step) for step in steps)
+
+
 def learning_rate_factor(step: int, total: int, warmup: float, scheduler: str) -> float:
     """The share of the learning rate at ``step`` (from 0): linear warm-up, then constant, or falling to zero."""
     import math

@@ -57,19 +57,21 @@ class Watch:
 class Trainer(SFTTrainer):
     """TRL's trainer with the loss of ``loss.py`` and a random generator that each step seeds for itself."""
 
-    def __init__(self, *, bare: Any, first_step: int, seed: int, **arguments: Any) -> None:
+    def __init__(self, *, bare: Any, first_step: int, seed: int, learned_per_step: float, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.bare, self.first_step, self.run_seed, self.last_loss = bare, first_step, seed, 0.0
+        self.bare, self.first_step, self.run_seed = bare, first_step, seed
+        self.learned_per_step, self.last_loss = learned_per_step, 0.0
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         torch.manual_seed(self.run_seed * 1_000_003 + self.first_step + self.state.global_step)
-        loss: torch.Tensor = super().training_step(*arguments, **named)
-        self.last_loss = loss.item()
-        return loss
+        return super().training_step(*arguments, **named)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False,
                      num_items_in_batch: Any = None) -> Any:  # fmt: skip
-        return model_loss(model, self.bare, inputs)
+        loss = model_loss(model, self.bare, inputs)
+        self.last_loss = loss.item()
+        # Each learned token weighs the same, whether its step has many of them or few.
+        return loss * (len(inputs["targets"]) / self.learned_per_step)
 
 
 class Recorder(TrainerCallback):
@@ -128,6 +130,10 @@ class Run:
     def lessons_of(self, step: int) -> list[Lesson]:
         return [self.lessons[index] for index in self.steps[step]]
 
+    def learned_per_step(self) -> float:
+        learned = sum(self.lessons[i].learned_tokens for step in self.steps for i in step)
+        return learned / len(self.steps)
+
     def train(self, scratch: Path) -> checkpoint.Progress:
         """Do the steps that are left. ``scratch`` is a folder that the trainer may write into."""
         left = len(self.steps) - self.first_step
@@ -149,7 +155,7 @@ class Run:
         rows = Dataset.from_dict({"step": list(range(first, len(self.steps)))})
         return Trainer(
             bare=self.model.get_base_model(), first_step=first, seed=recipe.seed, model=self.model,
-            args=self.arguments(left, scratch), train_dataset=rows,
+            learned_per_step=self.learned_per_step(), args=self.arguments(left, scratch), train_dataset=rows,
             data_collator=lambda batch: self.collate(self.lessons_of(batch[0]["step"])),
             processing_class=self.tokenizer, callbacks=[recorder], optimizers=(self.optimizer, scheduler),
         )  # fmt: skip

@@ -59,12 +59,12 @@ class Train(Stage):
         return [value] if isinstance(value, str) else value
 
     def run(self, ctx: Context) -> dict[str, Any]:
-        from tuneloop.models.weights import load_tokenizer, transformers_module
+        from tuneloop.models.weights import load_config, load_tokenizer, transformers_module
 
         transformers_module()  # a missing package is said at once
-        from tuneloop.train import artifact
+        from tuneloop.train import artifact, attention
         from tuneloop.train.examples import divide, read_lessons
-        from tuneloop.train.packing import plan_steps
+        from tuneloop.train.packing import plan_steps, tokens_at_most
         from tuneloop.train.precision import choose_device, choose_precision
         from tuneloop.train.sft import Run, Watch
 
@@ -74,17 +74,18 @@ class Train(Stage):
         encoder = self.encoder(card, tokenizer)
         lessons, held_out = divide(read_lessons(ctx, self.dataset, encoder), self.validation, self.seed)
         lengths = [len(lesson) for lesson in lessons]
-        steps = plan_steps(lengths, epochs=self.epochs, capacity=self.batch, seed=self.seed, packing=self.packing)
+        packing = self.packing and attention.supports(load_config(folder, card))
+        steps = plan_steps(lengths, epochs=self.epochs, capacity=self.batch, seed=self.seed, packing=packing)
         steps = steps[: self.steps or None]
         device = choose_device()
         precision = choose_precision(self.precision, device)
-        need, checkpointing = self.fit(folder, card, max(sum(lengths[i] for i in step) for step in steps), precision)
+        need, checkpointing = self.fit(folder, card, tokens_at_most(steps, lengths, packing), precision)
         ctx.metric("predicted_memory_mib", need.total // 2**20)
         artifact.write_preview(ctx.out, lessons, steps, tokenizer)
         artifact.write_rows_trained(ctx.out, lessons, held_out)
 
         ctx.phase(_("Loading the model"))
-        model, packing = self.load(ctx, folder, card, precision)
+        model = self.load(ctx, folder, card, precision, packing)
         run = Run(
             model, tokenizer.backend, lessons, steps, held_out=held_out, validate_at=self.measured_at(len(steps)),
             recipe=self.recipe(packing, checkpointing, device), kept=ctx.checkpoint("trainer.safetensors"),
@@ -131,8 +132,8 @@ class Train(Stage):
         shape = read_shape(folder, card)
         return plan_memory(shape, rank=self.rank, tokens=tokens, bytes_per_weight=size, available=available_memory())
 
-    def load(self, ctx: Context, folder: Path, card: ModelCard, precision: str) -> tuple[Any, bool]:
-        """The model with a fresh adapter, and whether conversations can be packed for it."""
+    def load(self, ctx: Context, folder: Path, card: ModelCard, precision: str, packing: bool) -> Any:
+        """The model with a fresh adapter."""
         import os
 
         import torch
@@ -144,11 +145,10 @@ class Train(Stage):
         if ctx.store.settings.threads or "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(ctx.store.settings.threads or cores())
         model = load_weights(folder, card, torch.bfloat16 if precision == "bf16" else torch.float32)
-        packing = self.packing and attention.supports(model.config)
         if packing:
             attention.register()
             model.set_attn_implementation(attention.NAME)
-        return adapter.attach(model, rank=self.rank, alpha=self.alpha, dropout=self.dropout, seed=self.seed), packing
+        return adapter.attach(model, rank=self.rank, alpha=self.alpha, dropout=self.dropout, seed=self.seed)
 
     def recipe(self, packing: bool, checkpointing: bool, device: str) -> Recipe:
         from tuneloop.train.sft import Recipe
