@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from toystage import Count
 
+from tuneloop import runner
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace, start_run, work
@@ -153,3 +154,81 @@ def test_a_worker_that_is_stopped_gives_its_run_back(workspace: Workspace) -> No
     row = workspace.store.runs.get(run)
     assert row.state == "queued" and not row.cancel and not alive(child)
     assert worker.returncode == 130
+
+
+def command(workspace: Workspace, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "TUNELOOP_WORKSPACE": str(workspace.store.root)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tuneloop", *arguments], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def watched_by(workspace: Workspace, key: str) -> int:
+    return len(list((workspace.store.folder / "watchers").glob(f"{key[:32]}-*")))
+
+
+def test_ctrl_c_of_one_command_leaves_the_run_to_another_that_waits_for_it(workspace: Workspace) -> None:
+    count = ("count", "150", "--pause", "0.05")
+    first = command(workspace, *count)
+    row = wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))
+    second = command(workspace, *count)
+    wait_for(lambda: watched_by(workspace, row.key) == 2)
+    first.send_signal(signal.SIGINT)
+    _out, shown = first.communicate(timeout=20)
+    assert first.returncode == 130 and "Traceback" not in shown, shown
+    _out, shown = second.communicate(timeout=60)
+    ended = workspace.store.runs.get(row.id)
+    assert (second.returncode, ended.state, ended.attempts) == (0, "done", 2), shown
+    assert watched_by(workspace, row.key) == 0
+
+
+def test_the_last_of_two_commands_to_leave_cancels(workspace: Workspace) -> None:
+    commands = [command(workspace, "count", "1000", "--pause", "0.05") for _ in range(2)]
+    row = wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))
+    wait_for(lambda: watched_by(workspace, row.key) == 2)
+    for each in commands:  # at once, as from one terminal
+        each.send_signal(signal.SIGINT)
+    for each in commands:
+        each.communicate(timeout=40)
+        assert each.returncode == 130
+    ended = workspace.store.runs.get(row.id)
+    assert ended.state == "cancelled" and not alive(row.pid)
+
+
+def test_ctrl_c_does_not_cancel_a_run_that_was_queued_over_rest(workspace: Workspace) -> None:
+    run = workspace.submit(Count(to=1000, pause=0.05)).run
+    watcher = command(workspace, "count", "1000", "--pause", "0.05")
+    wait_for(lambda: (workspace.store.runs.get(run).progress or {}).get("done", 0) > 0)
+    watcher.send_signal(signal.SIGINT)
+    watcher.communicate(timeout=20)
+    row = workspace.store.runs.get(run)
+    assert watcher.returncode == 130 and (row.state, row.cancel) == ("queued", False)
+    assert workspace.cancel(run) == "cancelled" and not list((workspace.store.folder / "watchers").glob("wanted-*"))
+
+
+def test_a_worker_leaves_alone_what_a_living_command_waits_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command executes it itself, with its own environment; a worker takes it once the command is dead."""
+    started, queued, go = [], threading.Event(), threading.Event()
+
+    def start(store, run):
+        started.append(threading.current_thread().name)
+        if threading.current_thread().name == "command":
+            queued.set()
+            go.wait(20)
+        return start_run(store, run)
+
+    monkeypatch.setattr(runner, "start_run", start)
+    thread = threading.Thread(target=lambda: workspace.run(Count(to=3)), name="command")
+    thread.start()
+    assert queued.wait(20)
+    work(Workspace(workspace.store.root), once=True)
+    go.set()
+    thread.join(30)
+    assert started == ["command"] and workspace.store.runs.recent()[0].state == "done"
+    dead = workspace.store.folder / "watchers" / f"{workspace.store.runs.recent()[0].key[:32]}-0"
+    dead.touch()  # as kill -9 leaves it: not locked
+    workspace.run(Count(to=3), rerun=True)
+    assert not runner.is_watched(workspace, workspace.store.runs.recent()[0].key) and not dead.exists()

@@ -4,11 +4,15 @@ Every run goes the same way, wherever it was started: a row in the database, a c
 and a watcher. The child renews a lease; whoever finds a run whose process is dead takes it up again, and because
 unfinished work lies in a folder named by the run's key, it continues where it was. The same stage with the same
 inputs, parameters and version is not done twice.
+
+Commands that ask for the same work share its run. Each counts as a watcher of the work for as long as it lives; only
+the last one's Ctrl-C cancels, and no worker takes a run that a living command waits for.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -40,6 +44,7 @@ from tuneloop.stage import Stage, listed
 from tuneloop.store import Store, holder_is_dead
 from tuneloop.store.artifacts import check_name, write_durably
 from tuneloop.store.database import fixable
+from tuneloop.store.runs import LIVE
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, and this is its address
@@ -69,11 +74,75 @@ class RunResult:
     def address(self) -> Address:
         """The output's address. Raises where there is none."""
         if not self.output:
-            raise TuneloopError(f"the run {self.run} has no output: {self.error or self.state}")
+            raise TuneloopError(
+                _("the run {run} has no output: {reason}").format(run=self.run, reason=self.error or _(self.state))
+            )
         return Address.parse(self.output)
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+class Watchers:
+    """Who waits for which work: each holds a lock on a file of its own, so the kernel knows who lives.
+
+    Joining, leaving and asking who is there are done ``alone``: of two that leave at once, one knows it is the last.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While the block runs, nobody else is in such a block. They do not nest."""
+        self.folder.mkdir(exist_ok=True)
+        with (self.folder / "lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def watching(self, key: str) -> Iterator[Path]:
+        """Count as a watcher of the work with this key until the block ends, or the yielded file is removed."""
+        path = self.folder / f"{key[:32]}-{secrets.token_hex(8)}"
+        with self.alone():
+            file = path.open("wb")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+            file.close()
+
+    def living(self, key: str) -> bool:
+        """Whether anybody watches the work with this key. To be asked alone."""
+        return any(is_locked(path) for path in self.folder.glob(f"{key[:32]}-*"))
+
+    def wish(self, run: str) -> Path:
+        """The file that is there while a run is wanted though nobody watches: it was only queued, as by REST."""
+        return self.folder / f"wanted-{run}"
+
+
+def is_locked(path: Path) -> bool:
+    """Whether the watcher with this file lives; the file of a dead one is removed."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    path.unlink(missing_ok=True)
+    return False
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage is to do, with every name resolved. Runs of the same ``key`` are the same work."""
+
+    stage: Stage
+    params: dict[str, Any]
+    key: str
+    tag: str
 
 
 class Workspace:
@@ -81,6 +150,7 @@ class Workspace:
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.store = Store(root)
+        self.watchers = Watchers(self.store.folder / "watchers")
 
     # -- what a stage refers to -------------------------------------------------------------------------------
 
@@ -129,13 +199,24 @@ class Workspace:
 
     def submit(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None,
                pull: bool = True) -> RunResult:  # fmt: skip
-        """Queue a stage (or find that it is done, or under way) and return at once."""
+        """Queue a stage (or find that it is done, or under way) and return at once. It is wanted until ``cancel``."""
+        work = self._work(stage, name, watch=watch, pull=pull)
+        with self.watchers.alone():
+            result = self._queue(work, rerun=rerun)
+            if result.state in LIVE:
+                self.watchers.wish(result.run).touch()
+        return result
+
+    def _work(self, stage: Stage, name: str, *, watch: Watcher | None, pull: bool) -> Work:
         if name:
             check_name(name)  # now, and not when the work is done
         params = self.resolve(stage, watch=watch, pull=pull)
-        key, tag = self.key(stage, params), name or stage.output_name()
+        return Work(stage, params, self.key(stage, params), name or stage.output_name())
+
+    def _queue(self, work: Work, *, rerun: bool) -> RunResult:
+        stage, params, tag = work.stage, work.params, work.tag
         if not rerun:
-            for row in self.store.runs.finished(key):
+            for row in self.store.runs.finished(work.key):
                 address = Address.parse(row.output)
                 if self.store.artifacts.exists(address):
                     if tag:
@@ -144,62 +225,90 @@ class Workspace:
         references = stage.references()
         inputs = [(f, v) for f in references for v in listed(params[f]) if ":" in v and not self.is_endpoint(v)]
         run = self.store.runs.submit(
-            stage=stage.name, stage_version=stage.version, params=params, typed=stage.model_dump(mode="json"), key=key,
-            tag=tag, inputs=inputs,
+            stage=stage.name, stage_version=stage.version, params=params, typed=stage.model_dump(mode="json"),
+            key=work.key, tag=tag, inputs=inputs,
         )  # fmt: skip
         return self.result(run, tag=tag)
 
     def run(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None) -> RunResult:
         """Run a stage to its end in a child process. Raises ``TuneloopError`` where it fails, with its reason."""
-        result = self.submit(stage, name=name, rerun=rerun, watch=watch)
-        if result.state != "done":
-            result = self.follow(result.run, watch=watch)
+        work = self._work(stage, name, watch=watch, pull=True)
+        with self.watchers.watching(work.key) as me:  # before it is queued, so that no worker takes it
+            result = self._queue(work, rerun=rerun)
+            if result.state != "done":
+                result = self._follow(result.run, me, watch=watch)
         if result.state == "cancelled":
             raise Cancelled(_("the run was cancelled"), where=stage.name)
         if result.state != "done":
             raise StageFailed(result)
         return result
 
-    def follow(self, run: str, *, watch: Watcher | None = None, start: bool = True, own: bool = True) -> RunResult:
+    def follow(self, run: str, *, watch: Watcher | None = None, own: bool = True) -> RunResult:
         """Watch a run until it ends; start it, or take it up again, where no living process has it.
 
-        Ctrl-C cancels a run that is one's ``own``; any other is given back, for whoever asked for it to continue.
+        Ctrl-C cancels a run that is one's ``own`` and that nobody else wants; any other is given back, for whoever
+        wants it to continue.
         """
+        with self.watchers.watching(self.store.runs.get(run).key) as me:
+            return self._follow(run, me, watch=watch, own=own)
+
+    def _follow(self, run: str, me: Path, *, watch: Watcher | None, own: bool = True) -> RunResult:
         child: subprocess.Popen[bytes] | None = None
         try:
             while True:
                 row = self.store.runs.get(run)
-                if row.state not in ("queued", "running"):
+                if row.state not in LIVE:
                     break
                 if child is not None and child.poll() is not None:
                     self._mark_dead(run, child)
                     child = None
-                elif start and child is None and (row.state == "queued" or holder_is_dead(row)):
+                elif child is None and (row.state == "queued" or holder_is_dead(row)):
                     child = start_run(self.store, run)
                 if watch:
                     watch({"run": run, "stage": row.stage, "progress": row.progress, "metrics": row.metrics})
                 time.sleep(0.1 if time.time() - row.created < 3 else 0.25)
+            self.watchers.wish(run).unlink(missing_ok=True)
             if child is not None:  # the run is recorded; what its process still does cannot matter
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(STOP)
         except KeyboardInterrupt:
-            if child is not None and own:
-                self._cancel(run, child)
+            if own:
+                self._leave(run, me, child)
             raise
         finally:
             if child is not None and child.poll() is None:
                 kill_group(child)
         return self.result(run)
 
-    def _cancel(self, run: str, child: subprocess.Popen[bytes]) -> None:
-        self.store.runs.cancel(run)
+    def _leave(self, run: str, me: Path, child: subprocess.Popen[bytes] | None) -> None:
+        """Cancel the run, unless somebody else wants it: then whoever that is continues it where our child stops."""
+        key = self.store.runs.get(run).key
+        with self.watchers.alone():
+            me.unlink(missing_ok=True)
+            if self.watchers.living(key) or self.watchers.wish(run).exists():
+                return
+            self.store.runs.cancel(run)
         deadline = time.time() + STOP
-        while child.poll() is None and time.time() < deadline:
+        while self._is_held(run, child) and time.time() < deadline:
             with contextlib.suppress(KeyboardInterrupt):
                 time.sleep(0.1)
-        kill_group(child)
-        if self.store.runs.get(run).state in ("queued", "running"):
+        if child is not None:
+            kill_group(child)
+        if self.store.runs.get(run).state in LIVE:
             self.store.runs.finish(run, "cancelled")
+
+    def _is_held(self, run: str, child: subprocess.Popen[bytes] | None) -> bool:
+        """Whether a process still works on the run: our child, or that of a watcher who left just before."""
+        if child is not None:
+            return child.poll() is None
+        row = self.store.runs.get(run)
+        return row.state == "running" and not holder_is_dead(row)
+
+    def cancel(self, run: str) -> str:
+        """Ask a run to stop, whoever wants it. Returns the state it is in now."""
+        row = self.store.runs.get(run)
+        self.watchers.wish(row.id).unlink(missing_ok=True)
+        return self.store.runs.cancel(row.id)
 
     def _mark_dead(self, run: str, child: subprocess.Popen[bytes]) -> None:
         """A child that ended without a word: say what is known of it. One that found the run taken just leaves."""
@@ -212,7 +321,8 @@ class Workspace:
             error = {"message": message, "kind": "user"}
         else:
             log = self.store.logs / f"run-{run}.log"
-            error = {"message": f"the process ended with status {code}; its output is in {log}", "kind": "bug"}
+            message = _("the process ended with status {code}; its output is in {log}").format(code=code, log=log)
+            error = {"message": message, "kind": "bug"}
         self.store.runs.finish(run, "failed", error=error)
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
@@ -443,15 +553,23 @@ def raise_cancelled(signum: int, frame: object) -> None:
     raise Cancelled(_("the run was cancelled"))
 
 
+def is_watched(workspace: Workspace, key: str) -> bool:
+    """Whether a living command waits for this work: it executes it itself, with its own environment."""
+    with workspace.watchers.alone():
+        return workspace.watchers.living(key)
+
+
 def work(workspace: Workspace, *, once: bool = False, poll: float = 0.5) -> None:
     """Take queued runs, and runs whose process died, one after the other, until interrupted."""
     while True:
         waiting = list(workspace.store.runs.recent(limit=1000, state="queued"))
         waiting += [r for r in workspace.store.runs.recent(limit=100, state="running") if holder_is_dead(r)]
+        taken = 0
         for row in sorted(waiting, key=lambda r: r.created):
-            if row.stage in targets():
+            if row.stage in targets() and not is_watched(workspace, row.key):
                 workspace.follow(row.id, own=False)
-        if once and not waiting:
+                taken += 1
+        if once and not taken:
             return
         time.sleep(poll)
 

@@ -321,6 +321,9 @@ def gc(dry_run: bool, as_json: bool) -> None:
 @as_json_option
 def cancel(run: str, as_json: bool) -> None:
     """Cancel a queued or running run."""
-    store = Store()
-    state = store.runs.cancel(run)
-    print_json({"run": store.runs.get(run).id, "state": state}) if as_json else click.echo(_(state))
+    from tuneloop.runner import Workspace
+
+    workspace = Workspace()
+    run = workspace.store.runs.get(run).id
+    state = workspace.cancel(run)
+    print_json({"run": run, "state": state}) if as_json else click.echo(_(state))

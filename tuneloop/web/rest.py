@@ -92,7 +92,7 @@ def router(workspace: Workspace) -> APIRouter:
         need(request, "member")
         row = workspace.store.runs.get(run)
         workspace.store.traffic.note(request.state.caller.id, "run.cancel", row.id)
-        return {"run": row.id, "state": workspace.store.runs.cancel(row.id)}
+        return {"run": row.id, "state": workspace.cancel(row.id)}
 
     @api.get("/artifacts", tags=["artifacts"])
     def list_artifacts(kind: str | None = None) -> list[dict[str, Any]]:
