@@ -89,6 +89,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             "--no-auth",
             "--port",
             str(port),
+            *(["--json"] if as_json else []),
         ]
         command_.main(arguments, standalone_mode=False)
 

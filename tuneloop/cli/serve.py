@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tuneloop.cli.options import command
+from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import Conflict, TuneloopError
 from tuneloop.language import _
 
@@ -44,6 +44,11 @@ def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
+    """Say that the server answers: a line for people, or one JSON object and nothing after it."""
+    print_json({"state": "ready", **ready}) if as_json else click.echo(text)
+
+
 @command()
 @click.argument("model", required=False, metavar="[MODEL]")
 @click.option("--knowledge", metavar="index:NAME", help="Index to answer from, with citations.")
@@ -66,8 +71,9 @@ def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
 @click.option(
     "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
 )
+@as_json_option
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
-          no_auth: bool, parallel: int, context: int, language: str | None) -> None:  # fmt: skip
+          no_auth: bool, parallel: int, context: int, language: str | None, as_json: bool) -> None:  # fmt: skip
     """Serve a model behind the gateway, with cited answers where it is given knowledge.
 
     Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
@@ -98,27 +104,35 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
                 )
             ]
         else:
-            routes = [local_route(workspace, stack, str(model), name, index, parallel=parallel, context=context)]
+            options = {"parallel": parallel, "context": context}
+            routes = [local_route(workspace, stack, str(model), name, index, quiet=as_json, **options)]
         url = stack.enter_context(
             serving.gateway_process(
                 store, routes, log="gateway", host=host, port=port, auth=not no_auth, language=language or ""
             )
         )
-        click.echo(
-            _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=routes[0]["name"], url=url)
-        )
+        names = [r["name"] for r in routes]
+        text = _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=names[0], url=url)
+        print_ready(text, as_json=as_json, url=url, models=names, knowledge=index)
         while True:
             time.sleep(3600)
 
 
 def local_route(
-    workspace: Any, stack: contextlib.ExitStack, model: str, name: str, index: str | None, **options: Any
+    workspace: Any,
+    stack: contextlib.ExitStack,
+    model: str,
+    name: str,
+    index: str | None,
+    *,
+    quiet: bool,
+    **options: Any,
 ) -> dict[str, Any]:
     """Start the engine of a local model, and describe it to the gateway. Refuses a template that does not match."""
     from tuneloop import serving
     from tuneloop.cli.display import Display
 
-    with Display() as display:
+    with Display(quiet=quiet) as display:
         address = workspace.address(model, "model", watch=display.watch)
         runnable = workspace.runnable(address, watch=display.watch)
     click.echo(_("Loading {model}…").format(model=model), err=True)
@@ -135,7 +149,8 @@ def local_route(
 @click.option("--port", type=PORT, default=8001, show_default=True, help="Port to listen on.")
 @click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
 @click.option("--no-worker", is_flag=True, help="Do not execute queued runs here.")
-def web(host: str, port: int, no_auth: bool, no_worker: bool) -> None:
+@as_json_option
+def web(host: str, port: int, no_auth: bool, no_worker: bool, as_json: bool) -> None:
     """Serve the REST interface and the console pages, and execute queued runs.
 
     Runs until Ctrl-C. The REST interface is below /api, its OpenAPI description at /api/openapi.json.
@@ -156,7 +171,8 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool) -> None:
     except processes.ChildFailed as failed:
         raise TuneloopError(_("the console did not start: {reason}").format(reason=failed.message)) from None
     with child:
-        click.echo(_("Console at http://{host}:{port}/ · REST below /api · Ctrl-C stops").format(host=host, port=port))
+        text = _("Console at http://{host}:{port}/ · REST below /api · Ctrl-C stops").format(host=host, port=port)
+        print_ready(text, as_json=as_json, url=f"http://{host}:{port}", worker=not no_worker)
         if no_worker:
             child.wait()
         else:
@@ -165,9 +181,13 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool) -> None:
 
 @command()
 @click.option("--once", is_flag=True, help="End when nothing is queued.")
-def worker(once: bool) -> None:
+@as_json_option
+def worker(once: bool, as_json: bool) -> None:
     """Execute queued runs until interrupted."""
     from tuneloop.runner import Workspace, work
 
     signal.signal(signal.SIGTERM, stop_on_terminate)
-    work(Workspace(), once=once)
+    workspace = Workspace()
+    if as_json:
+        print_ready("", as_json=True, workspace=str(workspace.store.root))
+    work(workspace, once=once)

@@ -1,0 +1,47 @@
+"""What commands print: for people, and with ``--json`` for programs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tuneloop.processes import free_port
+
+SERVERS = [
+    ("serve", "--upstream", "http://127.0.0.1:9/v1#some-model", "--no-auth"),
+    ("web", "--no-auth"),
+    ("web", "--no-auth", "--no-worker"),
+]
+
+
+def start(workspace: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tuneloop", *arguments], env={**os.environ, "TUNELOOP_WORKSPACE": str(workspace)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", SERVERS, ids=" ".join)
+def test_a_server_with_json_prints_one_object_when_it_answers(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    port = free_port()
+    server = start(tmp_path, *arguments, "--port", str(port), "--json")
+    try:
+        assert server.stdout is not None
+        ready = json.loads(server.stdout.readline())
+        assert ready["state"] == "ready" and ready["url"] == f"http://127.0.0.1:{port}"
+        assert httpx.get(ready["url"]).status_code == 200
+        assert ready.get("models", ["some-model"]) == ["some-model"]
+    finally:
+        server.send_signal(signal.SIGINT)
+        rest, _shown = server.communicate(timeout=20)
+    assert rest == "" and server.returncode == 130
+
+
+def test_a_worker_with_json_prints_one_object(tmp_path: Path) -> None:
+    shown, _errors = start(tmp_path, "worker", "--once", "--json").communicate(timeout=20)
+    assert json.loads(shown) == {"state": "ready", "workspace": str(tmp_path)}
