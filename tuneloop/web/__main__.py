@@ -10,6 +10,7 @@ import uvicorn
 
 from tuneloop import processes
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
 from tuneloop.runner import Workspace
 from tuneloop.web.app import build_app
 
@@ -36,8 +37,8 @@ def main() -> int:
     try:
         if arguments.no_auth and arguments.host not in LOOPBACK:
             raise TuneloopError(
-                f"without keys only this machine may call, and {arguments.host} is open to others",
-                hint="Listen on 127.0.0.1, or keep keys on.",
+                _("without keys only this machine may call, and {host} is open to others").format(host=arguments.host),
+                hint=_("Listen on 127.0.0.1, or keep keys on."),
             )
         app = build_app(Workspace(arguments.workspace), auth=not arguments.no_auth, host=arguments.host)
         config = uvicorn.Config(app, host=arguments.host, port=arguments.port, log_level="warning", access_log=False)

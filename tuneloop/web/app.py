@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from tuneloop import __version__
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied, TuneloopError
+from tuneloop.language import _
 from tuneloop.runner import Workspace
 from tuneloop.web import pages, rest
 
@@ -42,7 +43,7 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
         open_paths = ("/login", "/static/")
         try:
             if request.method == "POST" and is_foreign(request):
-                raise Foreign("this was sent by a page of another site, and is refused")
+                raise Foreign(_("this was sent by a page of another site, and is refused"))
             if auth and not request.url.path.startswith(open_paths):
                 request.state.caller = identify(request, verifier)
             else:

@@ -117,7 +117,7 @@ def router(workspace: Workspace) -> APIRouter:
     @web.get("/static/{name}")
     def static(name: str) -> Response:
         if name not in STATIC:
-            raise NotFound(f"there is no file {name!r}")
+            raise NotFound(_("there is no file {name!r}").format(name=name))
         return FileResponse(FOLDER / "static" / name, media_type=STATIC[name])
 
     return web

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from tuneloop.address import Kind
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
 from tuneloop.registry import stages
 from tuneloop.runner import RunResult, Workspace
 from tuneloop.stage import Stage, listed
 from tuneloop.store import as_json
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Forbidden(TuneloopError):
@@ -38,7 +42,8 @@ class Run(BaseModel):
 def need(request: Request, role: str) -> None:
     if not request.state.caller.may(role):
         raise Forbidden(
-            f"this needs a key with the role {role}", hint="Make one with: tuneloop key create NAME --role " + role
+            _("this needs a key with the role {role}").format(role=role),
+            hint=_("Make one with: tuneloop key create NAME --role {role}").format(role=role),
         )
 
 
@@ -66,7 +71,7 @@ def router(workspace: Workspace) -> APIRouter:
         ]
 
     @api.get("/runs", tags=["runs"])
-    def list_runs(limit: Annotated[int, Query(ge=1, le=1000)] = 50, state: str | None = None) -> list[Run]:
+    def list_runs(limit: Annotated[int, Query(ge=1, le=1000)] = 50, state: State | None = None) -> list[Run]:
         """Runs, newest first."""
         return [as_run(workspace.result(row.id)) for row in workspace.store.runs.recent(limit=limit, state=state)]
 
@@ -95,7 +100,7 @@ def router(workspace: Workspace) -> APIRouter:
         return {"run": row.id, "state": workspace.cancel(row.id)}
 
     @api.get("/artifacts", tags=["artifacts"])
-    def list_artifacts(kind: str | None = None) -> list[dict[str, Any]]:
+    def list_artifacts(kind: Kind | None = None) -> list[dict[str, Any]]:
         """Artifacts, newest first."""
         return [describe(a) for a in workspace.store.artifacts.find(kind)]
 
