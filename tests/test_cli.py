@@ -9,8 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
+from toystage import Count
 
+from tuneloop.cli.artifacts import rm
+from tuneloop.errors import TuneloopError
 from tuneloop.processes import free_port
+from tuneloop.runner import Workspace
 
 SERVERS = [
     ("serve", "--upstream", "http://127.0.0.1:9/v1#some-model", "--no-auth"),
@@ -45,3 +50,15 @@ def test_a_server_with_json_prints_one_object_when_it_answers(arguments: tuple[s
 def test_a_worker_with_json_prints_one_object(tmp_path: Path) -> None:
     shown, _errors = start(tmp_path, "worker", "--once", "--json").communicate(timeout=20)
     assert json.loads(shown) == {"state": "ready", "workspace": str(tmp_path)}
+
+
+def test_rm_removes_all_or_nothing(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(workspace.store.root))
+    free, used = (workspace.run(Count(to=n), name=f"n{n}").address for n in (2, 3))
+    made = workspace.run(Count(to=4, after="documents:n3"), name="n4").address
+    there = workspace.store.artifacts.exists
+    refused = CliRunner().invoke(rm, ["documents:n2", "documents:n3"]).exception
+    assert isinstance(refused, TuneloopError) and f"{used.short} is an input of 1 artifacts" in str(refused)
+    assert there(free) and there(used), "what was named before the refused one is still there"
+    done = CliRunner().invoke(rm, ["documents:n3", "documents:n2", "documents:n4"])
+    assert done.exit_code == 0 and not any(there(a) for a in (free, used, made)), "what goes too stands in nobody's way"

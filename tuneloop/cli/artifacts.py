@@ -285,12 +285,28 @@ def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
 def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Remove artifacts."""
     store = Store()
-    addresses = [store.artifacts.resolve(ref) for ref in refs]
+    addresses = list(dict.fromkeys(store.artifacts.resolve(ref) for ref in refs))
+    if not force:
+        check_unused(store, addresses)  # all of them, before the first is gone
     for address in addresses:
-        store.artifacts.remove(address, force=force)
+        store.artifacts.remove(address, force=True)
     print_json({"removed": [str(a) for a in addresses]}) if as_json else click.echo(
         _("Removed: {names}").format(names=", ".join(a.short for a in addresses))
     )
+
+
+def check_unused(store: Store, addresses: list[Address]) -> None:
+    """Raise where something that stays was made from one of the artifacts."""
+    for address in addresses:
+        made = {Address.parse(run.output) for run in store.artifacts.users(address) if run.output}
+        stays = sorted(a for a in made.difference(addresses) if store.artifacts.exists(a))
+        if stays:
+            raise TuneloopError(
+                _("{artifact} is an input of {count} artifacts, among them {one}").format(
+                    artifact=address.short, count=len(stays), one=stays[0].short
+                ),
+                hint=_("Remove those first, or use --force."),
+            )
 
 
 @command()
