@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from toystage import Count
 
 from tuneloop.cli.artifacts import rm
+from tuneloop.cli.display import describe
 from tuneloop.errors import TuneloopError
 from tuneloop.processes import free_port
-from tuneloop.runner import Workspace
+from tuneloop.runner import RunContext, Workspace
 
 SERVERS = [
     ("serve", "--upstream", "http://127.0.0.1:9/v1#some-model", "--no-auth"),
@@ -62,3 +63,17 @@ def test_rm_removes_all_or_nothing(workspace: Workspace, monkeypatch: pytest.Mon
     assert there(free) and there(used), "what was named before the refused one is still there"
     done = CliRunner().invoke(rm, ["documents:n3", "documents:n2", "documents:n4"])
     assert done.exit_code == 0 and not any(there(a) for a in (free, used, made)), "what goes too stands in nobody's way"
+
+
+def test_rate_and_time_left_count_what_this_attempt_did(workspace: Workspace) -> None:
+    ctx = RunContext(workspace, "run", "key")
+    ctx.phase("training")
+    ctx.progress(500, 1000, "steps")  # an earlier attempt came so far
+    begun = ctx.state["since"]
+    assert describe(ctx.state, begun + 10) == "training · 500/1,000 steps"
+    ctx.progress(510, 1000, "steps")
+    assert describe(ctx.state, begun + 10) == "training · 510/1,000 steps · 1.0 steps/s · 8:10 left"
+    ctx.phase("measuring")
+    ctx.progress(0, 40)
+    ctx.progress(20, 40)
+    assert describe(ctx.state, ctx.state["since"] + 10) == "measuring · 20/40 · 2.0/s · 0:10 left"

@@ -391,10 +391,11 @@ class RunContext:
         self.out = self.scratch / "out"
         self.rejected: list[Rejected] = []
         self.values: dict[str, float] = {}
-        self.state: dict[str, Any] = {"done": 0, "total": None, "unit": "", "phase": "", "since": time.time()}
+        self.state: dict[str, Any] = {}
         self.points: list[tuple[str, float, int | None, float]] = []
         self.lock = threading.Lock()
         self.ended = threading.Event()
+        self.phase("")
         (self.scratch / SPARE).write_bytes(bytes(SPARE_BYTES))
 
     def make_room(self) -> None:
@@ -412,11 +413,13 @@ class RunContext:
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         with self.lock:
+            if self.state["start"] is None or done < self.state["start"]:
+                self.state.update(start=done, since=time.time())  # what an earlier attempt did is not of this rate
             self.state.update(done=done, total=total, unit=unit or self.state["unit"])
 
     def phase(self, name: str) -> None:
         with self.lock:
-            self.state.update(phase=name, done=0, total=None, unit="", since=time.time())
+            self.state = {"phase": name, "done": 0, "total": None, "unit": "", "start": None, "since": time.time()}
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         with self.lock:

@@ -35,9 +35,9 @@ def describe(progress: dict[str, Any], now: float) -> str:
         parts.append(
             f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
         )
-    elapsed = now - progress.get("since", now)
-    if done and elapsed > 1:
-        rate = done / elapsed
+    elapsed, new = now - progress.get("since", now), done - (progress.get("start") or 0)
+    if new > 0 and elapsed > 1:
+        rate = new / elapsed
         parts.append(f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
         if total and total > done:
             parts.append(_("{time} left").format(time=span((total - done) / rate)))
