@@ -67,7 +67,7 @@ def collect() -> Catalog:
     """Every message there is, with where it stands for those in code."""
     catalog = Catalog(locale="zh_CN", project="Tuneloop", charset="utf-8")
     rows = extract_from_dir(
-        str(ROOT / "tuneloop"), [("**.py", "python")], keywords={"_": None}, strip_comment_tags=True
+        str(ROOT / "tuneloop"), [("**.py", "python")], keywords={"_": None, "stored": None}, strip_comment_tags=True
     )
     for file, _line, message, _comments, _context in rows:
         for text in [message] if isinstance(message, str) else message or ():
