@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
 
 Kind = Literal[
     "documents", "chunks", "dataset", "model", "index", "evaluation", "safety", "loadtest", "traffic", "filing"
@@ -33,7 +34,9 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """The inverse of ``str()``. Raises ``TuneloopError`` for anything but a full address."""
-        kind, _, digest = text.partition(":")
+        kind, _colon, digest = text.partition(":")
         if kind not in KINDS or not re.fullmatch(r"[0-9a-f]{64}", digest):
-            raise TuneloopError(f"{text!r} is not the address of an artifact", hint="Expected KIND:SHA256.")
+            raise TuneloopError(
+                _("{text!r} is not the address of an artifact").format(text=text), hint=_("Expected KIND:SHA256.")
+            )
         return cls(kind, digest)

@@ -3,6 +3,8 @@
 Everything that is not a ``TuneloopError`` is a bug, and its traceback is kept on the run.
 """
 
+from tuneloop.language import _
+
 
 class TuneloopError(Exception):
     """A problem the user can fix.
@@ -20,7 +22,8 @@ class TuneloopError(Exception):
     def __str__(self) -> str:
         line = f"{self.where}: {self.message}" if self.where else self.message
         if self.hint:
-            line = f"{line.rstrip('.')}. {self.hint}"
+            stop = ". " if self.hint[0].isascii() else "。"
+            line = f"{line.rstrip('.。')}{stop}{self.hint}"
         return " ".join(line.split())
 
 
@@ -49,8 +52,8 @@ class MissingExtra(TuneloopError):
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(
-            f"this needs the package {package!r}, which is not installed",
-            hint=f"Install it with: pip install 'tuneloop[{extra}]'",
+            _("this needs the package {package!r}, which is not installed").format(package=package),
+            hint=_("Install it with: {command}").format(command=f"pip install 'tuneloop[{extra}]'"),
         )
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from tuneloop.errors import NotFound
+from tuneloop.language import _
 from tuneloop.stage import Stage
 
 BUILT_IN = {
@@ -40,6 +41,9 @@ def stages() -> dict[str, type[Stage]]:
 def find_stage(name: str) -> type[Stage]:
     """The class of a stage. Raises ``NotFound`` with the names there are."""
     if name not in targets():
-        raise NotFound(f"there is no stage {name!r}", hint=f"Stages: {', '.join(targets())}.")
-    module, _, attribute = targets()[name].partition(":")
+        raise NotFound(
+            _("there is no stage {name!r}").format(name=name),
+            hint=_("Stages: {names}.").format(names=", ".join(targets())),
+        )
+    module, _colon, attribute = targets()[name].partition(":")
     return getattr(import_module(module), attribute)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tuneloop import processes
 from tuneloop.address import Address
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
 from tuneloop.settings import Endpoint
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def endpoint(store: Store, value: str) -> Endpoint:
     url, _hash, model = value.partition("#")
     if not model:
         raise TuneloopError(
-            f"{value!r} does not say which model to ask", hint="Write URL#MODEL, ending the URL in /v1."
+            _("{value!r} does not say which model to ask").format(value=value),
+            hint=_("Write URL#MODEL, ending the URL in /v1."),
         )
     return Endpoint(url=url.rstrip("/"), model=model)  # type: ignore[call-arg]
 
@@ -69,7 +71,7 @@ def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, hos
     try:
         child = processes.Child.start(command, log=store.logs / f"{log}.log", ready_timeout=60)
     except processes.ChildFailed as failed:
-        raise TuneloopError(f"the gateway did not start: {failed.message}") from None
+        raise TuneloopError(_("the gateway did not start: {reason}").format(reason=failed.message)) from None
     try:
         yield f"http://{host}:{body['port']}"
     finally:

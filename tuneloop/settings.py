@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
 
 FILE = "tuneloop.toml"
 FOLDER = ".tuneloop"
@@ -31,14 +32,17 @@ class Endpoint(BaseModel):
         if self.api_key_env:
             if self.api_key_env not in os.environ:
                 raise TuneloopError(
-                    f"the key of {self.url} is not set", hint=f"Set the environment variable {self.api_key_env}."
+                    _("the key of {url} is not set").format(url=self.url),
+                    hint=_("Set the environment variable {}.").format(self.api_key_env),
                 )
             return os.environ[self.api_key_env]
         if self.api_key_file:
             try:
                 return Path(self.api_key_file).expanduser().read_text(encoding="utf-8").strip()
             except OSError as error:
-                raise TuneloopError(f"cannot read the key file: {error.strerror}", where=self.api_key_file) from None
+                raise TuneloopError(
+                    _("cannot read the key file: {}").format(error.strerror), where=self.api_key_file
+                ) from None
         return os.environ.get("TUNELOOP_ENDPOINT_KEY", "")
 
 
@@ -74,7 +78,7 @@ def load_settings(root: Path) -> Settings:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise TuneloopError(f"not valid TOML: {error}", where=str(path)) from None
+            raise TuneloopError(_("not valid TOML: {reason}").format(reason=error), where=str(path)) from None
     for name, field in Settings.model_fields.items():
         if (value := os.environ.get(f"TUNELOOP_{name.upper()}")) is not None and name != "endpoints":
             values[name] = value.split(os.pathsep) if field.annotation == list[str] else value
@@ -89,13 +93,31 @@ def describe_invalid(error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False):
         place = ".".join(str(p) for p in problem["loc"]) or "value"
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"{place}: there is no such option")
-            continue
-        if problem["type"] == "missing":
-            parts.append(f"{place}: this is needed")
-            continue
         given: Any = problem.get("input")
-        shown = f" (given: {given!r})" if isinstance(given, (str, int, float)) and problem["type"] != "missing" else ""
-        parts.append(f"{place}: {problem['msg']}{shown[:80]}")
+        shown = ""
+        if isinstance(given, (str, int, float)) and problem["type"] not in ("extra_forbidden", "missing"):
+            shown = " (" + _("given: {value!r}").format(value=given) + ")"
+        parts.append(f"{place}: {reason(problem)}{shown[:80]}")
     return "; ".join(parts)
+
+
+def reason(problem: Any) -> str:
+    """What is wrong, in the user's language; the less frequent reasons as pydantic words them."""
+    words = {
+        "extra_forbidden": _("there is no such option"),
+        "missing": _("this is needed"),
+        "int_parsing": _("Input should be a valid integer, unable to parse string as an integer"),
+        "int_type": _("Input should be a valid integer"),
+        "float_parsing": _("Input should be a valid number, unable to parse string as a number"),
+        "float_type": _("Input should be a valid number"),
+        "bool_parsing": _("Input should be a valid boolean, unable to interpret input"),
+        "string_type": _("Input should be a valid string"),
+        "greater_than": _("Input should be greater than {gt}"),
+        "greater_than_equal": _("Input should be greater than or equal to {ge}"),
+        "less_than": _("Input should be less than {lt}"),
+        "less_than_equal": _("Input should be less than or equal to {le}"),
+        "literal_error": _("Input should be {expected}"),
+    }
+    text = words.get(problem["type"])
+    known = {name: str(value).replace(" or ", _(" or ")) for name, value in problem.get("ctx", {}).items()}
+    return text.format(**known) if text else problem["msg"]

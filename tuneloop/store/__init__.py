@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
 from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
 from tuneloop.store.runs import Runs, holder_is_dead
@@ -24,7 +25,9 @@ class Store:
             for name in ("artifacts", "scratch", "cache", "logs"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TuneloopError(f"cannot make the workspace: {error.strerror}", where=str(self.folder)) from None
+            raise TuneloopError(
+                _("cannot make the workspace: {reason}").format(reason=error.strerror), where=str(self.folder)
+            ) from None
         if not (self.folder / ".gitignore").exists():
             (self.folder / ".gitignore").write_text("*\n")
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Engine
 
 from tuneloop.address import KINDS, NAME, Address
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.language import _
 from tuneloop.store.database import artifacts, run_inputs, runs, tags
 
 MANIFEST = "manifest.json"
@@ -41,8 +42,8 @@ def check_name(name: str) -> None:
     """Raise where ``name`` cannot be a tag."""
     if not NAME.fullmatch(name) or len(name) > 200:
         shown = name if len(name) <= 40 else name[:40] + "…"
-        hint = "Use at most 200 letters, digits, '-', '_' and '.', and at most one @."
-        raise TuneloopError(f"{shown!r} cannot be a name", hint=hint)
+        hint = _("Use at most 200 letters, digits, '-', '_' and '.', and at most one @.")
+        raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -102,7 +103,7 @@ class Artifacts:
         """The folder of an artifact. Raises ``NotFound`` where it is gone or not whole."""
         folder = self.folder / address.kind / address.hash
         if not (folder / MANIFEST).is_file():
-            raise NotFound(f"the artifact {address.short} is not in this workspace")
+            raise NotFound(_("the artifact {artifact} is not in this workspace").format(artifact=address.short))
         return folder
 
     def exists(self, address: Address) -> bool:
@@ -113,7 +114,7 @@ class Artifacts:
         with self.engine.connect() as connection:
             row = self._row(connection, address)
             if row is None:
-                raise NotFound(f"the artifact {address.short} is not in this workspace")
+                raise NotFound(_("the artifact {artifact} is not in this workspace").format(artifact=address.short))
             return self._artifact(row, self._tags(connection))
 
     def find(self, kind: str | None = None) -> list[Artifact]:
@@ -146,9 +147,13 @@ class Artifacts:
         if not colon:
             prefix, name = kind or "", text
         if prefix not in KINDS:
-            raise NotFound(f"{text!r} names no artifact", hint=f"Write KIND:NAME; kinds are {', '.join(KINDS)}.")
+            raise NotFound(
+                _("{text!r} names no artifact").format(text=text),
+                hint=_("Write KIND:NAME; kinds are {kinds}.").format(kinds=", ".join(KINDS)),
+            )
         if kind and prefix != kind:
-            raise TuneloopError(f"{text!r} is of kind {prefix}, and this needs one of kind {kind}")
+            message = _("{text!r} is of kind {found}, and this needs one of kind {kind}")
+            raise TuneloopError(message.format(text=text, found=prefix, kind=kind))
         with self.engine.connect() as connection:
             tagged = connection.scalar(sa.select(tags.c.hash).where(tags.c.kind == prefix, tags.c.name == name))
             if tagged:
@@ -159,12 +164,15 @@ class Artifacts:
                 if len(found) == 1:
                     return Address(prefix, found[0])
                 if found:
-                    raise NotFound(f"{text!r} is the beginning of {len(found)} addresses", hint="Write more digits.")
+                    message = _("{text!r} is the beginning of {count} addresses").format(text=text, count=len(found))
+                    raise NotFound(message, hint=_("Write more digits."))
             there = connection.scalars(
                 sa.select(tags.c.name).where(tags.c.kind == prefix).order_by(tags.c.updated.desc()).limit(5)
             ).all()
-        known = f"Known: {', '.join(f'{prefix}:{n}' for n in there)}." if there else f"There is no {prefix} yet."
-        raise NotFound(f"there is no {prefix}:{name}", hint=f"{known} See: tuneloop ls {prefix}")
+        names = ", ".join(f"{prefix}:{n}" for n in there)
+        known = _("Known: {names}.").format(names=names) if there else _("There is no {kind} yet.").format(kind=prefix)
+        hint = _("{known} See: tuneloop ls {kind}").format(known=known, kind=prefix)
+        raise NotFound(_("there is no {name}").format(name=f"{prefix}:{name}"), hint=hint)
 
     def tag(self, name: str, address: Address) -> None:
         """Point a name at an artifact, moving it from where it was. Raises for a malformed name."""
@@ -225,8 +233,10 @@ class Artifacts:
         made = [r for r in self.users(address) if r.output and self.exists(Address.parse(r.output))]
         if made and not force:
             raise TuneloopError(
-                f"{address.short} is an input of {len(made)} artifacts, among them {made[0].output[:24]}",
-                hint="Remove those first, or use --force.",
+                _("{artifact} is an input of {count} artifacts, among them {one}").format(
+                    artifact=address.short, count=len(made), one=made[0].output[:24]
+                ),
+                hint=_("Remove those first, or use --force."),
             )
         with self.engine.begin() as connection:
             for table in (tags, artifacts):
@@ -242,7 +252,7 @@ class Artifacts:
             query = sa.select(run_inputs.c.ref).join(runs, run_inputs.c.run == runs.c.id).where(live)
             keep.update(Address.parse(ref) for ref in connection.scalars(query))
         for address in list(keep):
-            keep.update(Address.parse(far) for _, _, far in self.ancestry(address))
+            keep.update(Address.parse(far) for _near, _stage, far in self.ancestry(address))
         return [a.address for a in everything if a.address not in keep]
 
 

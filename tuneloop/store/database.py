@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
+from tuneloop.language import _
 
 metadata = sa.MetaData()
 
@@ -178,20 +179,29 @@ def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
     reason = str(error.orig).strip().partition("\n")[0] if isinstance(error, DBAPIError) else ""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or "disk is full" in reason or ("I/O error" in reason and shutil.disk_usage(folder).free < 2**20):
-        hint = "Free some space and run the same command again: it continues where it was."
-        return TuneloopError("the disk is full", where=str(folder), hint=hint)
+        hint = _("Free some space and run the same command again: it continues where it was.")
+        return TuneloopError(_("the disk is full"), where=str(folder), hint=hint)
     if isinstance(error, OperationalError):
-        return Conflict(f"cannot use the database: {reason}", hint="Check TUNELOOP_DATABASE and tuneloop.toml.")
+        return Conflict(
+            _("cannot use the database: {reason}").format(reason=reason),
+            hint=_("Check TUNELOOP_DATABASE and tuneloop.toml."),
+        )
     if isinstance(error, DatabaseError) and "not a database" in reason:
-        return Conflict(f"the database is damaged: {reason}", where=str(folder), hint="Bring it back from a backup.")
+        return Conflict(
+            _("the database is damaged: {reason}").format(reason=reason), where=str(folder),
+            hint=_("Bring it back from a backup."),
+        )  # fmt: skip
     return None
 
 
 def postgres_url(url: str) -> str:
     """``postgresql://…`` with the driver that Tuneloop ships. Raises for any other scheme."""
-    scheme, _, rest = url.partition("://")
+    scheme, _colon, rest = url.partition("://")
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise TuneloopError(f"the database {scheme}:// is not supported", hint="Use postgresql:// or leave it empty.")
+        raise TuneloopError(
+            _("the database {scheme}:// is not supported").format(scheme=scheme),
+            hint=_("Use postgresql:// or leave it empty."),
+        )
     try:
         import psycopg  # noqa: F401
     except ImportError:
@@ -220,8 +230,10 @@ def migrate(engine: Engine) -> None:
             have = connection.scalar(sa.select(sa.func.max(versions.c.version))) or 0
         if have > len(MIGRATIONS):
             raise Conflict(
-                f"this workspace was made by a newer Tuneloop (schema {have}; this one knows {len(MIGRATIONS)})",
-                hint="Upgrade Tuneloop, or use another workspace.",
+                _("this workspace was made by a newer Tuneloop (schema {have}; this one knows {known})").format(
+                    have=have, known=len(MIGRATIONS)
+                ),
+                hint=_("Upgrade Tuneloop, or use another workspace."),
             )
         for number, step in enumerate(MIGRATIONS[have:], have + 1):
             step(connection)

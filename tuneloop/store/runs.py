@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
 from tuneloop.errors import NotFound
+from tuneloop.language import _
 from tuneloop.store.artifacts import json_safe
 from tuneloop.store.database import run_inputs, run_metrics, runs
 
@@ -22,10 +23,10 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 def new_run_id() -> str:
     """Sortable by time: ten digits of milliseconds, eight random ones."""
     number, digits = int(time.time() * 1000), ""
-    for _ in range(10):
+    for _digit in range(10):
         number, rest = divmod(number, 32)
         digits = ALPHABET[rest] + digits
-    return digits + "".join(secrets.choice(ALPHABET) for _ in range(8))
+    return digits + "".join(secrets.choice(ALPHABET) for _digit in range(8))
 
 
 class Runs:
@@ -65,7 +66,9 @@ class Runs:
         with self.engine.connect() as connection:
             found = connection.execute(sa.select(runs).where(runs.c.id.startswith(run, autoescape=True)).limit(2)).all()
         if len(found) != 1 or not run:
-            raise NotFound(f"there is no run {run!r}", hint="See: tuneloop ls runs")
+            raise NotFound(
+                _("there is no run {run!r}").format(run=run), hint=_("See: tuneloop ls {kind}").format(kind="runs")
+            )
         return found[0]
 
     def inputs(self, run: str) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tuneloop.errors import NotFound
+from tuneloop.language import _
 from tuneloop.store.database import audit, feedback, keys, requests
 
 
@@ -28,7 +29,7 @@ class Traffic:
         with self.engine.connect() as connection:
             row = connection.execute(sa.select(requests).where(requests.c.id == request)).first()
         if row is None:
-            raise NotFound(f"there is no request {request!r}")
+            raise NotFound(_("there is no request {!r}").format(request))
         return row
 
     def requests(self, *, since: float = 0.0, limit: int = 1000) -> Iterator[sa.Row[Any]]:
