@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tuneloop.language import _
+from tuneloop.language import stored
 from tuneloop.records import Message
 
 ROLES = {
@@ -50,12 +50,12 @@ def text_of(value: Any, what: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadRow(_("a value is not text"), f"{what}: {type(value).__name__}")
+        raise BadRow(stored("a value is not text"), f"{what}: {type(value).__name__}")
     text = str(value).replace("\r\n", "\n").replace("\x00", "").strip()
     if any("\ud800" <= c <= "\udfff" for c in text):
-        raise BadRow(_("half a character (a lone surrogate)"), what)
+        raise BadRow(stored("half a character (a lone surrogate)"), what)
     if "\ufffd" in text:
-        raise BadRow(_("characters that could not be decoded (U+FFFD)"), what)
+        raise BadRow(stored("characters that could not be decoded (U+FFFD)"), what)
     return text
 
 
@@ -67,7 +67,7 @@ def read_alpaca(values: dict[str, Any], columns: dict[str, str]) -> list[Message
     messages = opening(text_of(values.get("system"), "system"))
     for turn in values.get("history") or []:
         if not isinstance(turn, list | tuple) or len(turn) != 2:
-            raise BadRow(_("history must be a list of pairs of question and answer"))
+            raise BadRow(stored("history must be a list of pairs of question and answer"))
         messages += exchange(text_of(turn[0], "history"), text_of(turn[1], "history"))
     asked = [text_of(values.get(key), key) for key in ("instruction", "input")]
     answer = values.get("output", values.get("response"))
@@ -108,9 +108,9 @@ def opening(system: str) -> list[Message]:
 def exchange(question: str, answer: str) -> list[Message]:
     """A question and its answer. Raises where one is missing."""
     if not question:
-        raise BadRow(_("no question"))
+        raise BadRow(stored("no question"))
     if not answer:
-        raise BadRow(_("no answer"))
+        raise BadRow(stored("no answer"))
     return [Message(role="user", content=question), Message(role="assistant", content=answer)]
 
 
@@ -119,23 +119,23 @@ def read_turns(turns: Any, speaker: str, content: str) -> list[Message]:
         try:
             turns = json.loads(turns)
         except ValueError:
-            raise BadRow(_("the conversation is not a list of messages")) from None
+            raise BadRow(stored("the conversation is not a list of messages")) from None
     if not isinstance(turns, list) or not turns:
-        raise BadRow(_("the conversation is empty or not a list of messages"))
+        raise BadRow(stored("the conversation is empty or not a list of messages"))
     return [read_turn(turn, speaker, content) for turn in turns]
 
 
 def read_turn(turn: Any, speaker: str, content: str) -> Message:
     if not isinstance(turn, dict) or speaker not in turn:
-        raise BadRow(_("a message does not say who speaks"), speaker)
+        raise BadRow(stored("a message does not say who speaks"), speaker)
     name = str(turn[speaker]).strip().lower()
     if name in TOOL_ROLES or turn.get("tool_calls") or turn.get("function_call"):
-        raise BadRow(_("the conversation calls a tool, and tool calls are not trained"))
+        raise BadRow(stored("the conversation calls a tool, and tool calls are not trained"))
     if name not in ROLES:
-        raise BadRow(_("a role that does not exist"), str(turn[speaker])[:40])
+        raise BadRow(stored("a role that does not exist"), str(turn[speaker])[:40])
     text = text_of(join_parts(turn.get(content)), content)
     if not text:
-        raise BadRow(_("an empty message"), name)
+        raise BadRow(stored("an empty message"), name)
     return Message(role=ROLES[name], content=text)  # type: ignore[arg-type]
 
 
@@ -144,7 +144,7 @@ def join_parts(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     if any(not isinstance(part, dict) or part.get("type") != "text" for part in value):
-        raise BadRow(_("a message holds more than text"))
+        raise BadRow(stored("a message holds more than text"))
     return "\n".join(text_of(part.get("text"), "text") for part in value)
 
 
@@ -162,17 +162,17 @@ def preferred(values: dict[str, Any], speaker: str, content: str) -> list[Messag
 def check(messages: Sequence[Message], values: dict[str, Any]) -> None:
     """Raise ``BadRow`` unless the messages are: system or not, then user and assistant in turn, assistant last."""
     if values.get("label") is False or str(values.get("label")).lower() == "false":
-        raise BadRow(_("the answer is marked as a bad one (label: false)"))
+        raise BadRow(stored("the answer is marked as a bad one (label: false)"))
     said = messages[1:] if messages and messages[0].role == "system" else messages
     for message, role in zip(said, ("user", "assistant") * len(said), strict=False):
         if message.role == "system":
-            raise BadRow(_("a system message stands after the first message"))
+            raise BadRow(stored("a system message stands after the first message"))
         if message.role != role:
             if message is said[0]:
-                raise BadRow(_("the conversation begins with an answer"))
-            raise BadRow(_("two messages of one speaker follow each other"), message.role)
+                raise BadRow(stored("the conversation begins with an answer"))
+            raise BadRow(stored("two messages of one speaker follow each other"), message.role)
     if len(said) < 2 or said[-1].role != "assistant":
-        raise BadRow(_("the conversation ends without an answer"))
+        raise BadRow(stored("the conversation ends without an answer"))
 
 
 def is_answerable(values: dict[str, Any], columns: dict[str, str]) -> bool:
@@ -182,7 +182,7 @@ def is_answerable(values: dict[str, Any], columns: dict[str, str]) -> bool:
         return value is not False
     word = str(value).strip().lower()
     if word not in TRUE + FALSE:
-        raise BadRow(_("answerable must be true or false"), word[:20])
+        raise BadRow(stored("answerable must be true or false"), word[:20])
     return word in TRUE
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tuneloop.answer.statement import take_apart
 from tuneloop.dataset.grounding import Grounding, Passage, ground, held, question_share, weighty
 from tuneloop.dataset.task import Pair, language_of
-from tuneloop.language import _
+from tuneloop.language import stored
 from tuneloop.sentences import CJK, sentences
 
 CONTENT = 8  # content words below which a chunk has nothing to ask about
@@ -114,7 +114,7 @@ def judge(pair: Pair, passage: Passage, language: str) -> Verdict:
     if reason := reason or pointing_problem(pair, passage, language) or kind_problem(pair, language):
         return Verdict(pair, reason=reason)
     if question_share(pair.question, passage) < ABOUT:
-        return Verdict(pair, reason=_("the question is about something else"))
+        return Verdict(pair, reason=stored("the question is about something else"))
     return grounded(pair, passage)
 
 
@@ -133,16 +133,16 @@ def tidy(pair: Pair, language: str) -> Pair:
 def question_problem(pair: Pair, language: str) -> str:
     (low, high), _answers = LENGTHS[language]
     if not ASKS[language].search(pair.question) or pair.question[-1] not in "?？":
-        return _("the question asks nothing")
+        return stored("the question asks nothing")
     if not low <= len(pair.question) <= high:
-        return _("the question is too short") if len(pair.question) < low else _("the question is too long")
+        return stored("the question is too short") if len(pair.question) < low else stored("the question is too long")
     if language_of(pair.question) != language and re.search(
         f"[{CJK}]" if language == "en" else r"[a-z]{3}", pair.question
     ):
-        return _("the question is in another language")
+        return stored("the question is in another language")
     about = take_apart(pair.question)
     if not weighty(about) and not about.codes and not about.numbers:
-        return _("the question does not name what it is about")
+        return stored("the question does not name what it is about")
     return ""
 
 
@@ -158,11 +158,11 @@ def pointing_problem(pair: Pair, passage: Passage, language: str) -> str:
     if thing and thing[1].lower() in passage.chunk.text.lower():
         thing = None
     if thing or POINTS_ASKED[language].search(pair.question) or VAGUE.match(pair.question):
-        return _("the question points at a text that its reader does not see")
+        return stored("the question points at a text that its reader does not see")
     if points(pair.question, passage, language):
-        return _("the question points at a text that its reader does not see")
+        return stored("the question points at a text that its reader does not see")
     if points(pair.answer, passage, language) or LEANS.match(pair.answer):
-        return _("the answer points at a text that its reader does not see")
+        return stored("the answer points at a text that its reader does not see")
     return ""
 
 
@@ -172,19 +172,19 @@ def kind_problem(pair: Pair, language: str) -> str:
     wrong = why.search(pair.question) and not reason.search(pair.answer)
     if how_much.search(pair.question) and not amount.search(pair.answer):
         wrong = not take_apart(pair.answer).numbers
-    return _("the answer answers another question") if wrong else ""
+    return stored("the answer answers another question") if wrong else ""
 
 
 def answer_problem(pair: Pair, language: str) -> str:
     _questions, (low, high) = LENGTHS[language]
     if not pair.answer.strip(".。 "):
-        return _("the answer is empty")
+        return stored("the answer is empty")
     if not low <= len(pair.answer) <= high:
-        return _("the answer is too short") if len(pair.answer) < low else _("the answer is too long")
+        return stored("the answer is too short") if len(pair.answer) < low else stored("the answer is too long")
     if pair.answer[-1] in ":：…;；,，、?？" or pair.answer.count("`") % 2:
-        return _("the answer breaks off")
+        return stored("the answer breaks off")
     if language_of(pair.answer) != language and OTHER[language].search(pair.answer):
-        return _("the answer is in another language")
+        return stored("the answer is in another language")
     return ""
 
 
@@ -197,7 +197,7 @@ def grounded(pair: Pair, passage: Passage) -> Verdict:
         reason, detail = grounding_problem(found)
         asked = question_share(pair.question, passage, found)
         if not reason and (asked < ANSWERED or not touches(pair.question, answer)):
-            reason, detail = _("the answer answers another question"), ""
+            reason, detail = stored("the answer answers another question"), ""
         if not reason and (count == 1 or not grounding_problem(ground(parts[count - 1], "", passage))[0]):
             return Verdict(replace(pair, answer=answer), found)
     return Verdict(pair, reason=reason, detail=detail)
@@ -214,9 +214,9 @@ def touches(question: str, answer: str) -> bool:
 
 def grounding_problem(found: Grounding) -> tuple[str, str]:
     if found.missing:
-        return _("a number or name in the answer does not stand in the chunk"), ", ".join(found.missing)
+        return stored("a number or name in the answer does not stand in the chunk"), ", ".join(found.missing)
     if found.added < ADDED:
-        return _("the answer only repeats the question"), ""
+        return stored("the answer only repeats the question"), ""
     if found.share < GROUNDED:
-        return _("the chunk does not carry the answer"), f"{found.share:.2f}"
+        return stored("the chunk does not carry the answer"), f"{found.share:.2f}"
     return "", ""

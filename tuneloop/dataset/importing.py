@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, shown, stored
 from tuneloop.records import Example, Source, content_id
 from tuneloop.stage import Context, Kind, Stage
 
@@ -71,7 +71,7 @@ class ImportDataset(Stage):
             raise TuneloopError(
                 _("no row could be imported"),
                 where=table.path.name,
-                hint=_("Most frequent reason: {}").format(importer.reasons.most_common(1)[0][0]),
+                hint=_("Most frequent reason: {}").format(shown(importer.reasons.most_common(1)[0][0])),
             )
         return {
             "examples": count, "rejected": importer.reasons.total(), "format": form, "encoding": table.encoding,
@@ -171,7 +171,7 @@ class Importer:
         check(messages, row.values)
         key = content_id(*(part for m in messages for part in (m.role, m.content)))
         if key in self.seen:
-            raise BadRow(_("repeats an earlier row"), self.seen[key])
+            raise BadRow(stored("repeats an earlier row"), self.seen[key])
         answerable = is_answerable(row.values, self.columns)
         page = text_of(row.values.get(self.columns.get("page", "")), "page")
         named = text_of(row.values.get(self.columns.get("id", "")), "id")

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from tuneloop.dataset.encoding import detect_encoding
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 
 BLOCK = 1 << 20  # characters read at once from a JSON array
 LONGEST_ROW = 16 << 20  # characters; a JSON value that is longer is taken for a broken one
@@ -109,7 +109,7 @@ def list_of_rows(value: dict[str, Any]) -> str:
 def as_row(where: str, value: Any, text: str) -> Row | Broken:
     if isinstance(value, dict):
         return Row(where, value)
-    return Broken(where, _("a row must be a JSON object"), type(value).__name__, text)
+    return Broken(where, stored("a row must be a JSON object"), type(value).__name__, text)
 
 
 def read_jsonl(table: Table) -> Iterator[Row | Broken]:
@@ -122,7 +122,7 @@ def read_jsonl(table: Table) -> Iterator[Row | Broken]:
             try:
                 yield as_row(where, json.loads(line), line)
             except (ValueError, RecursionError) as error:
-                yield Broken(where, _("not valid JSON"), json_problem(error), line)
+                yield Broken(where, stored("not valid JSON"), json_problem(error), line)
 
 
 def json_problem(error: Exception) -> str:
@@ -163,7 +163,9 @@ class JsonStream:
             try:
                 value, end = self.value()
             except (ValueError, RecursionError) as error:
-                yield Broken(where, _("not valid JSON"), json_problem(error), self.buffer[self.at : self.at + 2000])
+                yield Broken(
+                    where, stored("not valid JSON"), json_problem(error), self.buffer[self.at : self.at + 2000]
+                )
                 self.skip_to_object()
                 continue
             yield as_row(where, value, self.buffer[self.at : end])
@@ -240,10 +242,10 @@ def read_csv(table: Table) -> Iterator[Row | Broken]:
         for line, record in records:
             where = f"{table.path.name}:{line}"
             if isinstance(record, str):
-                yield Broken(where, _("a quotation mark is opened and never closed"), "", record)
+                yield Broken(where, stored("a quotation mark is opened and never closed"), "", record)
             elif len(record) != len(names):
                 detail = f"{len(record)} / {len(names)}"
-                reason = _("the row has more or fewer fields than the header")
+                reason = stored("the row has more or fewer fields than the header")
                 yield Broken(where, reason, detail, table.delimiter.join(record))
             else:
                 yield Row(where, dict(zip(names, record, strict=True)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, shown, stored
 from tuneloop.records import Chunk, Example, Message, Source, content_id
 from tuneloop.stage import ChunksRef, Context, DatasetRef, Kind, RefTo, Stage, read_table
 
@@ -60,9 +60,9 @@ class Synthesize(Stage):
         examples = kept.examples(tasks, replies)
         if not examples:
             reason = kept.reasons.most_common(1)
-            hint = _("Most frequent reason: {}").format(reason[0][0]) if reason else ""
+            hint = _("Most frequent reason: {}").format(shown(reason[0][0])) if reason else ""
             if detail := next((reply.detail for reply in replies if reply.detail), ""):
-                hint += f" ({detail})"
+                hint += f" ({shown(detail)})"
             raise TuneloopError(_("no pair passed the gates"), where=self.chunks[:24], hint=hint)
         grounded = self.with_passages(examples, chunks)
         write_rows(ctx.out / "examples.parquet", Example, [*examples, *grounded])
@@ -84,7 +84,7 @@ class Synthesize(Stage):
                 if len(chosen) == self.limit:
                     break
             else:
-                ctx.reject(chunk.id, _("too little prose to ask about"), chunk.text)
+                ctx.reject(chunk.id, stored("too little prose to ask about"), chunk.text)
         if not chosen:
             raise TuneloopError(_("no chunk has enough prose to ask about"), where=self.chunks[:24])
         return [task for chunk in chunks for task in chosen.get(chunk.id, ())]
@@ -174,9 +174,9 @@ class Sieve:
         for chunk, verdict in verdicts:
             question = verdict.pair.question
             if found := exam.find(question):
-                self.set_aside(chunk, _("the exam asks this"), found, verdict.pair)
+                self.set_aside(chunk, stored("the exam asks this"), found, verdict.pair)
             elif found := seen.find(question):
-                self.set_aside(chunk, _("a near-duplicate of another question"), found, verdict.pair)
+                self.set_aside(chunk, stored("a near-duplicate of another question"), found, verdict.pair)
             else:
                 seen.add(question, question)
                 kept.append(as_example(chunk, verdict))
@@ -191,7 +191,7 @@ class Sieve:
             self.ctx.progress(number, len(tasks), _("requests"))
             if reply.problem or reply.rest:
                 self.set_aside(
-                    task.chunk, reply.problem or _("the teacher's reply breaks off"), reply.detail, reply.rest
+                    task.chunk, reply.problem or stored("the teacher's reply breaks off"), reply.detail, reply.rest
                 )
             passage = Passage.of(task.chunk) if reply.pairs else None
             for pair in reply.pairs:

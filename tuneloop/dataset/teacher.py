@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tuneloop.dataset.task import Reply, Task
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
-from tuneloop.language import _
+from tuneloop.language import _, shown, speaking, stored
 
 if TYPE_CHECKING:
     from tuneloop.chat import ChatClient
@@ -59,7 +59,7 @@ class Teacher:
             if reply.pairs:
                 return reply
             rest = text
-        return Reply(rest=rest, problem=_("the teacher's reply holds no question"))
+        return Reply(rest=rest, problem=stored("the teacher's reply holds no question"))
 
     async def ask_all(
         self, client: ChatClient, tasks: Sequence[Task], told: Callable[[int], None], width: int
@@ -90,16 +90,17 @@ class Teacher:
         from tuneloop.chat import ChatError
 
         try:
-            for attempt in range(ATTEMPTS):
-                if self.journal.get(self.key(task, attempt)) is None:
-                    await self.fill(client, task, attempt)
-                if reply := self.known(task):
-                    break
+            with speaking("en"):  # the reason of a failure may end among the rows that are set aside
+                for attempt in range(ATTEMPTS):
+                    if self.journal.get(self.key(task, attempt)) is None:
+                        await self.fill(client, task, attempt)
+                    if reply := self.known(task):
+                        break
         except ChatError as error:
             self.failed += 1
             if error.status in REFUSED or self.failed >= DOWN:
                 raise self.down(error) from None
-            return Reply(problem=_("the teacher did not answer"), detail=error.message)
+            return Reply(problem=stored("the teacher did not answer"), detail=error.message)
         self.failed = 0
         assert reply is not None
         return reply
@@ -113,5 +114,5 @@ class Teacher:
         self.journal.put(self.key(task, attempt), completion.text)
 
     def down(self, error: Any) -> TuneloopError:
-        hint = error.hint or _("What it has answered is kept: run the same command again to go on.")
-        return TuneloopError(_("the teacher fails: {}").format(error.message), where=error.where, hint=hint)
+        hint = shown(error.hint) or _("What it has answered is kept: run the same command again to go on.")
+        return TuneloopError(_("the teacher fails: {}").format(shown(error.message)), where=error.where, hint=hint)

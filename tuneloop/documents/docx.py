@@ -16,6 +16,7 @@ from typing import Any
 from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
 from tuneloop.documents.formula import M, formula_text
 from tuneloop.documents.numbering import Numbering, read_numbering
+from tuneloop.language import stored
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -30,17 +31,21 @@ def read_docx(path: Path) -> Reading:
     with path.open("rb") as file:
         if file.read(8) == OLE:
             encrypted = "EncryptedPackage".encode("utf-16-le") in file.read()
-            raise Unreadable("encrypted: remove its password" if encrypted else "legacy Word format: save it as .docx")
+            raise Unreadable(
+                stored("encrypted: remove its password")
+                if encrypted
+                else stored("legacy Word format: save it as .docx")
+            )
     try:
         with zipfile.ZipFile(path) as package:
             names = set(package.namelist())
             parts = {name: parse_part(package, name) for name in PARTS if name in names}
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, zlib.error) as error:
-        raise Unreadable(f"damaged or truncated: {one_line(str(error))}") from None
+        raise Unreadable(stored("damaged or truncated: {}").format(one_line(str(error)))) from None
     except RuntimeError:  # zipfile: "file is encrypted"
-        raise Unreadable("encrypted: remove its password") from None
+        raise Unreadable(stored("encrypted: remove its password")) from None
     if "word/document.xml" not in parts:
-        raise Unreadable("not a Word document: it has no word/document.xml")
+        raise Unreadable(stored("not a Word document: it has no word/document.xml"))
     return Body(parts).read()
 
 
@@ -54,14 +59,15 @@ def parse_part(package: zipfile.ZipFile, name: str) -> Any:
     info = package.getinfo(name)
     bomb = info.file_size > 10_000_000 and info.file_size > HIGHEST_RATIO * max(1, info.compress_size)
     if info.file_size > LARGEST_PART or bomb:
-        raise Unreadable(f"{name} unpacks to {info.file_size // 1_000_000} MB: refused as a zip bomb")
+        reason = stored("{} unpacks to {} MB: refused as a zip bomb")
+        raise Unreadable(reason.format(name, info.file_size // 1_000_000))
     with package.open(info) as part:
         data = part.read(info.file_size + 1)  # zipfile checks the size that the header claims
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise Unreadable(f"damaged: {name} is not valid XML: {one_line(str(error))}") from None
+        raise Unreadable(stored("damaged: {} is not valid XML: {}").format(name, one_line(str(error)))) from None
 
 
 @dataclass

@@ -8,6 +8,7 @@ import codecs
 import re
 
 from tuneloop.documents.blocks import Unreadable
+from tuneloop.language import stored
 
 SAMPLE = 200_000  # bytes that decide
 MARKS = (
@@ -48,7 +49,7 @@ def decode(data: bytes) -> tuple[str, str]:
     """The text and the name of its encoding. Raises ``Unreadable`` for what is not text."""
     for signature, kind in SIGNATURES.items():
         if data.startswith(signature):
-            raise Unreadable(f"not text: its content is {kind}")
+            raise Unreadable(stored("not text: its content is {}").format(kind))
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return checked(data.decode(encoding, "replace"), encoding)
@@ -59,7 +60,7 @@ def decode(data: bytes) -> tuple[str, str]:
     except UnicodeDecodeError:
         pass
     if len(BINARY.findall(data[:SAMPLE])) > 0.02 * len(data[:SAMPLE]):
-        raise Unreadable("not text: binary data")
+        raise Unreadable(stored("not text: binary data"))
     encoding = guess(data)
     return checked(data.decode(encoding, "replace"), encoding)
 
@@ -68,7 +69,7 @@ def checked(text: str, encoding: str) -> tuple[str, str]:
     sample = text[:SAMPLE]
     odd = len(CONTROL.findall(sample)) + sample.count("\ufffd")
     if odd > 3 and odd > 0.02 * len(sample):
-        raise Unreadable("not text: binary data")
+        raise Unreadable(stored("not text: binary data"))
     return text, encoding
 
 
@@ -128,5 +129,5 @@ def other_encoding(sample: bytes) -> str:
         return "cp1252"
     best = from_bytes(sample[:20_000]).best()
     if best is None:
-        raise Unreadable("not text, or in an encoding that was not recognized")
+        raise Unreadable(stored("not text, or in an encoding that was not recognized"))
     return best.encoding

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tuneloop.language import stored
+
 READABLE = frozenset([
     ".md", ".markdown", ".mdown", ".mdx", ".html", ".htm", ".xhtml", ".txt", ".text", ".docx", ".pdf", ".csv", ".tsv",
 ])  # fmt: skip
 INSTEAD = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"), "an image, needs OCR"),
-    ".doc": "legacy Word format: save it as .docx", ".wps": "WPS format: save it as .docx",
-    ".ppt": "legacy PowerPoint format", ".xls": "legacy Excel format: save it as .csv",
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"), stored("an image, needs OCR")),
+    ".doc": stored("legacy Word format: save it as .docx"), ".wps": stored("WPS format: save it as .docx"),
+    ".ppt": stored("legacy PowerPoint format"), ".xls": stored("legacy Excel format: save it as .csv"),
 }  # fmt: skip
 
 
@@ -84,19 +86,20 @@ def look_at(path: Path, root: Path, max_mb: int) -> SourceFile:
     try:
         facts = path.stat()
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        return SourceFile(
-            path, name, problem="no such file or folder" if missing else f"cannot be read: {error.strerror}"
-        )
+        if isinstance(error, FileNotFoundError):
+            return SourceFile(path, name, problem="no such file or folder")
+        return SourceFile(path, name, problem=stored("cannot be read: {}").format(error.strerror))
     problem = ""
     if not path.is_file():
-        problem = "not a regular file"
+        problem = stored("not a regular file")
     elif suffix not in READABLE:
-        problem = INSTEAD.get(suffix) or (f"files of type {suffix} are not read" if suffix else "has no file type")
+        other = stored("files of type {} are not read").format(suffix) if suffix else stored("has no file type")
+        problem = INSTEAD.get(suffix) or other
     elif facts.st_size == 0:
-        problem = "empty"
+        problem = stored("empty")
     elif facts.st_size > max_mb * 1_000_000:
-        problem = f"larger than {max_mb} MB ({facts.st_size / 1e6:.0f} MB); raise --max-mb to read it"
+        size = f"{facts.st_size / 1e6:.0f}"
+        problem = stored("larger than {} MB ({} MB); raise --max-mb to read it").format(max_mb, size)
     return SourceFile(path, name, facts.st_size, problem)
 
 

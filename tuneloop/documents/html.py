@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, fenced, one_line, table_text
+from tuneloop.language import stored
 from tuneloop.sentences import word_set
 
 DROPPED = word_set(
@@ -52,7 +53,7 @@ def parse_html(text: str) -> Any:
     try:
         return html.document_fromstring(PROLOG.sub("", text) or " ", parser=html.HTMLParser(remove_comments=True))
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
-        raise Unreadable(f"not readable as HTML: {one_line(str(error))}") from None
+        raise Unreadable(stored("not readable as HTML: {}").format(one_line(str(error)))) from None
 
 
 def content_of(body: Any) -> list[Block]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, field_validator
 
 from tuneloop.errors import NotFound, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, shown, stored
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Parse(Stage):
         self._read(ctx, jobs, len(files) - len(jobs), len(files))
         count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
         if not count:
-            reasons = "; ".join(f"{where}: {reason}" for where, reason in facts.reasons[:SHOWN])
+            reasons = "; ".join(f"{where}: {shown(reason)}" for where, reason in facts.reasons[:SHOWN])
             raise TuneloopError(_("none of the {count} files could be read").format(count=len(files)), hint=reasons)
         return facts.summary()
 
@@ -86,9 +86,9 @@ class Parse(Stage):
                 try:
                     sha256 = hash_content(file.path)
                 except OSError as error:
-                    problem = f"cannot be read: {error.strerror}"
+                    problem = stored("cannot be read: {}").format(error.strerror)
             if sha256 in first:
-                problem = f"the same content as {first[sha256]}"
+                problem = stored("the same content as {}").format(first[sha256])
             if problem:
                 facts.reject(ctx, file.name, problem)
                 continue

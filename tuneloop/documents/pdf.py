@@ -13,10 +13,11 @@ from typing import Any
 
 from tuneloop.documents.blocks import INVISIBLE, Block, Reading, Unreadable, one_line
 from tuneloop.documents.layout import Cell, Line, Page, page_blocks
+from tuneloop.language import stored
 from tuneloop.tokens import words
 
-SCANNED = "scanned, needs OCR"
-GARBLED = "its fonts do not say which characters they show, needs OCR"
+SCANNED = stored("scanned, needs OCR")
+GARBLED = stored("its fonts do not say which characters they show, needs OCR")
 FEWEST_CHARACTERS = 8  # of a page with a picture, below which the picture is taken for the page
 UNKNOWN = re.compile("[\ufffd\ue000-\uf8ff\u0001-\u0008\u000e-\u001f]")
 BOLD = re.compile(rb"bold|black|heavy|semibold|demi|cmbx|simhei|-hei|heiti|\xe9\xbb\x91", re.I)
@@ -24,9 +25,9 @@ BULLETS = re.compile("[\uf0b7\uf0a7\uf0d8\uf0fc\uf06c\uf0a8\uf02d\u25cf\u25aa\uf
 LEADERS = re.compile(r"(?: ?[.·…]){5,} ?")
 WIDE_GAP = 1.0  # times the height of the letters
 REASONS = {
-    "password": "encrypted: remove its password",
-    "data format": "damaged or truncated: not readable as PDF",
-    "security": "encrypted in a way that is not supported",
+    "password": stored("encrypted: remove its password"),
+    "data format": stored("damaged or truncated: not readable as PDF"),
+    "security": stored("encrypted in a way that is not supported"),
 }
 
 
@@ -79,7 +80,7 @@ def read_page(document: Any, number: int) -> tuple[Page | None, str]:
         page = document[number - 1]
         text_page = page.get_textpage()
     except pdfium.PdfiumError as error:
-        return None, f"damaged page: {one_line(str(error))}"
+        return None, stored("damaged page: {}").format(one_line(str(error)))
     try:
         text = text_page.get_text_range()
         visible = "".join(INVISIBLE.sub("", text).split())

@@ -5,6 +5,7 @@ import io
 import re
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
+from tuneloop.language import stored
 
 SENTENCE_END = re.compile('[.!?。！？：:；;”"』」）)…]$')
 LONG_LINE = 100  # a line of a hard-wrapped text is shorter
@@ -42,7 +43,7 @@ def read_csv(text: str, delimiter: str = "") -> Reading:
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or find_delimiter(text)))
     except csv.Error as error:
-        raise Unreadable(f"not a table: {error}") from None
+        raise Unreadable(stored("not a table: {}").format(error)) from None
     rows = [[one_line(cell) for cell in row] for row in rows if any(cell.strip() for cell in row)]
     if not rows:
         return Reading([])

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import Empty, Queue
 
 from tuneloop.documents.read import Outcome
+from tuneloop.language import stored
 from tuneloop.processes import PACKAGE_ROOT, module_command
 from tuneloop.records import Document
 
@@ -156,13 +157,13 @@ class Pool:
                 return reader
             except TimeoutError:
                 self._close_reader(reader)
-                set_aside(job, f"not read within {seconds:.0f} seconds")
+                set_aside(job, stored("not read within {} seconds").format(f"{seconds:.0f}"))
                 return None
             except ChildDied:
                 code = self._close_reader(reader)
                 if not last_try:
                     reader = self._open_reader()
-        set_aside(job, f"the reader crashed on it ({end_of(code)})")
+        set_aside(job, stored("the reader crashed on it ({})").format(end_of(code)))
         return None
 
 

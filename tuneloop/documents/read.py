@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tuneloop.documents.blocks import Reading, Unreadable, assemble, one_line
+from tuneloop.language import stored
 from tuneloop.records import Document, content_id
 from tuneloop.sentences import CJK, word_set
 
@@ -40,15 +41,15 @@ def read_file(path: Path, name: str, sha256: str) -> Outcome:
     except Unreadable as reason:
         return Outcome(set_aside=[("", str(reason))])
     except OSError as error:
-        return Outcome(set_aside=[("", f"cannot be read: {error.strerror}")])
+        return Outcome(set_aside=[("", stored("cannot be read: {}").format(error.strerror))])
     except MemoryError:
-        return Outcome(set_aside=[("", "needs more memory to be read than one file may take")])
+        return Outcome(set_aside=[("", stored("needs more memory to be read than one file may take"))])
     except RecursionError:
-        return Outcome(set_aside=[("", "nested too deeply to be read")])
+        return Outcome(set_aside=[("", stored("nested too deeply to be read"))])
     aside = [(f"page {page}", reason) for page, reason in reading.set_aside]
     document = to_document(reading, name, suffix, sha256)
     if not document.text.strip():
-        return Outcome(set_aside=[*aside, ("", "holds no text")])
+        return Outcome(set_aside=[*aside, ("", stored("holds no text"))])
     aside += [("", loss) for loss in reading.losses]
     return Outcome(document, aside)
 
@@ -92,7 +93,8 @@ def read_text(data: bytes, media_type: str) -> Reading:
         text, encoding = decode(data)
     reading = reader_of(media_type)(text)
     if lost := text.count("\ufffd"):
-        reading.losses.append(f"read without {lost} characters that are damaged or not {encoding}")
+        reason = stored("read without {} characters that are damaged or not {}")
+        reading.losses.append(reason.format(lost, encoding))
     return reading
 
 

@@ -15,6 +15,7 @@ from queue import Queue
 from typing import Any, TextIO
 
 from tuneloop.documents.read import Outcome, read_file
+from tuneloop.language import stored
 
 MEMORY = 6 * 1024**3  # bytes of address space for one file: a decompression bomb ends the child, not the machine
 
@@ -48,7 +49,8 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     try:
         outcome = read_file(Path(job["path"]), job["name"], job["sha256"])
     except Exception as error:
-        outcome = Outcome(set_aside=[("", f"the reader failed: {type(error).__name__}: {error}"[:300])])
+        reason = stored("the reader failed: {}").format(f"{type(error).__name__}: {error}")
+        outcome = Outcome(set_aside=[("", reason[:300])])
     save_outcome(Path(job["out"]), outcome)
     return {"done": True}
 

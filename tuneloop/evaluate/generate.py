@@ -8,6 +8,7 @@ from typing import Any
 
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
+from tuneloop.language import shown, speaking
 
 REFUSED = (401, 403, 404)
 Ask = Callable[[int], Awaitable[dict[str, Any]]]
@@ -35,7 +36,8 @@ def ask_all(
                 if any(failure.status in REFUSED for failure in failures):
                     return
                 try:
-                    found[number] = await ask(number)
+                    with speaking("en"):  # a failure is kept with its item
+                        found[number] = await ask(number)
                     journal.put(key, found[number])
                 except TuneloopError as error:
                     failures.append(error)
@@ -50,5 +52,6 @@ def ask_all(
     asyncio.run(everything())
     for failure in failures:
         if failure.status in REFUSED or len(failures) == len(keys):
+            failure.message, failure.hint = shown(failure.message), shown(failure.hint)
             raise failure
     return found

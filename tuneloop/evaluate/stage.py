@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Evaluate(Stage):
             if row.question and row.messages[-1].role == "assistant" and row.answer:
                 usable.append(row)
             else:
-                ctx.reject(row.id, _("no question with a reference answer at its end"), row.model_dump())
+                ctx.reject(row.id, stored("no question with a reference answer at its end"), row.model_dump())
         if not usable:
             raise TuneloopError(_("the dataset has no question with a reference answer"), where=self.dataset)
         return usable
@@ -155,7 +155,7 @@ class Evaluate(Stage):
         for (_example, item), answer in zip(pairs, answers, strict=True):
             setattr(item, field, answer.get("text", ""))
             # An answer that failed, or has no text, counts as nothing: it is not dropped, and it is told.
-            if problem := answer.get("error") or (not answer["text"] and _("an empty answer")):
+            if problem := answer.get("error") or (not answer["text"] and stored("an empty answer")):
                 item.error = f"{item.error}; {field}: {problem}".removeprefix("; ")
 
     def answer_cited(

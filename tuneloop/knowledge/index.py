@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.stage import ChunksRef, Context, Kind, Stage, read_table
 
 
@@ -42,7 +42,7 @@ class Index(Stage):
             if chunk.text.strip():
                 chunks.append(chunk)
             else:
-                ctx.reject(f"{chunk.name}:{chunk.start}", _("the passage is empty"), chunk)
+                ctx.reject(f"{chunk.name}:{chunk.start}", stored("the passage is empty"), chunk)
         if not chunks:
             raise TuneloopError(_("there are no passages to index"), where=self.chunks)
         return build(ctx, self, chunks)

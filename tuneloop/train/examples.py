@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, shown, speaking, stored
 from tuneloop.records import Example, Record, content_id
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Context
@@ -38,17 +38,20 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
             try:
                 example = Example.model_validate(row)
                 if example.id in seen:
-                    raise Unlearnable(_("the same example came before"))
+                    raise Unlearnable(stored("the same example came before"))
                 lessons.append(encoder.encode(example, address))
                 seen.add(example.id)
             except (Unlearnable, ValidationError) as error:
-                reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
+                with speaking("en"):
+                    reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
                 reasons[reason] += 1
                 ctx.reject(where, reason, row)
             ctx.progress(len(lessons) + reasons.total(), unit=_("examples"))
     if not lessons:
         why = reasons.most_common(1)[0][0] if reasons else _("it is empty")
-        raise TuneloopError(_("nothing can be learned from this dataset: {}").format(why), where=datasets[0][:20])
+        raise TuneloopError(
+            _("nothing can be learned from this dataset: {}").format(shown(why)), where=datasets[0][:20]
+        )
     return lessons
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import speaking, stored
 from tuneloop.models import ModelCard, render
 from tuneloop.records import Example, Message
 
@@ -68,34 +68,35 @@ class Encoder:
         learned = mark(offsets, [(start + shift, end + shift) for start, end in spans])
         if len(ids) > self.max_length:
             if not self.truncate:
-                reason = _("{} tokens, and the longest allowed is {}: raise max_length, or truncate")
+                reason = stored("{} tokens, and the longest allowed is {}: raise max_length, or truncate")
                 raise Unlearnable(reason.format(len(ids), self.max_length))
             keep = slice(self.max_length)
             ids, offsets, learned = ids[keep], offsets[keep], learned[keep]
         if not any(learned[1:]):
-            raise Unlearnable(_("nothing of the answer is left after {} tokens").format(self.max_length))
+            raise Unlearnable(stored("nothing of the answer is left after {} tokens").format(self.max_length))
         return Lesson(example.id, dataset, ids, learned, whole, offsets)
 
     def checked(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with the system prompt put first where none is there. Raises ``Unlearnable``."""
         if not messages or messages[-1].role != "assistant" or not messages[-1].content.strip():
-            raise Unlearnable(_("it does not end with an answer"))
+            raise Unlearnable(stored("it does not end with an answer"))
         if not any(m.role == "user" and m.content.strip() for m in messages):
-            raise Unlearnable(_("it has no question"))
+            raise Unlearnable(stored("it has no question"))
         for message in messages:
             if found := self.control.search(message.content):
-                raise Unlearnable(_("its text contains the control token {}").format(found.group()))
+                raise Unlearnable(stored("its text contains the control token {}").format(found.group()))
             if MARKER in message.content:
-                raise Unlearnable(_("its text contains characters of the private use area"))
+                raise Unlearnable(stored("its text contains characters of the private use area"))
         if self.system_prompt and messages[0].role != "system":
             return [Message(role="system", content=self.system_prompt), *messages]
         return list(messages)
 
     def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
         try:
-            return render(
-                self.card.chat_template, messages, add_generation_prompt=ask, **self.card.template_variables()
-            )
+            with speaking("en"):
+                return render(
+                    self.card.chat_template, messages, add_generation_prompt=ask, **self.card.template_variables()
+                )
         except TuneloopError as error:
             raise Unlearnable(str(error)) from None
 
@@ -105,7 +106,7 @@ class Encoder:
         marked[index] = Message(role="assistant", content=MARKER)
         before, found, after = self.render(marked).partition(MARKER)
         if not found or not text.startswith(before) or not text.endswith(after) or MARKER in after:
-            raise Unlearnable(_("the chat template changes the text around answer {}").format(index + 1))
+            raise Unlearnable(stored("the chat template changes the text around answer {}").format(index + 1))
         start = len(before)
         if index == len(messages) - 1:
             start = self.after_prompt(messages[:index], before)
@@ -115,14 +116,14 @@ class Encoder:
         """Where the model starts to write when it is served: what follows the prompt is learned, and only that."""
         prompt = self.render(asked, ask=True)
         if not before.startswith(prompt):
-            raise Unlearnable(_("the chat template asks for an answer in another way than it shows one"))
+            raise Unlearnable(stored("the chat template asks for an answer in another way than it shows one"))
         return len(prompt)
 
     def ending(self, after: str) -> int:
         """How many characters after an answer belong to it: up to the end of the token that ends an answer."""
         ends = [after.index(stop) + len(stop) for stop in self.card.stop if stop in after]
         if not ends or not any(after[: min(ends)].strip() == stop for stop in self.card.stop):
-            raise Unlearnable(_("the chat template does not end an answer with a token that stops it"))
+            raise Unlearnable(stored("the chat template does not end an answer with a token that stops it"))
         return min(ends)
 
 
