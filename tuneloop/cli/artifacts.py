@@ -13,7 +13,7 @@ from tuneloop.address import KINDS, Address
 from tuneloop.cli.display import facts, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.errors import NotFound, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, shown
 from tuneloop.store import Artifact, Store, as_json
 
 
@@ -131,6 +131,8 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
     if as_json:
         return print_json({"rows": found})
     for row in found:
+        if table == "rejected":
+            row["reason"] = shown(str(row["reason"]))
         click.echo("  ".join(f"{click.style(k, dim=True)} {' '.join(str(v).split())[:300]}" for k, v in row.items()))
     return None
 
