@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuneloop.answer.prompt import REFUSAL
 from tuneloop.dataset.duplicates import Questions, content_set, jaccard
 from tuneloop.dataset.encoding import detect_encoding
 from tuneloop.dataset.gates import judge
@@ -80,15 +81,18 @@ def test_an_exam_keeps_its_ids_pages_and_what_cannot_be_answered(ctx: Any, tmp_p
             "answerable": True,
         },
         {"id": "en-2", "question": "Who won in 1998?", "answer": "", "answerable": False},
+        {"id": "zh-2", "question": "1998 年谁夺冠？", "answer": "", "answerable": False},
         {"id": "en-1", "question": "A second one with this id?", "answer": "It gets an id of its own."},
         {"id": "en-4", "question": "Answerable how?", "answer": "It is not said.", "answerable": "maybe"},
     ]
     path = write(tmp_path, "exam.jsonl", "\n".join(json.dumps(row) for row in rows))
     examples, summary = run_import(ctx, path)
-    assert [e.id for e in examples][:2] == ["en-1", "en-2"] and len({e.id for e in examples}) == 3
+    assert [e.id for e in examples][:3] == ["en-1", "en-2", "zh-2"] and len({e.id for e in examples}) == 4
     assert examples[0].sources[0].name == "16-keys.md"
-    assert [e.answerable for e in examples] == [True, False, True] and examples[1].answer
-    assert summary["unanswerable"] == 1 and ctx.rejected[0][0] == "exam.jsonl:4"
+    assert [e.answerable for e in examples] == [True, False, False, True]
+    learned = (examples[1].answer, examples[2].answer)
+    assert learned == (REFUSAL["en"], REFUSAL["zh"]), "what is learned is what the gateway says"
+    assert summary["unanswerable"] == 2 and ctx.rejected[0][0] == "exam.jsonl:5"
 
 
 ASKED, ANSWERED = {"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Ho."}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from tuneloop.answer.prompt import REFUSAL, language_of
 from tuneloop.language import stored
 from tuneloop.records import Message
 
@@ -30,10 +30,6 @@ COLUMNS = {
     "id": ("id", "编号"),
 }  # fmt: skip
 
-UNANSWERABLE = {
-    "en": "The documents do not answer this question.",
-    "zh": "文档中没有这个问题的答案。",
-}
 TRUE, FALSE = ("true", "1", "yes", "y", "是", "对"), ("false", "0", "no", "n", "否", "不")
 
 
@@ -91,7 +87,7 @@ def read_columns(values: dict[str, Any], columns: dict[str, str]) -> list[Messag
     """A question and an answer in two columns."""
     question, answer = (text_of(values.get(columns[key]), columns[key]) for key in ("question", "answer"))
     if not answer and question and is_answerable(values, columns) is False:
-        answer = UNANSWERABLE["zh" if re.search("[\u4e00-\u9fff]", question) else "en"]
+        answer = REFUSAL[language_of(question)]  # what the gateway says is what is learned
     return opening(text_of(values.get(columns.get("system", "")), "system")) + exchange(question, answer)
 
 

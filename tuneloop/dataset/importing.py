@@ -26,6 +26,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
+    version: ClassVar[int] = 2
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
 
