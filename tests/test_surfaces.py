@@ -90,6 +90,8 @@ def test_rest_needs_a_key_with_the_right_role_and_says_what_is_wrong(tmp_path: P
 
     assert post(caller, "chunk", {"documents": "documents:x"})[0] == 403
     assert post(member, "synthesize", abroad)[0] == 403, "a server named by its URL would be sent our key"
+    embedded = {"chunks": "chunks:x", "embedding": "HTTP://elsewhere.example/v1#m"}
+    assert post(member, "index", embedded)[0] == 403, "whichever field names it: it would be sent our documents"
     assert post(member, "parse", {"paths": ["/etc/hostname"]})[0] == 403, "only an admin reads this machine's files"
     status, error = post(member, "chunk", {"documents": "documents:x"})
     assert status == 404 and "there is no documents:x" in error

@@ -12,7 +12,7 @@ from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.registry import stages
 from tuneloop.runner import RunResult, Workspace
-from tuneloop.stage import Stage, listed
+from tuneloop.stage import Stage
 from tuneloop.store import as_json
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -149,9 +149,15 @@ def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
 
 
 def names_outside(stage: Stage) -> bool:
-    """Whether a body names files of this machine, or a server by its URL, which would be sent a key of ours."""
-    values = [v for field in stage.references() for v in listed(getattr(stage, field))]
-    return stage.outside or any(value.startswith(("http://", "https://")) for value in values)
+    """Whether a body names files of this machine, or in any field a URL: a server that would get our documents."""
+    return stage.outside or has_url(stage.model_dump())
+
+
+def has_url(value: Any) -> bool:
+    if isinstance(value, str):
+        return "://" in value
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(has_url(part) for part in parts)
 
 
 def describe(artifact: Any) -> dict[str, Any]:
