@@ -1,9 +1,16 @@
 """REST and the console: what is refused is said clearly, and pages can be read by everybody."""
 
-import pytest
-from starlette.testclient import TestClient
+from pathlib import Path
 
+import pytest
+from lxml import html
+from starlette.testclient import TestClient
+from toystage import Count
+
+from tuneloop.access import create_key, revoke_key
 from tuneloop.address import KINDS
+from tuneloop.records import Rejected, write_rows
+from tuneloop.registry import BUILT_IN
 from tuneloop.runner import Workspace
 from tuneloop.web.app import build_app
 
@@ -20,3 +27,63 @@ def test_a_kind_or_state_that_is_not_is_refused_by_name(client: TestClient) -> N
     assert client.get("/api/artifacts?kind=model").json() == []
     refused = client.get("/api/runs?state=zz")
     assert refused.status_code == 422 and "cancelled" in refused.json()["error"]
+
+
+def test_a_wrong_key_is_refused_on_the_login_page(workspace: Workspace) -> None:
+    client = TestClient(build_app(workspace), follow_redirects=False)
+    good, revoked = (create_key(workspace.store, "x", role="member") for _n in range(2))
+    revoke_key(workspace.store, revoked.id)
+    for wrong in ("", "nonsense", good.key[:-1] + "!", revoked.key):
+        refused = client.post("/login", data={"key": wrong})
+        assert refused.status_code == 401 and "set-cookie" not in refused.headers
+        assert "not valid" in html.fromstring(refused.text).findtext(".//p[@role='alert']")
+    assert client.get("/").headers["location"] == "/login"
+    assert client.post("/login", data={"key": f" {good.key}"}).headers["location"] == "/"
+    assert client.get("/").status_code == 200
+
+
+@pytest.fixture
+def rejecting(workspace: Workspace, tmp_path: Path) -> str:
+    """The address of an artifact with 25 rows that were set aside."""
+    rows = [Rejected(where=f"<b>{n}</b>", reason="too <i>short</i>" if n < 22 else "too long") for n in range(25)]
+    folder = tmp_path / "made"
+    folder.mkdir()
+    write_rows(folder / "rejected.parquet", Rejected, rows)
+    return str(workspace.store.artifacts.save("documents", folder, {"rejected": 25, "mean": 1 / 3, "types": {"md": 1}}))
+
+
+def test_the_page_of_an_artifact_shows_what_was_set_aside(client: TestClient, rejecting: str) -> None:
+    page = html.fromstring(client.get(f"/artifacts/{rejecting}").text)
+    tables = [[[c.text_content() for c in r] for r in t.iter("tr")] for t in page.iter("table")]
+    assert tables[1][1:] == [["too <i>short</i>", "22"], ["too long", "3"]]
+    assert len(tables[2]) == 21 and tables[2][1] == ["<b>0</b>", "too <i>short</i>"]
+    assert "25 rows were set aside." in page.text_content() and not page.xpath("//td//b | //td//i")
+
+
+def test_numbers_of_a_summary_have_labels_in_the_language_of_the_reader(
+    client: TestClient, workspace: Workspace, rejecting: str
+) -> None:
+    workspace.store.artifacts.tag("x", workspace.store.artifacts.resolve(rejecting))
+    for language, says in (("en", "mean 0.3333, rejected 25"), ("zh", "平均 0.3333, 搁置 25")):
+        shown = html.fromstring(client.get("/", headers={"accept-language": language}).text)
+        assert says in " ".join(shown.text_content().split())
+
+
+def test_pages_have_a_title_one_heading_and_a_label_for_each_field(
+    client: TestClient, workspace: Workspace, rejecting: str
+) -> None:
+    empty = html.fromstring(client.get("/").text).text_content()
+    assert "No runs yet." in empty and "No artifacts yet." in empty
+    run = workspace.run(Count(to=2), name="two").run
+    stages = [f"/stages/{name}" for name in BUILT_IN]
+    titles = set()
+    for path in ("/", "/login", "/nothing", f"/runs/{run}", f"/artifacts/{rejecting}", "/artifacts/model:x", *stages):
+        page = html.fromstring(client.get(path).text)
+        titles.add(page.findtext(".//title"))
+        assert [bool(h1.text_content().strip()) for h1 in page.iter("h1")] == [True], path
+        labels = {label.get("for") for label in page.iter("label")}
+        assert all(field.get("id") in labels for field in page.iter("input", "select")), path
+        ids = page.xpath("//@id")
+        assert len(ids) == len(set(ids)) and {*page.xpath("//@aria-describedby")} <= {*ids}
+        assert all(cell.get("scope") for cell in page.iter("th")), path
+    assert len(titles) == 5 + len(stages), titles

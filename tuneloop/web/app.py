@@ -75,7 +75,7 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
         return problem(TuneloopError("; ".join(parts)), 422)
 
     app.include_router(rest.router(workspace))
-    app.include_router(pages.router(workspace))
+    app.include_router(pages.router(workspace, verifier if auth else None))
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
-from tuneloop.errors import NotFound
-from tuneloop.language import LANGUAGES, _
+from tuneloop.access import Verifier
+from tuneloop.errors import Denied, NotFound
+from tuneloop.language import LANGUAGES, _, shown
 from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.stage import Stage
 
 FOLDER = Path(__file__).parent
+SHOWN = 20  # rows that were set aside, and reasons, on the page of an artifact
 STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
 environment = Environment(
     loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -27,6 +30,12 @@ environment = Environment(
 environment.filters["when"] = lambda seconds: (
     datetime.fromtimestamp(seconds).strftime("%m-%d %H:%M:%S") if seconds else ""
 )
+environment.filters["label"] = lambda key: key.replace("_", " ")  # to be looked up in the catalogue
+environment.filters["number"] = lambda value: (
+    value if not isinstance(value, (int, float)) or isinstance(value, bool) else
+    f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+)  # fmt: skip
+environment.filters["named"] = lambda tag, kind: f"{kind}:{tag}"
 environment.filters["pretty"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
 
 
@@ -66,8 +75,27 @@ def form_fields(stage: type[Stage], workspace: Workspace) -> list[dict[str, Any]
     return found
 
 
-def router(workspace: Workspace) -> APIRouter:
-    """The pages of one workspace."""
+def set_aside(folder: Path, language: str) -> dict[str, Any]:
+    """The rows of an artifact that were set aside: how many, the most frequent reasons, and the first ones."""
+    import pyarrow.parquet as pq
+
+    path = folder / "rejected.parquet"
+    reasons, rows = Counter(), []
+    if path.is_file():
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["where", "reason"]):
+                reasons.update(batch["reason"].to_pylist())
+                rows += batch.slice(0, SHOWN - len(rows)).to_pylist() if len(rows) < SHOWN else []
+    frequent = reasons.most_common(SHOWN)
+    return {
+        "count": reasons.total(), "reasons": [(shown(reason, language), count) for reason, count in frequent],
+        "others": reasons.total() - sum(count for _reason, count in frequent),
+        "rows": [(row["where"], shown(row["reason"], language)) for row in rows],
+    }  # fmt: skip
+
+
+def router(workspace: Workspace, verifier: Verifier | None) -> APIRouter:
+    """The pages of one workspace. Without a verifier everybody may read them."""
     web = APIRouter(include_in_schema=False)
     store = workspace.store
 
@@ -101,6 +129,7 @@ def router(workspace: Workspace) -> APIRouter:
         return page(
             request, "artifact.html", artifact=store.artifacts.get(address), up=store.artifacts.ancestry(address),
             down=store.artifacts.ancestry(address, down=True), producers=store.artifacts.producers(address),
+            rejected=set_aside(store.artifacts.path(address), language_of(request)),
         )  # fmt: skip
 
     @web.get("/login")
@@ -110,6 +139,11 @@ def router(workspace: Workspace) -> APIRouter:
     @web.post("/login")
     async def enter(request: Request) -> Response:
         key = parse_qs((await request.body()).decode("utf-8", "replace")).get("key", [""])[0]
+        try:
+            if verifier:
+                verifier.verify(key.strip())
+        except Denied as denied:
+            return page(request, "login.html", denied.status, wrong=True)
         response = RedirectResponse("/", 303)
         response.set_cookie("tuneloop_key", key.strip(), httponly=True, samesite="strict", max_age=12 * 3600)
         return response

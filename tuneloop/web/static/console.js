@@ -18,10 +18,14 @@ if (form) form.addEventListener("submit", async (event) => {
   if (answer.ok) location.href = `/runs/${result.run}`;
   else document.querySelector(".banner").textContent = result.error;
 });
-const cancel = document.querySelector("button[data-cancel]");
-if (cancel) cancel.addEventListener("click", async () => {
-  await fetch(`/api/runs/${cancel.dataset.cancel}/cancel`, { method: "POST" });
-  location.reload();
+// Listened for on the document, because the button is replaced with what is around it.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-cancel]");
+  if (!button) return;
+  button.disabled = true;
+  const answer = await fetch(`/api/runs/${button.dataset.cancel}/cancel`, { method: "POST" });
+  if (answer.ok) location.reload();
+  else document.querySelector(".banner").textContent = (await answer.json()).error;
 });
 // What changes is asked for again every two seconds.
 const live = document.querySelector("[data-refresh]");
