@@ -93,8 +93,8 @@ def test_a_killed_watcher_leaves_nothing_running_and_nothing_lost(workspace: Wor
 def test_two_commands_at_once_share_one_run(workspace: Workspace) -> None:
     results = []
     threads = [
-        threading.Thread(target=lambda: results.append(Workspace(workspace.store.root).run(Count(to=30))))
-        for _ in range(3)
+        threading.Thread(target=lambda n=n: results.append(Workspace(workspace.store.root).run(Count(to=30), name=n)))
+        for n in ("a", "b", "c")
     ]
     for thread in threads:
         thread.start()
@@ -102,6 +102,9 @@ def test_two_commands_at_once_share_one_run(workspace: Workspace) -> None:
         thread.join()
     assert len({r.run for r in results}) == 1 and {r.state for r in results} == {"done"}
     assert workspace.store.runs.get(results[0].run).attempts == 1
+    for result in results:  # each with the name that it asked for
+        assert workspace.store.artifacts.resolve(f"documents:{result.tag}") == result.address
+    assert {r.tag for r in results} == {"a", "b", "c"}
 
 
 def test_a_cancelled_run_stops_soon_and_keeps_its_checkpoint(workspace: Workspace) -> None:

@@ -241,6 +241,9 @@ class Workspace:
             raise Cancelled(_("the run was cancelled"), where=stage.name)
         if result.state != "done":
             raise StageFailed(result)
+        if work.tag and work.tag != result.tag:  # the run is shared with somebody who named its output otherwise
+            self.store.artifacts.tag(work.tag, result.address)
+            result.tag = work.tag
         return result
 
     def follow(self, run: str, *, watch: Watcher | None = None, own: bool = True) -> RunResult:
