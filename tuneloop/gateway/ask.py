@@ -1,10 +1,12 @@
 """A chat request as it came: checked as far as the gateway needs it, and otherwise left as it is."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from tuneloop.gateway.problem import Problem
+from tuneloop.gateway.record import clean
 from tuneloop.language import _
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -23,12 +25,20 @@ class Ask:
 def parse_object(data: bytes) -> dict[str, Any]:
     """A request's JSON object. Raises ``Problem`` 400."""
     try:
-        body = json.loads(data)
+        body = json.loads(data, parse_float=finite, parse_constant=finite)
     except (ValueError, RecursionError) as error:
         raise Problem(400, _("the body is not valid JSON: {}").format(error)) from None
     if not isinstance(body, dict):
         raise Problem(400, _("the body must be a JSON object"))
     return body
+
+
+def finite(text: str) -> float:
+    """A number as JSON has them: NaN and infinity, which Python would read, nobody below can be sent."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(_("{} is not a number of JSON").format(text[:20]))
+    return value
 
 
 def parse_ask(data: bytes) -> Ask:
@@ -44,6 +54,8 @@ def parse_ask(data: bytes) -> Ask:
         check_message(message, f"messages[{number}]")
     if not isinstance(body.get("stream") or False, bool):
         raise Problem(400, _("'stream' must be true or false"), param="stream")
+    if not isinstance(body.get("stream_options") or {}, dict):
+        raise Problem(400, _("'stream_options' must be an object"), param="stream_options")
     return Ask(body, model, messages, bool(body.get("stream")))
 
 
@@ -63,7 +75,7 @@ def plain_messages(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
     plain = []
     for number, message in enumerate(messages):
         role = {"developer": "system", "function": "tool"}.get(message["role"], message["role"])
-        plain.append({"role": role, "content": text_of(message.get("content"), f"messages[{number}]")})
+        plain.append({"role": role, "content": clean(text_of(message.get("content"), f"messages[{number}]"))})
     if not any(m["role"] == "user" and m["content"].strip() for m in plain):
         raise Problem(400, _("there is no question: no message of the user has text"), param="messages")
     return plain

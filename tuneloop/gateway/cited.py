@@ -17,15 +17,16 @@ from tuneloop.gateway.body import Reply
 from tuneloop.gateway.embeddings import LocalEmbedding
 from tuneloop.gateway.passage import Shelf
 from tuneloop.gateway.problem import Problem
-from tuneloop.gateway.record import Record
+from tuneloop.gateway.record import Record, clean
 from tuneloop.gateway.upstream import Upstream
 from tuneloop.knowledge import Passage, open_index
 from tuneloop.language import _
 
-NOT_PASSED_ON = {
-    "model", "messages", "stream", "stream_options", "n", "tools", "tool_choice", "functions", "function_call",
-    "response_format", "max_tokens", "max_completion_tokens",
-}  # fmt: skip
+PASSED_ON = (  # options of a request that a cited answer takes over; what it cannot keep to is left out
+    "temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "stop", "frequency_penalty", "presence_penalty",
+    "repeat_penalty", "repeat_last_n", "repetition_penalty", "logit_bias", "user", "cache_prompt",
+    "chat_template_kwargs", "reasoning_effort",
+)  # fmt: skip
 LONGEST_ANSWER = 512  # tokens, where the request does not say
 EVENT_STREAM = [
     (b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"),
@@ -73,7 +74,7 @@ class CitedRoute:
         body = {**self.defaults, **ask.body}
         if body.get("n") not in (None, 1):
             raise Problem(400, _("a cited answer comes once: 'n' must be 1"), param="n")
-        options = {k: v for k, v in body.items() if k not in NOT_PASSED_ON and v is not None}
+        options = clean({name: body[name] for name in PASSED_ON if body.get(name) is not None})
         options["max_tokens"] = most_tokens(body)
         try:
             async for event in self.answerer.stream(plain_messages(ask.messages), **options):

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import parse_object
 from tuneloop.gateway.problem import Problem
-from tuneloop.gateway.record import Record
+from tuneloop.gateway.record import Record, clean
 from tuneloop.language import _
 from tuneloop.tokens import estimate_tokens
 
@@ -87,7 +87,7 @@ def input_texts(value: Any) -> list[str]:
         raise Problem(400, _("'input' must be a text or a list of texts, none of them empty"), param="input")
     if len(texts) > MOST_TEXTS:
         raise Problem(400, _("at most {} texts in one request").format(MOST_TEXTS), param="input")
-    return texts
+    return [clean(text) or " " for text in texts]
 
 
 def packed(vector: list[float]) -> str:

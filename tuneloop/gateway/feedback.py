@@ -26,6 +26,7 @@ async def take_feedback(gateway: Gateway, caller: Caller | None, data: bytes) ->
     named = next((body[name] for name in NAMES if body.get(name)), None)
     if not isinstance(named, str):
         raise Problem(400, _("'request' must be the id of a chat completion"), param="request")
+    named = clean(named)
     rating = body.get("rating", 0)
     if rating not in (-1, 0, 1) or isinstance(rating, bool):
         raise Problem(400, _("'rating' must be -1, 0 or 1"), param="rating")
