@@ -222,6 +222,8 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert len(scores) == 3 * 2 * 4 and {s.value for s in scores if s.item == "2" and s.model == "against"} == {0.0}
     page = (ctx.out / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
+    assert "<span lang=en>reference</span><span lang=zh>参考答案</span>" in page, "the same page for every reader"
+    assert "<span lang=zh>against: 回答为空</span>" in page
     told = json.loads((ctx.out / "evaluation.json").read_text(encoding="utf-8"))
     assert told["definitions"]["tokenization"] and told["settings"]["temperature"] == 0.0
     assert all(math.isfinite(v["p"]) for v in told["metrics"].values())

@@ -9,9 +9,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from tuneloop.language import stored
 from tuneloop.tokens import words
 
-TOKENIZATION = "lower-cased words, identifiers kept whole, CJK by character (tuneloop.tokens.words)"
+TOKENIZATION = stored("lower-cased words, identifiers kept whole, CJK by character (tuneloop.tokens.words)")
 
 
 def tokenize(text: str) -> list[str]:
@@ -109,9 +110,11 @@ METRICS: dict[str, Callable[[str, str], float]] = {
     "rouge_l": rouge_l, "bleu_4": bleu_4, "token_f1": token_f1, "exact_match": exact_match,
 }  # fmt: skip
 DEFINITIONS = {
-    "rouge_l": "ROUGE-L F1 of the whole text (Lin 2004)",
-    "bleu_4": "sentence BLEU-4, add-one smoothing for n > 1 (Lin & Och 2004; sacreBLEU add-k with 1), mean over items",
-    "token_f1": "F1 of the bags of tokens (Rajpurkar et al. 2016)",
-    "exact_match": "equal after NFKC, lower case, and stripping of outer punctuation",
+    "rouge_l": stored("ROUGE-L F1 of the whole text (Lin 2004)"),
+    "bleu_4": stored(
+        "sentence BLEU-4, add-one smoothing for n > 1 (Lin & Och 2004; sacreBLEU add-k with 1), mean over items"
+    ),
+    "token_f1": stored("F1 of the bags of tokens (Rajpurkar et al. 2016)"),
+    "exact_match": stored("equal after NFKC, lower case, and stripping of outer punctuation"),
     "tokenization": TOKENIZATION,
 }

@@ -1,4 +1,7 @@
-"""A self-contained page with every item, for people who read answers."""
+"""A self-contained page with every item, for people who read answers.
+
+Its own words are there in every language and the reader chooses, so that the page is the same whoever made it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.evaluate.items import Item
+from tuneloop.language import LANGUAGES, shown, stored
 from tuneloop.records import Score
 
 HEAD = """<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Evaluation</title><style>
+<title>Evaluation · 评测</title><style>
 body{font:15px/1.6 -apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC",sans-serif;
 margin:2rem auto;max-width:1100px;padding:0 1rem;color:#17202a}table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{border-bottom:1px solid #dfe5eb;padding:6px 10px 6px 0;text-align:left;vertical-align:top}.n{text-align:right}
-.soft{color:#5d6b7a}.bad{color:#c0392b}details{margin:.2rem 0}</style></head><body><h1>Evaluation</h1>"""
+.soft{color:#5d6b7a}.bad{color:#c0392b}details{margin:.2rem 0}
+#zh:checked~main [lang=en],#zh:not(:checked)~main [lang=zh]{display:none}</style></head><body>
+<input type=checkbox id=zh><label for=zh class=soft>中文</label><main>"""
+
+
+def words(text: str) -> str:
+    """A text of ours in every language, of which the page shows one."""
+    return "".join(f"<span lang={language}>{escape(shown(text, language))}</span>" for language in LANGUAGES)
+
+
+def header(*names: str, numbers: tuple[str, ...] = ()) -> str:
+    """The first row of a table; columns of ``numbers`` stand to the right."""
+    return "<tr>" + "".join(f"<th{' class=n' * (name in numbers)}>{words(name)}</th>" for name in names) + "</tr>"
 
 
 def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[str, Any]) -> None:
@@ -23,22 +39,22 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
     rows = sorted(items, key=lambda i: (by_item.get((i.id, "model"), 2.0), i.id))
     parts = [
         HEAD,
-        "<table><tr><th>metric</th><th class=n>model</th><th class=n>against</th><th class=n>difference</th>",
-        "<th>95% interval</th><th class=n>p</th></tr>",
-    ]
+        "<h1>" + words(stored("Evaluation")) + "</h1><table>",
+        header(
+            stored("metric"), stored("model"), stored("against"), stored("difference"), stored("95% interval"), "p",
+            numbers=("model", "against", "difference", "p"),
+        ),
+    ]  # fmt: skip
     for name, value in body["metrics"].items():
         low, high = value["interval"]
         cells = [name, *(f"{value[k]:.4f}" if k in value else "" for k in ("model", "against", "difference"))]
         cells += [f"{low:+.4f} … {high:+.4f}", f"{value['p']:.4f}" if "p" in value else ""]
         parts.append("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>")
-    parts.append(
-        "</table><p class=soft>" + escape("; ".join(f"{k}: {v}" for k, v in body["definitions"].items())) + "</p>"
-    )
-    parts.append(
-        "<table><tr><th>question</th><th>reference</th><th>model</th><th>against</th><th class=n>ROUGE-L</th></tr>"
-    )
+    parts.append("</table><p class=soft>" + "; ".join(f"{k}: {words(v)}" for k, v in body["definitions"].items()))
+    parts.append("</p><table>")
+    parts.append(header(stored("question"), stored("reference"), "model", "against", "ROUGE-L", numbers=("ROUGE-L",)))
     parts += [item_row(item, by_item) for item in rows]
-    path.write_text("".join(parts) + "</table></body></html>\n", encoding="utf-8")
+    path.write_text("".join(parts) + "</table></main></body></html>\n", encoding="utf-8")
 
 
 def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
@@ -50,8 +66,9 @@ def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
             f"<span class=soft>{escape(c.name)}: {escape(c.quote)}</span></li>"
             for c in item.citations
         )
-        cited = f"<details><summary class=soft>with documents</summary>{escape(item.cited)}<ul>{quotes}</ul></details>"
-    error = f"<div class=bad>{escape(item.error)}</div>" if item.error else ""
+        summary = words(stored("with documents"))
+        cited = f"<details><summary class=soft>{summary}</summary>{escape(item.cited)}<ul>{quotes}</ul></details>"
+    error = "".join(f"<div class=bad>{words(problem)}</div>" for problem in item.error.split("; ") if problem)
     cells = [
         escape(item.question) + cited + error,
         escape(item.reference),

@@ -37,6 +37,7 @@ class Evaluate(Stage):
 
     name: ClassVar[str] = "evaluate"
     makes: ClassVar[Kind] = "evaluation"
+    version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
 
     model: ModelRef = Field(description="Model to measure.")
@@ -158,6 +159,12 @@ class Evaluate(Stage):
             if problem := answer.get("error") or (not answer["text"] and stored("an empty answer")):
                 item.error = f"{item.error}; {field}: {problem}".removeprefix("; ")
 
+    def shown(self, ctx: Context) -> int:
+        """How many passages the model is shown: as many as it learned to answer from."""
+        from tuneloop.models import read_card
+
+        return (read_card(ctx.path(self.model)).passages if self.model.startswith("model:") else 0) or JUDGED
+
     def answer_cited(
         self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair]
     ) -> None:
@@ -170,7 +177,7 @@ class Evaluate(Stage):
         if not pairs or not self.knowledge:
             return
         ctx.phase(_("answering from the documents"))
-        answerer = Answerer(open_index(ctx.path(self.knowledge)), client) if client else None
+        answerer = Answerer(open_index(ctx.path(self.knowledge)), client, k=self.shown(ctx)) if client else None
 
         async def ask(number: int) -> dict[str, Any]:
             assert answerer, "without a client, every answer is in the journal"
