@@ -45,12 +45,17 @@ def engine(store: Store, address: str, *, log: str, **options: Any) -> Iterator[
 
 
 def route(store: Store, name: str, url: str, upstream_model: str, *, address: str = "", knowledge: str | None = None,
-          system_prompt: str = "", api_key_env: str = "") -> dict[str, Any]:  # fmt: skip
-    """One route of the gateway's configuration: what a caller names, and who answers."""
+          system_prompt: str = "", api_key_env: str = "", passages: int = 0) -> dict[str, Any]:  # fmt: skip
+    """One route of the gateway's configuration: what a caller names, and who answers.
+
+    ``passages``: how many a model is shown with a question; 0 leaves it to the gateway.
+    """
     body: dict[str, Any] = {
         "name": name, "upstream_url": url, "upstream_model": upstream_model, "model_address": address,
         "system_prompt": system_prompt, "api_key_env": api_key_env,
     }  # fmt: skip
+    if passages:
+        body["passages"] = passages
     if knowledge:
         path = store.artifacts.path(Address.parse(knowledge))
         body.update(knowledge_path=str(path), knowledge_address=knowledge)
@@ -87,7 +92,7 @@ def gateway(store: Store, address: str, knowledge: str | None = None, *, log: st
     with engine(store, address, log=f"{log}-engine") as running:
         routes = [
             route(store, name, running.base_url, name, address=address, knowledge=knowledge,
-                  system_prompt=running.card.system_prompt)
+                  system_prompt=running.card.system_prompt, passages=running.card.passages)
         ]  # fmt: skip
         with gateway_process(store, routes, log=log, auth=False, **options) as url:
             yield f"{url}/v1"

@@ -38,6 +38,7 @@ class Source:
     sentences: list[tuple[int, int]]
     context: str  # the terms of the headings
     heading: str  # the headings, folded
+    headings: Sequence[str]
 
     def reach(self, position: int) -> int:
         """How far back a sentence may lean on others: a list item stands for itself."""
@@ -50,7 +51,7 @@ class Source:
     @classmethod
     def prepare(cls, text: str, heading: Sequence[str]) -> Source:
         joined = " \n ".join(heading)
-        return cls(text, take_apart(text), split_sentences(text), " ".join(terms(joined)), fold(joined))
+        return cls(text, take_apart(text), split_sentences(text), " ".join(terms(joined)), fold(joined), heading)
 
     def sentence(self, position: int) -> int:
         return next((n for n, (_, end) in enumerate(self.sentences) if position < end), len(self.sentences) - 1)

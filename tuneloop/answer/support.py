@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING
 from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy, left_over, share
 from tuneloop.answer.roles import role_problem
 from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
+from tuneloop.knowledge.terms import fold
 from tuneloop.tokens import CJK
 
 if TYPE_CHECKING:
     import numpy as np
 
 COVERAGE = 0.8  # of the sentence's content, by weight
+LEAST = 0.7  # of each clause
 MANY = 8  # content words of which one may be missing, where the passage does not have it at all
 SHORT = 2  # a sentence of no more content words is read with its question
 ASKED = 0.5  # of the question's content, by weight, that must stand where such a sentence does
+A_WORD = 2  # Chinese characters; a longer stretch is more than one word
 LIGHT = 0.15  # what a word that carries no fact weighs
 
 Idf = Callable[[Sequence[str]], "np.ndarray"]
@@ -65,7 +68,7 @@ class Checker:
             return self.check_code(sentence)
         claim = take_apart(strip_list_mark(sentence))
         items = self.items(claim)
-        if not any(heavy(item) for item in items):
+        if self.is_heading(sentence) or not any(heavy(item) for item in items):
             return None
         found = [s for n, source in enumerate(self.sources) if (s := match(claim, items, source, n))]
         if question and sum(map(heavy, items)) <= SHORT:
@@ -87,8 +90,14 @@ class Checker:
         return None
 
     def states(self, sentence: str) -> bool:
-        """Whether a sentence has anything in it to support."""
-        return is_code_block(sentence) or any(heavy(item) for item in self.items(take_apart(sentence)))
+        """Whether a sentence has anything in it to support. A heading by itself, given as an answer, has not."""
+        if is_code_block(sentence):
+            return True
+        return not self.is_heading(sentence) and any(heavy(item) for item in self.items(take_apart(sentence)))
+
+    def is_heading(self, sentence: str) -> bool:
+        said = bare(sentence)
+        return any(said == bare(heading) for source in self.sources for heading in source.headings)
 
     def items(self, claim: Statement) -> list[Item]:
         """What a sentence is made of, in order, with weights."""
@@ -120,6 +129,11 @@ def beside(asked: list[Item], support: Support, source: Source) -> Support:
 
 def is_code_block(sentence: str) -> bool:
     return sentence.lstrip().startswith(("```", "~~~"))
+
+
+def bare(text: str) -> str:
+    """Only the letters and digits, folded."""
+    return re.sub(r"[\W_]+", "", fold(strip_list_mark(text)))
 
 
 def unit_weight(unit: Unit, idf: dict[str, float]) -> float:
@@ -168,6 +182,10 @@ def together(claim: Statement, items: list[Item], fits: Sequence[Fit], source: S
     missing = [item for f in fits for item in f.missing if tells(item, f.clause, source.statement)]
     telling = [item for item in items if heavy(item)]
     if sum(f.held for f in fits) < COVERAGE * sum(f.total for f in fits) or len(missing) > (len(telling) >= MANY):
+        return "words"
+    if any(f.held < LEAST * f.total for f in fits):
+        return "words"
+    if any(len(item.text) > A_WORD for item in missing if not item.text.isascii()):
         return "words"
     if any(item.text in source.statement.folded for item in missing):
         return "joined"

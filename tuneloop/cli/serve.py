@@ -140,7 +140,7 @@ def local_route(
     label = name or model.partition(":")[2] or model
     return serving.route(
         workspace.store, label, running.base_url, label, address=runnable, knowledge=index,
-        system_prompt=running.card.system_prompt,
+        system_prompt=running.card.system_prompt, passages=running.card.passages,
     )  # fmt: skip
 
 

@@ -14,15 +14,15 @@ from tuneloop.knowledge.search import Passage
 from tuneloop.records import Chunk, Example, content_id
 
 ORIGIN = "synthesize/grounded"  # so that an exam can leave these out: their question holds its answer
-OTHERS = 2  # passages beside the one that answers: one of the same document, the rest of any
-BUDGET = 400  # tokens of all passages together
+ROOM = 135  # tokens for each passage, of which the longest may take from the others
 
 
 class Grounder:
-    """Asks examples again with passages, chosen with a seed from all chunks."""
+    """Asks examples again with ``count`` passages: the one that answers, one of the same document, the rest of any."""
 
-    def __init__(self, chunks: Sequence[Chunk], seed: int) -> None:
+    def __init__(self, chunks: Sequence[Chunk], seed: int, count: int) -> None:
         self.chunks, self.generator = chunks, random.Random(seed)
+        self.others, self.budget = count - 1, max(400, ROOM * count)
         self.by_id = {chunk.id: chunk for chunk in chunks}
         self.by_document: dict[str, list[Chunk]] = defaultdict(list)
         for chunk in chunks:
@@ -37,7 +37,7 @@ class Grounder:
         """The same question and answer, asked with the passage that answers and some that do not."""
         language = prompt.language_of(example.question)
         passages = [Passage(chunk, 0.0, rank) for rank, chunk in enumerate(self.passages(example), 1)]
-        shown = prompt.fit_passages(passages, BUDGET)
+        shown = prompt.fit_passages(passages, self.budget)
         asked = prompt.grounded(example.messages[:-1], shown, language)
         messages = [example.messages[0].model_validate(m) for m in asked] + example.messages[-1:]
         return example.model_copy(update={"id": content_id(example.id, ORIGIN), "messages": messages, "origin": ORIGIN})
@@ -46,8 +46,8 @@ class Grounder:
         source = example.sources[0]
         right = self.by_id[source.chunk]
         near = [c for c in self.by_document[source.document] if c.end <= right.start or c.start >= right.end]
-        others = self.generator.sample(near, min(1, len(near)))
-        while len(others) < min(OTHERS, len(self.chunks) - 1):
+        others = self.generator.sample(near, min(1, self.others, len(near)))
+        while len(others) < min(self.others, len(self.chunks) - 1):
             chunk = self.generator.choice(self.chunks)
             if chunk.id != right.id and chunk not in others:
                 others.append(chunk)
@@ -56,5 +56,5 @@ class Grounder:
 
     def fits(self, chunks: list[Chunk], right: Chunk) -> bool:
         """Whether the right passage is shown whole where it stands."""
-        shown = prompt.fit_passages([Passage(chunk, 0.0, n) for n, chunk in enumerate(chunks, 1)], BUDGET)
+        shown = prompt.fit_passages([Passage(chunk, 0.0, n) for n, chunk in enumerate(chunks, 1)], self.budget)
         return any(p.chunk is right and text == right.text.strip() for p, text in shown)

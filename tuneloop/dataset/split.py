@@ -36,7 +36,8 @@ class Split(Stage):
                 f"the {self.part} part of {len(rows)} examples is empty", hint="Give more examples, or another --share."
             )
         write_rows(ctx.out / "examples.parquet", Example, kept)
-        return {"examples": len(kept), "of": len(rows), "part": self.part}
+        passages = ctx.summary(self.dataset).get("passages", 0) if self.part == "train" else 0
+        return {"examples": len(kept), "of": len(rows), "part": self.part, "passages": passages}
 
     def held_out(self, row: Any) -> bool:
         """Decided by the hash of the row's source passage: the same row is always on the same side."""

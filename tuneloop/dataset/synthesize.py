@@ -41,6 +41,12 @@ class Synthesize(Stage):
     grounded_share: float = Field(
         0.2, ge=0, le=1, description="Share of the examples that are asked a second time with passages, as in serving."
     )
+    passages: int = Field(
+        3,
+        ge=1,
+        le=10,
+        description="Passages in such a question; a small model answers best from one. Kept for serving.",
+    )
     concurrency: int = Field(8, ge=1, le=256, description="Chunks that the teacher works on at once.")
     max_tokens: int = Field(400, ge=32, description="Longest reply for one chunk, in tokens.")
     temperature: float = Field(0.3, ge=0, le=2, description="Temperature of the teacher; 0 takes the likeliest words.")
@@ -71,6 +77,7 @@ class Synthesize(Stage):
             "examples": len(examples) + len(grounded), "chunks": len({t.chunk.id for t in tasks}),
             "pairs": kept.written, "rejected": kept.reasons.total(),
             "reasons": dict(kept.reasons.most_common()), "shortened": kept.shortened, "grounded": len(grounded),
+            "passages": self.passages if grounded else 0,
             "documents": len({t.chunk.document for t in tasks}), "languages": dict(Counter(t.language for t in tasks)),
         }  # fmt: skip
 
@@ -151,7 +158,7 @@ class Synthesize(Stage):
             return []
         from tuneloop.dataset.grounded import Grounder
 
-        return Grounder(chunks, self.seed).again(examples, self.grounded_share)
+        return Grounder(chunks, self.seed, self.passages).again(examples, self.grounded_share)
 
 
 class Sieve:

@@ -34,7 +34,7 @@ RECIPES = {
     "en": Recipe(
         base="smollm2-135m-instruct",
         teacher="qwen2.5-coder-0.5b-instruct",
-        synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.5},
+        synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.5, "passages": 1},
         train={"epochs": 2, "learning_rate": 8e-4},
         evaluate={"max_tokens": 64, "cited": 20},
         loadtest={"rate": 0.4, "seconds": 20, "max_tokens": 48},
@@ -42,7 +42,7 @@ RECIPES = {
     "zh": Recipe(
         base="qwen2.5-coder-0.5b-instruct",
         teacher="qwen2.5-coder-0.5b-instruct",
-        synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.4},
+        synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.4, "passages": 2},
         train={"epochs": 2, "learning_rate": 4e-4},
         evaluate={"max_tokens": 64, "cited": 20},
         loadtest={"rate": 0.15, "seconds": 30, "max_tokens": 48},

@@ -49,6 +49,7 @@ class ModelCard(BaseModel):
         default=None, description="Value of enable_thinking; None where the template has no switch."
     )
     context_length: int = Field(default=0, description="Tokens the model was trained to read.")
+    passages: int = Field(default=0, description="Passages it learned to answer from at once; 0 where from none.")
     licence: str = Field(default="", description="SPDX identifier, or the licence's name.")
     source: str = Field(default="", description="Where the weights came from.")
     sha256: dict[str, str] = Field(default={}, description="SHA-256 of each file as it was received.")

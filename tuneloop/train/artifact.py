@@ -40,8 +40,8 @@ def write_rows_trained(out: Path, learned: Sequence[Lesson], held_out: Sequence[
     write_rows(out / "trained.parquet", Trained, rows)
 
 
-def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_prompt: str, tokenizer: Tokenizer,
-                parameters: dict[str, Any]) -> ModelCard:  # fmt: skip
+def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_prompt: str, passages: int,
+                tokenizer: Tokenizer, parameters: dict[str, Any]) -> ModelCard:  # fmt: skip
     """The adapter, its tokenizer, the curves and the card. ``address``: of the base model."""
     adapter.write(out, run.model, run.optimizer, base=address)
     tokenizer.save(out)
@@ -49,7 +49,11 @@ def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_pr
     facts = {"parameters": parameters, "steps": len(run.steps), **curves}
     (out / "training.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
     own = {"format": "adapter", "base": address, "file": "", "sha256": {}, "quantization": "", "source": ""}
-    prompt = {"system_prompt": system_prompt, "template_sha256": template_hash(base.chat_template)}
+    prompt = {
+        "system_prompt": system_prompt,
+        "passages": passages or base.passages,
+        "template_sha256": template_hash(base.chat_template),
+    }
     card = base.model_copy(update={**own, **prompt, "token_check": token_check(base, tokenizer)})
     write_card(out, card)
     return card

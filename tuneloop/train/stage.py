@@ -97,7 +97,7 @@ class Train(Stage):
         ctx.phase(_("Writing the model"))
         card = artifact.write_model(
             ctx.out, run, card, address=self.model, system_prompt=encoder.system_prompt, tokenizer=tokenizer,
-            parameters=self.model_dump(),
+            passages=max(ctx.summary(d).get("passages", 0) for d in self.dataset), parameters=self.model_dump(),
         )  # fmt: skip
         return artifact.summary(card, progress, lessons, held_out, len(steps))
 
