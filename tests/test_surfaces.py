@@ -89,6 +89,9 @@ def test_rest_needs_a_key_with_the_right_role_and_says_what_is_wrong(tmp_path: P
         return answer.status_code, answer.json().get("error", "")
 
     assert post(caller, "chunk", {"documents": "documents:x"})[0] == 403
+    for path in ("/", "/part/runs", "/stages/parse", "/api/runs", "/api/artifacts", "/api/stages", "/api/openapi.json"):
+        codes = [client.get(path, headers={"Authorization": f"Bearer {key}"}).status_code for key in (caller, member)]
+        assert codes == [403, 200], f"{path}: a caller may use /v1 and nothing else"
     assert post(member, "synthesize", abroad)[0] == 403, "a server named by its URL would be sent our key"
     embedded = {"chunks": "chunks:x", "embedding": "HTTP://elsewhere.example/v1#m"}
     assert post(member, "index", embedded)[0] == 403, "whichever field names it: it would be sent our documents"

@@ -46,13 +46,14 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
                 raise Foreign(_("this was sent by a page of another site, and is refused"))
             if auth and not request.url.path.startswith(open_paths):
                 request.state.caller = identify(request, verifier)
+                rest.need(request, "member")  # the key of a caller is for /v1 alone
             else:
                 request.state.caller = LOCAL if not auth else Caller("", "", "caller")
             response = await call_next(request)
         except TuneloopError as error:
             if isinstance(error, Denied) and not request.url.path.startswith("/api"):
                 return RedirectResponse("/login", 303)
-            response = problem(error)
+            response = await refused(request, error)
         response.headers.update(SAFE)
         return response
 
