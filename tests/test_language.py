@@ -8,19 +8,31 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from string import Formatter
 from types import ModuleType
+from typing import Any
 
 import pytest
 from babel.messages import Catalog
+from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuneloop.address import Address
 from tuneloop.cli.formatter import cells, pieces, wrap
-from tuneloop.language import _
+from tuneloop.errors import MissingExtra, TuneloopError
+from tuneloop.language import _, shown
+from tuneloop.registry import find_stage
+from tuneloop.serving import endpoint
+from tuneloop.settings import Endpoint, load_settings
+from tuneloop.store import Store
+from tuneloop.store.artifacts import check_name
+from tuneloop.store.database import postgres_url
 
 REPOSITORY = Path(__file__).parent.parent
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -114,6 +126,97 @@ def test_an_artifact_is_the_same_whoever_made_it(tmp_path: Path) -> None:
     english, chinese = (json.loads(done.stdout) for done in made)
     assert english["summary"]["rejected"] == 3
     assert english["output"] == chinese["output"], "what is set aside is stored in one language"
+    told = [
+        tuneloop("show", "dataset:rows", "--rejected", workspace=tmp_path / "en", language=language).stdout
+        for language in ("en", "zh")
+    ]
+    assert "no answer" in told[0] and not CHINESE.search(told[0])
+    assert "没有答案" in told[1] and "不是合法的 JSON：" in told[1], "and told in the reader's"
+
+
+def test_a_failure_that_is_kept_is_stored_in_english_and_told_in_the_users_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuneloop.evaluate.generate import ask_all
+    from tuneloop.journal import Journal
+
+    async def ask(number: int) -> dict[str, str]:
+        if number:
+            raise TuneloopError(_("the endpoint answered {}").format(500), hint=_("Check the API key."))
+        return {"text": "two"}
+
+    monkeypatch.setenv("TUNELOOP_LANGUAGE", "zh")
+    ask_them = partial(ask_all, ask=ask, journal=Journal(tmp_path / "kept"), concurrency=2, told=lambda done: None)
+    assert ask_them(["a", "b"])[1] == {"error": "the endpoint answered 500. Check the API key."}
+    with pytest.raises(TuneloopError, match=r"^端点返回了 500。请检查 API 密钥。$"):
+        ask_all(["c"], lambda number: ask(1), Journal(tmp_path / "none"), concurrency=1, told=lambda done: None)
+
+
+def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None:
+    rows = extract_from_dir(str(REPOSITORY / "tuneloop"), [("**.py", "python")], keywords={"stored": None})
+    texts = sorted({str(message) for _file, _line, message, _comments, _context in rows})
+    assert len(texts) > 80
+    for text in texts:
+        values = [str(7 + number) for number in range(text.count("{}"))]
+        told = shown(text.format(*values), "zh")
+        assert told == _(text, "zh").format(*values) and CHINESE.search(told), text
+        assert shown(text, "en") == text
+    assert shown("a value is not text: no question", "zh") == "有一个值不是文本：no question", "a detail is data"
+    assert shown("answer: this is needed", "zh") == "answer: 必须填写", "the name of a field is a name"
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (
+            lambda root: Store(root).artifacts.resolve("chunks:none"),
+            "没有 chunks:none。还没有 chunks。请查看：tuneloop ls",
+        ),
+        (lambda root: Store(root).artifacts.resolve("model:a", "chunks"), "而这里需要 chunks"),
+        (lambda root: Store(root).artifacts.path(Address("model", "0" * 64)), "不在这个工作区里"),
+        (lambda root: Store(root).runs.get("nothing"), "没有运行 'nothing'。请查看：tuneloop ls runs"),
+        (lambda root: Store(root).traffic.request("nothing"), "没有请求 'nothing'"),
+        (lambda root: check_name("a b"), "不能用作标签。最多 200 个字符"),
+        (lambda root: postgres_url("mysql://x"), "不支持 mysql:// 数据库"),
+        (lambda root: Address.parse("cat:1"), "不是产物的地址"),
+        (lambda root: find_stage("chnk"), "没有阶段 'chnk'。可用的阶段：parse"),
+        (lambda root: endpoint(Store(root), "nobody"), "没有写明要询问哪个模型"),
+        (lambda root: Endpoint(url="u", model="m", api_key_env="TUNELOOP_NO_KEY").api_key(), "u 的密钥没有设置"),
+        (lambda root: settings_of(root, "threads = -1"), "threads: 应大于或等于 0（给出的是 -1）"),
+        (lambda root: settings_of(root, "thread = 1"), "thread: 没有这个参数"),
+        (lambda root: settings_of(root, "threads ="), "不是合法的 TOML"),
+        (lambda root: raise_missing(), "这需要软件包 'torch'，而它没有安装。安装命令：pip install"),
+    ],
+)
+def test_core_errors_are_told_in_chinese(
+    ask: Callable[[Path], Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNELOOP_LANGUAGE", "zh")
+    with pytest.raises(TuneloopError) as caught:
+        ask(tmp_path)
+    assert told in str(caught.value)
+    monkeypatch.setenv("TUNELOOP_LANGUAGE", "en")
+    with pytest.raises(TuneloopError) as caught:
+        ask(tmp_path)
+    assert not CHINESE.search(str(caught.value))
+
+
+def settings_of(root: Path, text: str) -> None:
+    (root / "tuneloop.toml").write_text(text, encoding="utf-8")
+    load_settings(root)
+
+
+def raise_missing() -> None:
+    raise MissingExtra("train", "torch")
+
+
+def test_the_catalogue_is_read_when_a_text_is_looked_up_and_no_earlier() -> None:
+    code = (
+        "import tuneloop.store, tuneloop.settings, tuneloop.language as l; print(l.translation.cache_info().currsize)"
+    )
+    environment = {**os.environ, "TUNELOOP_LANGUAGE": "zh"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
 
 
 def test_a_text_without_a_translation_is_shown_as_it_is() -> None:

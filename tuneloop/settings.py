@@ -96,8 +96,8 @@ def describe_invalid(error: ValidationError) -> str:
         given: Any = problem.get("input")
         shown = ""
         if isinstance(given, (str, int, float)) and problem["type"] not in ("extra_forbidden", "missing"):
-            shown = " (" + _("given: {value!r}").format(value=given) + ")"
-        parts.append(f"{place}: {reason(problem)}{shown[:80]}")
+            shown = _(" (given: {value})").format(value=repr(given)[:70])
+        parts.append(f"{place}: {reason(problem)}{shown}")
     return "; ".join(parts)
 
 
