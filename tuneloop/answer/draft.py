@@ -14,7 +14,8 @@ from tuneloop.sentences import CANDIDATE, SentenceStream
 MARKER = re.compile(r"[ \t]*(?<!\w\[)[\[【［]\s?\d{1,2}(?:\s?[,，、;\-–]\s?\d{1,2})*\s?[\]】］]")
 UNFINISHED = re.compile(r"[ \t]*(?:[\[【［][\d,，、;\-– ]*)?\Z")
 HELD_BACK = 24  # characters behind a possible ending; it is told by then
-CODE = re.compile(r"`[^`\n]*`|```.*?(?:```|\Z)", re.DOTALL)
+CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+OPEN_CODE = re.compile(r"(?<!`)`[^`\n]{0,80}\Z")  # its brackets are code only once it is closed
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Draft:
         found = CANDIDATE.search(buffer, max(self.stream.scanner.seen, self.passed))
         end = found.start() if found and len(buffer) - found.start() < HELD_BACK else len(buffer)
         unfinished = UNFINISHED.search(buffer, 0, end)
-        return max(self.passed, unfinished.start() if unfinished else end)
+        end = unfinished.start() if unfinished else end
+        code = max((match.end() for match in CODE.finditer(buffer)), default=0)
+        opened = OPEN_CODE.search(buffer, code)
+        return max(self.passed, min(end, opened.start() if opened else end))
 
 
 def without_markers(text: str, start: int) -> tuple[str, tuple[int, ...]]:
