@@ -229,6 +229,20 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert all(math.isfinite(v["p"]) for v in told["metrics"].values())
 
 
+def test_an_evaluation_is_the_same_whoever_made_it(
+    ctx: Any, models: dict[str, ScriptedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models["model:tuned"] = ScriptedModel({"When does the pump stop?": ""})
+    dataset, made = add_exam(ctx, [*EXAM, Example(id="9", messages=[Message(role="user", content="And?")])]), []
+    for language in ("en", "zh"):
+        monkeypatch.setenv("TUNELOOP_LANGUAGE", language)
+        ctx.rejected.clear()
+        Evaluate(model="model:tuned", dataset=dataset).run(ctx)
+        files = {path.name: path.read_bytes() for path in ctx.out.iterdir() if path.is_file()}
+        made.append((files, [reason for _where, reason, _row in ctx.rejected]))
+    assert made[0] == made[1] and "report.html" in made[0][0] and made[0][1]
+
+
 def test_what_was_answered_is_not_asked_again(ctx: Any, models: dict[str, ScriptedModel]) -> None:
     answers: dict[str, Any] = {e.question: e.answer for e in EXAM}
     models["model:tuned"] = ScriptedModel({**answers, EXAM[2].question: ChatError("gone", status=503)})
