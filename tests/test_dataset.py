@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from tuneloop.answer.prompt import REFUSAL
 from tuneloop.dataset.duplicates import Questions, content_set, jaccard
-from tuneloop.dataset.encoding import detect_encoding
 from tuneloop.dataset.gates import judge
 from tuneloop.dataset.grounding import Passage
 from tuneloop.dataset.importing import ImportDataset
@@ -25,6 +24,7 @@ from tuneloop.dataset.rows import Broken, Row, open_table, read_rows
 from tuneloop.dataset.synthesize import Synthesize, spread
 from tuneloop.dataset.task import Pair, language_of, title_of
 from tuneloop.dataset.written import read_pairs
+from tuneloop.encoding import detect
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
 from tuneloop.records import Chunk, Example, Message, write_rows
@@ -134,6 +134,7 @@ def test_a_bad_row_is_set_aside_with_its_line_and_reason(ctx: Any, tmp_path: Pat
         ("empty.csv", b"", "the file is empty"),
         ("blank.csv", b"\n\n", "the file is empty"),
         ("book.csv", b"PK\x03\x04" + b"\0" * 500, "another kind"),
+        ("numbers.csv", bytes(range(32)), "binary"),
         ("torn.parquet", b"PAR1" + b"x" * 50, "not a whole Parquet file"),
         ("strange.csv", b"colour,size\nred,3\n", "--columns question=NAME,answer=NAME"),
         ("twice.csv", b"question,question\na,b\n", "each once"),
@@ -167,9 +168,11 @@ def test_encodings_are_told_apart(ctx: Any, tmp_path: Path, encoding: str) -> No
     question, answer = ("高血壓患者可以吃黨參嗎？", "高血壓的人可以喝，但是要問過醫生。") if encoding != "cp1252" else (
         "Où est le café?", "À côté de l'hôtel à gauche.")  # fmt: skip
     path = write(tmp_path, "rows.csv", f"question,answer\r\n{question},{answer}\r\n" + ",\r\n" * 3, encoding)
-    assert detect_encoding(path).startswith(encoding[:5])
+    assert detect(path).startswith(encoding[:5])
     examples, _summary = run_import(ctx, path)
     assert (examples[0].question, examples[0].answer) == (question, answer)
+    with pytest.raises(TuneloopError, match="there is no encoding 'klingon'"):
+        run_import(ctx, path, encoding="klingon")
 
 
 def test_a_stray_quotation_mark_costs_one_row(tmp_path: Path) -> None:

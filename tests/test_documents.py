@@ -14,7 +14,6 @@ from tuneloop.documents import pool
 from tuneloop.documents.blocks import Unreadable, assemble
 from tuneloop.documents.chunk import Chunk
 from tuneloop.documents.cut import cut
-from tuneloop.documents.encoding import decode
 from tuneloop.documents.files import find_files
 from tuneloop.documents.markdown import read_markdown
 from tuneloop.documents.parse import Parse
@@ -230,27 +229,6 @@ def test_articles_of_a_law_are_units(tmp_path, name):
 
 
 CHINESE = "人民法院审理案件，应当以事实为根据，以法律为准绳。患者服药后症状有所减轻，建议继续观察，必要时到医院检查。\n"
-TRADITIONAL = (
-    "人民法院審理案件，應當以事實為根據，以法律為準繩。患者服藥後症狀有所減輕，建議繼續觀察，必要時到醫院檢查。\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "text"),
-    [
-        ("utf-8", CHINESE), ("utf-8-sig", CHINESE), ("utf-16", CHINESE), ("utf-16-le", CHINESE), ("utf-16-be", CHINESE),
-        ("gb18030", CHINESE), ("gbk", "服药"), ("gb18030", "name,科室\n1,心血管科\n"), ("big5", TRADITIONAL),
-        ("utf-16-le", "Plain English text.\n"), ("utf-8", "é"),
-        ("cp1252", "Il a été reçu à l’hôtel “Café”, dit-il.\n"),
-    ],
-)  # fmt: skip
-def test_encodings(encoding, text):
-    assert decode(text.encode(encoding))[0] == text
-
-
-def test_text_cut_in_the_middle_of_a_character_is_still_text():
-    text, encoding = decode((CHINESE * 3).encode()[:-2])
-    assert encoding == "utf-8" and text.startswith(CHINESE)
 
 
 def test_languages():

@@ -27,6 +27,7 @@ class ImportDataset(Stage):
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
     version: ClassVar[int] = 2
+    version: ClassVar[int] = 2
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
 
@@ -81,18 +82,13 @@ class ImportDataset(Stage):
         }  # fmt: skip
 
     def open(self) -> Table:
-        from dataclasses import replace
-
         from tuneloop.dataset.rows import open_table
 
-        table = open_table(Path(self.file))
-        if not self.encoding or table.form == "parquet":
-            return table
         try:
-            "".encode(self.encoding)
+            "".encode(self.encoding or "utf-8")
         except LookupError:
             raise TuneloopError(_("there is no encoding {!r}").format(self.encoding), where="encoding") from None
-        return replace(table, encoding=self.encoding)
+        return open_table(Path(self.file), self.encoding)
 
     def rows(self, table: Table) -> Iterator[Any]:
         from tuneloop.dataset.rows import read_rows

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from tuneloop.dataset.encoding import detect_encoding
+from tuneloop.encoding import NotText, detect
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _, stored
+from tuneloop.language import _, shown, stored
 
 BLOCK = 1 << 20  # characters read at once from a JSON array
 LONGEST_ROW = 16 << 20  # characters; a JSON value that is longer is taken for a broken one
@@ -54,8 +54,11 @@ class Table:
     delimiter: str = ","
 
 
-def open_table(path: Path) -> Table:
-    """Look at a file. Raises ``TuneloopError`` where it is missing, empty, or of a kind that holds no rows."""
+def open_table(path: Path, encoding: str = "") -> Table:
+    """Look at a file, whose encoding is detected where none is given.
+
+    Raises ``TuneloopError`` where it is missing, empty, or of a kind that holds no rows.
+    """
     if not path.is_file():
         what = _("this is a folder, not a file") if path.is_dir() else _("there is no such file")
         raise TuneloopError(what, where=str(path))
@@ -64,7 +67,7 @@ def open_table(path: Path) -> Table:
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
             return Table(path, "parquet")
-    encoding = detect_encoding(path)
+    encoding = encoding or text_encoding(path)
     with open_text(Table(path, "", encoding)) as text:
         start = text.read(BLOCK).lstrip("\ufeff \t\r\n")
     if not start:
@@ -74,6 +77,17 @@ def open_table(path: Path) -> Table:
     if start[0] == "{":
         return Table(path, "jsonl" if is_json_lines(start) else "json", encoding)
     return Table(path, "csv", encoding, find_delimiter(start))
+
+
+def text_encoding(path: Path) -> str:
+    """The encoding of a file. Raises ``TuneloopError`` for a file that is not text."""
+    try:
+        return detect(path)
+    except NotText as problem:
+        message = (
+            _("this is a file of another kind: {}").format(problem.kind) if problem.kind else shown(problem.reason)
+        )
+        raise TuneloopError(message, where=path.name, hint=_("Export it as CSV or JSONL.")) from None
 
 
 def read_rows(table: Table) -> Iterator[Row | Broken]:

@@ -24,6 +24,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
+    version: ClassVar[int] = 2
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("paths",)
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tuneloop.documents.blocks import Reading, Unreadable, assemble, one_line
+from tuneloop.encoding import NotText, decode
 from tuneloop.language import stored
 from tuneloop.records import Document, content_id
 from tuneloop.sentences import CJK, word_set
@@ -86,11 +87,12 @@ def read_by_type(path: Path, suffix: str) -> Reading:
 
 def read_text(data: bytes, media_type: str) -> Reading:
     """Any of the formats that are text in some encoding."""
-    from tuneloop.documents.encoding import decode
-
     text, encoding = declared_text(data) if media_type == "text/html" else ("", "")
     if not encoding:
-        text, encoding = decode(data)
+        try:
+            text, encoding = decode(data)
+        except NotText as problem:
+            raise Unreadable(problem.reason) from None
     reading = reader_of(media_type)(text)
     if lost := text.count("\ufffd"):
         reason = stored("read without {} characters that are damaged or not {}")
