@@ -26,8 +26,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 2
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
 
