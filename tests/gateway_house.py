@@ -134,7 +134,7 @@ MODELS = ("good", "broken", "silent", "busy", "picky", "locked", "sick")
 class House:
     """An engine with a gateway before it."""
 
-    def __init__(self, folder: Path, knowledge: Path | None = None, **more: Any) -> None:
+    def __init__(self, folder: Path, knowledge: Path | None = None, route: Any = None, **more: Any) -> None:
         self.engine, self.clients = Engine(), list[openai.OpenAI]()
         self.below = Running(self.engine)
         routes = [
@@ -142,6 +142,7 @@ class House:
             for m in MODELS
         ]
         routes[0] |= {"system_prompt": "Be brief.", "aliases": ["help"], "defaults": {"temperature": 0.1}}
+        routes[0] |= route or {}
         if knowledge:
             routes[0] |= {"knowledge_path": str(knowledge), "knowledge_address": "index:" + "1" * 64}
         routes.append({"name": "gone", "upstream_url": "http://127.0.0.1:9/v1"})

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneloop.gateway.passage import GAP, stitched
+from tuneloop.tokens import estimate_tokens
 
 __all__ = ["make_house"]  # a fixture
 
@@ -135,6 +136,32 @@ def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
     for bad in ({"messages": image}, {"n": 2}, {"max_tokens": 0}, {"messages": [{"role": "user", "content": " "}]}):
         with pytest.raises(openai.BadRequestError):
             cited.client().chat.completions.create(**({"model": "good", "messages": ASKED} | bad))  # type: ignore[arg-type]
+
+
+def test_a_prompt_leaves_room_for_the_answer_however_long_the_conversation(
+    make_house: Callable[..., House], index: Path
+) -> None:
+    long = [{"role": role, "content": f"{n} " + "word " * 60} for n in range(20) for role in ("user", "assistant")]
+    for context, most in ((0, 512), (900, 300)):
+        house = make_house(knowledge=index, embedding="", route={"context_length": context})
+        httpx.post(f"{house.url}/v1/chat/completions", json={"model": "good", "messages": [*long, *ASKED]})
+        (asked,) = house.engine.asked
+        used = sum(estimate_tokens(message["content"]) + 8 for message in asked["messages"])
+        assert asked["max_tokens"] == most and (used + most <= context or not context)
+        assert asked["messages"][0]["content"] == "Be brief." and PAGE[:40] in asked["messages"][-1]["content"]
+        assert len(asked["messages"]) == 42 if not context else "19 word" in asked["messages"][-2]["content"]
+
+
+def test_a_route_says_how_many_passages_it_shows_and_whether_it_marks(
+    make_house: Callable[..., House], index: Path
+) -> None:
+    route = {"passages": 1, "mark_unsupported": True}
+    house = make_house(knowledge=index, embedding="", route=route)
+    house.engine.parts = SAID
+    told: Any = house.client().models.retrieve("good").model_extra
+    assert told["tuneloop"] == {"address": "model:" + "0" * 64, "knowledge": True, "embedding": False, **route}
+    answer: Any = house.client().chat.completions.create(model="good", messages=ASKED)
+    assert len(answer.tuneloop["passages"]) == 1 and "by default. [unsupported]" in answer.choices[0].message.content
 
 
 def test_options_that_a_cited_answer_does_not_know_harm_nothing(cited: House) -> None:

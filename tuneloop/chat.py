@@ -78,10 +78,12 @@ class ChatClient:
     def __init__(
         self, base_url: str, model: str, api_key: str = "", *, timeout: float = 120.0, concurrency: int = 8,
         retries: int = 4, system_prompt: str | None = None, extra: dict[str, Any] | None = None, backoff: float = 0.5,
+        context_length: int = 0,
     ) -> None:  # fmt: skip
+        """``context_length``: tokens that a request may have, prompt and answer; 0 where it is not known."""
         self.base_url, self.model, self.timeout = base_url.rstrip("/"), model, timeout
         self.concurrency, self.retries, self.backoff = concurrency, retries, backoff
-        self.system_prompt, self.extra = system_prompt, dict(extra or {})
+        self.system_prompt, self.extra, self.context_length = system_prompt, dict(extra or {}), context_length
         self._api_key = api_key
         self._schemas = True  # False once the endpoint has refused response_format json_schema
         self._http: httpx.AsyncClient | None = None

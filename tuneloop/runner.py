@@ -448,6 +448,7 @@ class RunContext:
             return
         with serving.engine(self.store, self.runnable(model), log=f"engine-{self.run}") as engine:
             prompt = engine.card.system_prompt or None
+            options["context_length"] = engine.context_per_request
             yield ChatClient(engine.base_url, engine.card.source or "model", "", system_prompt=prompt, **options)
 
     @contextmanager

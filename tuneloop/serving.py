@@ -44,22 +44,29 @@ def engine(store: Store, address: str, *, log: str, **options: Any) -> Iterator[
         yield running
 
 
-def route(store: Store, name: str, url: str, upstream_model: str, *, address: str = "", knowledge: str | None = None,
-          system_prompt: str = "", api_key_env: str = "", passages: int = 0) -> dict[str, Any]:  # fmt: skip
-    """One route of the gateway's configuration: what a caller names, and who answers.
+def route(store: Store, name: str, url: str, upstream_model: str, *, knowledge: str | None = None, passages: int = 0,
+          **options: Any) -> dict[str, Any]:  # fmt: skip
+    """One route of the gateway's configuration: what a caller names, and who answers. ``options`` are its others.
 
     ``passages``: how many a model is shown with a question; 0 leaves it to the gateway.
     """
-    body: dict[str, Any] = {
-        "name": name, "upstream_url": url, "upstream_model": upstream_model, "model_address": address,
-        "system_prompt": system_prompt, "api_key_env": api_key_env,
-    }  # fmt: skip
+    body: dict[str, Any] = {"name": name, "upstream_url": url, "upstream_model": upstream_model, **options}
     if passages:
         body["passages"] = passages
     if knowledge:
         path = store.artifacts.path(Address.parse(knowledge))
         body.update(knowledge_path=str(path), knowledge_address=knowledge)
     return body
+
+
+def engine_route(store: Store, name: str, running: Engine, *, passages: int = 0, **options: Any) -> dict[str, Any]:
+    """The route to an engine of ours: its model's system prompt, and the context that each request has.
+
+    ``passages``: 0 takes as many as the model learned to answer from.
+    """
+    return route(store, name, running.base_url, name, system_prompt=running.card.system_prompt,
+                 context_length=running.context_per_request, passages=passages or running.card.passages,
+                 **options)  # fmt: skip
 
 
 @contextmanager
@@ -90,10 +97,7 @@ def gateway(store: Store, address: str, knowledge: str | None = None, *, log: st
             **options: Any) -> Iterator[str]:  # fmt: skip
     """An engine with a gateway before it, on loopback without keys; yields the URL that ends in /v1."""
     with engine(store, address, log=f"{log}-engine") as running:
-        routes = [
-            route(store, name, running.base_url, name, address=address, knowledge=knowledge,
-                  system_prompt=running.card.system_prompt, passages=running.card.passages)
-        ]  # fmt: skip
+        routes = [engine_route(store, name, running, model_address=address, knowledge=knowledge)]
         with gateway_process(store, routes, log=log, auth=False, **options) as url:
             yield f"{url}/v1"
 

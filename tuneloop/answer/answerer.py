@@ -49,7 +49,8 @@ class Answerer:
 
     ``k`` passages are searched, and as many shown to the model as ``passage_tokens`` hold. Where the passages do not
     answer and ``abstain`` is set, the answer says so and no model is asked. ``context_length`` is the model's, in
-    tokens; 0 where it is not known. With ``mark_text`` an unsupported sentence is marked in the text as well.
+    tokens; where it is 0, that of the client, if that knows it. With ``mark_text`` an unsupported sentence is marked
+    in the text as well.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class Answerer:
         passage_tokens: int = 700, context_length: int = 0, abstain: bool = True, mark_text: bool = False,
     ) -> None:  # fmt: skip
         self.knowledge, self.client, self.language, self.k = knowledge, client, language, k
-        self.passage_tokens, self.context_length = passage_tokens, context_length
+        self.passage_tokens = passage_tokens
+        self.context_length = context_length or getattr(client, "context_length", 0)
         self.abstain, self.mark_text = abstain, mark_text
 
     async def answer(

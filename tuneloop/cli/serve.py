@@ -69,11 +69,19 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
     help="Tokens of context, shared by the requests answered at once; 0 chooses.",
 )
 @click.option(
+    "--passages",
+    type=click.IntRange(0, 50),
+    default=0,
+    help="Most passages that the model is shown with a question; 0 takes as many as it learned to answer from.",
+)
+@click.option("--mark-unsupported", is_flag=True, help="Mark sentences without support in the text as well.")
+@click.option(
     "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
 )
 @as_json_option
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
-          no_auth: bool, parallel: int, context: int, language: str | None, as_json: bool) -> None:  # fmt: skip
+          no_auth: bool, parallel: int, context: int, passages: int, mark_unsupported: bool, language: str | None,
+          as_json: bool) -> None:  # fmt: skip
     """Serve a model behind the gateway, with cited answers where it is given knowledge.
 
     Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
@@ -93,6 +101,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
         click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
     signal.signal(signal.SIGTERM, stop_on_terminate)
+    shown = {"knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported}
     with contextlib.ExitStack() as stack:
         if upstream:
             endpoint = serving.endpoint(store, upstream)
@@ -100,12 +109,14 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
             os.environ[key_env] = endpoint.api_key()
             routes = [
                 serving.route(
-                    store, name or endpoint.model, endpoint.url, endpoint.model, knowledge=index, api_key_env=key_env
+                    store, name or endpoint.model, endpoint.url, endpoint.model, api_key_env=key_env,
+                    context_length=context, **shown,
                 )
-            ]
+            ]  # fmt: skip
         else:
             options = {"parallel": parallel, "context": context}
-            routes = [local_route(workspace, stack, str(model), name, index, quiet=as_json, **options)]
+            running, label, address = local_engine(workspace, stack, str(model), quiet=as_json, **options)
+            routes = [serving.engine_route(store, name or label, running, model_address=address, **shown)]
         url = stack.enter_context(
             serving.gateway_process(
                 store, routes, log="gateway", host=host, port=port, auth=not no_auth, language=language or ""
@@ -118,17 +129,10 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
             time.sleep(3600)
 
 
-def local_route(
-    workspace: Any,
-    stack: contextlib.ExitStack,
-    model: str,
-    name: str,
-    index: str | None,
-    *,
-    quiet: bool,
-    **options: Any,
-) -> dict[str, Any]:
-    """Start the engine of a local model, and describe it to the gateway. Refuses a template that does not match."""
+def local_engine(
+    workspace: Any, stack: contextlib.ExitStack, model: str, *, quiet: bool, **options: Any
+) -> tuple[Any, str, str]:
+    """Start the engine of a local model; with its name and address. Refuses a template that does not match."""
     from tuneloop import serving
     from tuneloop.cli.display import Display
 
@@ -137,11 +141,7 @@ def local_route(
         runnable = workspace.runnable(address, watch=display.watch)
     click.echo(_("Loading {model}…").format(model=model), err=True)
     running = stack.enter_context(serving.engine(workspace.store, runnable, log="engine", **options))
-    label = name or model.partition(":")[2] or model
-    return serving.route(
-        workspace.store, label, running.base_url, label, address=runnable, knowledge=index,
-        system_prompt=running.card.system_prompt, passages=running.card.passages,
-    )  # fmt: skip
+    return running, model.partition(":")[2] or model, runnable
 
 
 @command()

@@ -52,6 +52,11 @@ class Engine:
         """Tokens that all requests in flight share; one request may use all of them."""
         return self.config["context"]
 
+    @property
+    def context_per_request(self) -> int:
+        """Tokens that each request has for itself, prompt and answer, when as many are answered as can be at once."""
+        return self.context // self.config["parallel"]
+
     def http(self, timeout: float = 30.0) -> httpx.Client:
         """A client for the server's own paths; no proxy stands between."""
         import httpx

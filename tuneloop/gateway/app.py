@@ -109,7 +109,10 @@ def model_rows(gateway: Gateway) -> list[dict[str, Any]]:
     for name, route in gateway.names():
         address = route.model_address if route else ""
         cited = bool(route and route.name in gateway.cited)
-        rows.append(model_row(name, tuneloop={"address": address, "knowledge": cited, "embedding": route is None}))
+        facts: dict[str, Any] = {"address": address, "knowledge": cited, "embedding": route is None}
+        if route and cited:
+            facts |= {"passages": route.passages, "mark_unsupported": route.mark_unsupported}
+        rows.append(model_row(name, tuneloop=facts))
     return rows
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import clean
 from tuneloop.language import _
+from tuneloop.tokens import estimate_tokens
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -79,6 +80,23 @@ def plain_messages(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
     if not any(m["role"] == "user" and m["content"].strip() for m in plain):
         raise Problem(400, _("there is no question: no message of the user has text"), param="messages")
     return plain
+
+
+def latest(messages: list[dict[str, str]], tokens: int) -> list[dict[str, str]]:
+    """The messages without the oldest turns that ``tokens`` do not hold. System messages and the question stay."""
+    asked = max(n for n, message in enumerate(messages) if message["role"] == "user")
+    stays = [n >= asked or message["role"] == "system" for n, message in enumerate(messages)]
+    left = tokens - sum(cost(message) for message, must in zip(messages, stays, strict=True) if must)
+    kept = []
+    for message, must in zip(reversed(messages), reversed(stays), strict=True):
+        left -= 0 if must else cost(message)
+        if must or left >= 0:
+            kept.append(message)
+    return kept[::-1]
+
+
+def cost(message: dict[str, str]) -> int:
+    return estimate_tokens(message["content"]) + 8  # the template's part
 
 
 def text_of(content: Any, where: str) -> str:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from tuneloop.answer import Answer, Answerer, Citation, Cited, Done, Passages, Text
 from tuneloop.chat import ChatClient, ChatError
-from tuneloop.gateway.ask import Ask, plain_messages
+from tuneloop.gateway.ask import Ask, latest, plain_messages
 from tuneloop.gateway.body import Reply
 from tuneloop.gateway.embeddings import LocalEmbedding
 from tuneloop.gateway.passage import Shelf
@@ -27,7 +27,8 @@ PASSED_ON = (  # options of a request that a cited answer takes over; what it ca
     "repeat_penalty", "repeat_last_n", "repetition_penalty", "logit_bias", "user", "cache_prompt",
     "chat_template_kwargs", "reasoning_effort",
 )  # fmt: skip
-LONGEST_ANSWER = 512  # tokens, where the request does not say
+LONGEST_ANSWER = 512  # tokens, where the request does not say, and at most a third of the context
+PASSAGE = 175  # tokens that a passage has, on average, in the prompt
 EVENT_STREAM = [
     (b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
@@ -47,8 +48,8 @@ class CitedRoute:
             system_prompt=route.system_prompt or None,
         )  # fmt: skip
         self.answerer = Answerer(
-            self.knowledge, self.client, k=route.passages, context_length=route.context_length, abstain=route.abstain,
-            mark_text=route.mark_unsupported,
+            self.knowledge, self.client, k=route.passages, passage_tokens=max(4, route.passages) * PASSAGE,
+            context_length=route.context_length, abstain=route.abstain, mark_text=route.mark_unsupported,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -75,9 +76,13 @@ class CitedRoute:
         if body.get("n") not in (None, 1):
             raise Problem(400, _("a cited answer comes once: 'n' must be 1"), param="n")
         options = clean({name: body[name] for name in PASSED_ON if body.get(name) is not None})
-        options["max_tokens"] = most_tokens(body)
+        context = self.answerer.context_length
+        most = options["max_tokens"] = most_tokens(body, context)
+        messages = plain_messages(ask.messages)
+        if context:
+            messages = latest(messages, (context - most) // 2)  # the other half is for the passages
         try:
-            async for event in self.answerer.stream(plain_messages(ask.messages), **options):
+            async for event in self.answerer.stream(messages, **options):
                 note(record, event)
                 yield event
         except ChatError as error:
@@ -94,8 +99,9 @@ def open_knowledge(folder: Path, embedding: LocalEmbedding | None) -> Any:
     return knowledge
 
 
-def most_tokens(body: dict[str, Any]) -> int:
-    most = body.get("max_completion_tokens") or body.get("max_tokens") or LONGEST_ANSWER
+def most_tokens(body: dict[str, Any], context: int = 0) -> int:
+    usual = min(LONGEST_ANSWER, context // 3) if context else LONGEST_ANSWER
+    most = body.get("max_completion_tokens") or body.get("max_tokens") or usual
     if not isinstance(most, int) or isinstance(most, bool) or most < 1:
         raise Problem(400, _("'max_tokens' must be a number of at least 1"), param="max_tokens")
     return most
