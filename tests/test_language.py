@@ -165,6 +165,13 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
     assert shown("answer: this is needed", "zh") == "answer: 必须填写", "the name of a field is a name"
 
 
+def test_the_chinese_guide_quotes_messages_as_they_are_told() -> None:
+    for page in sorted((REPOSITORY / "docs" / "zh").glob("*.md")):
+        quoted = re.findall(r"`([^`\n]+ [^`\n]+)`", page.read_text(encoding="utf-8"))
+        english = [text for text in quoted if shown(text, "zh") != text]
+        assert not english, page.name
+
+
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
