@@ -37,6 +37,8 @@ def test_a_wrong_key_is_refused_on_the_login_page(workspace: Workspace) -> None:
         refused = client.post("/login", data={"key": wrong})
         assert refused.status_code == 401 and "set-cookie" not in refused.headers
         assert "not valid" in html.fromstring(refused.text).findtext(".//p[@role='alert']")
+    caller = client.post("/login", data={"key": create_key(workspace.store, "x", role="caller").key})
+    assert caller.status_code == 403 and "set-cookie" not in caller.headers and "role member" in caller.text
     assert client.get("/").headers["location"] == "/login"
     assert client.post("/login", data={"key": f" {good.key}"}).headers["location"] == "/"
     assert client.get("/").status_code == 200

@@ -140,10 +140,10 @@ def router(workspace: Workspace, verifier: Verifier | None) -> APIRouter:
     async def enter(request: Request) -> Response:
         key = parse_qs((await request.body()).decode("utf-8", "replace")).get("key", [""])[0]
         try:
-            if verifier:
-                verifier.verify(key.strip())
+            if verifier and not verifier.verify(key.strip()).may("member"):
+                return page(request, "login.html", 403, problem="role")
         except Denied as denied:
-            return page(request, "login.html", denied.status, wrong=True)
+            return page(request, "login.html", denied.status, problem="key")
         response = RedirectResponse("/", 303)
         response.set_cookie("tuneloop_key", key.strip(), httponly=True, samesite="strict", max_age=12 * 3600)
         return response
