@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tuneloop import processes
 from tuneloop.address import Address
@@ -69,10 +74,18 @@ def engine_route(store: Store, name: str, running: Engine, *, passages: int = 0,
                  **options)  # fmt: skip
 
 
+@dataclass(frozen=True)
+class GatewayProcess:
+    """A running gateway: its root URL, and its process."""
+
+    url: str
+    child: processes.Child
+
+
 @contextmanager
 def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, host: str = "127.0.0.1", port: int = 0,
-                    auth: bool = True, language: str = "") -> Iterator[str]:  # fmt: skip
-    """The gateway as a child process; yields its root URL. Port 0 takes a free one."""
+                    auth: bool = True, language: str = "") -> Iterator[GatewayProcess]:  # fmt: skip
+    """The gateway as a child process. Port 0 takes a free one."""
     body = {
         "host": host, "port": port or processes.free_port(host), "workspace": str(store.root), "auth": auth,
         "routes": routes, "language": language or store.settings.language,
@@ -85,7 +98,7 @@ def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, hos
     except processes.ChildFailed as failed:
         raise TuneloopError(_("the gateway did not start: {reason}").format(reason=failed.message)) from None
     try:
-        yield f"http://{host}:{body['port']}"
+        yield GatewayProcess(f"http://{host}:{body['port']}", child)
     finally:
         child.stop()
         with contextlib.suppress(OSError):
@@ -98,8 +111,44 @@ def gateway(store: Store, address: str, knowledge: str | None = None, *, log: st
     """An engine with a gateway before it, on loopback without keys; yields the URL that ends in /v1."""
     with engine(store, address, log=f"{log}-engine") as running:
         routes = [engine_route(store, name, running, model_address=address, knowledge=knowledge)]
-        with gateway_process(store, routes, log=log, auth=False, **options) as url:
-            yield f"{url}/v1"
+        with gateway_process(store, routes, log=log, auth=False, **options) as process:
+            yield f"{process.url}/v1"
+
+
+def stay(child: processes.Child, running: Engine | None = None) -> NoReturn:
+    """Wait until a server ends, or the engine behind it is given up. Raises ``TuneloopError``: which, and why."""
+    while child.alive:
+        if running and running.failure:
+            raise TuneloopError(running.failure, where=str(running.log))
+        time.sleep(0.5)
+    raise has_ended(child)
+
+
+@contextmanager
+def while_alive(child: processes.Child) -> Iterator[None]:
+    """A block that is left with ``TuneloopError`` when ``child`` ends: SIGTERM must raise ``KeyboardInterrupt``."""
+    leaving = threading.Event()
+
+    def watch() -> None:
+        child.wait()
+        if not leaving.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name=f"watch-{child.pid}", daemon=True).start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if child.alive:
+            raise
+    finally:
+        leaving.set()
+    if not child.alive:
+        raise has_ended(child)
+
+
+def has_ended(child: processes.Child) -> TuneloopError:
+    reason = processes.exit_reason(child.wait() or 0)
+    return TuneloopError(_("the server has ended: {reason}").format(reason=reason), where=str(child.log))
 
 
 def model_name(store: Store, address: str) -> str:

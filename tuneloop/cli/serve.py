@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import time
 from types import FrameType
 from typing import Any
 
@@ -102,6 +101,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
         click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
     signal.signal(signal.SIGTERM, stop_on_terminate)
     shown = {"knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported}
+    running = None
     with contextlib.ExitStack() as stack:
         if upstream:
             endpoint = serving.endpoint(store, upstream)
@@ -117,16 +117,15 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
             options = {"parallel": parallel, "context": context}
             running, label, address = local_engine(workspace, stack, str(model), quiet=as_json, **options)
             routes = [serving.engine_route(store, name or label, running, model_address=address, **shown)]
-        url = stack.enter_context(
+        gateway = stack.enter_context(
             serving.gateway_process(
                 store, routes, log="gateway", host=host, port=port, auth=not no_auth, language=language or ""
             )
         )
-        names = [r["name"] for r in routes]
+        url, names = gateway.url, [r["name"] for r in routes]
         text = _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=names[0], url=url)
         print_ready(text, as_json=as_json, url=url, models=names, knowledge=index)
-        while True:
-            time.sleep(3600)
+        serving.stay(gateway.child, running)
 
 
 def local_engine(
@@ -155,7 +154,7 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool, as_json: bool) -> 
 
     Runs until Ctrl-C. The REST interface is below /api, its OpenAPI description at /api/openapi.json.
     """
-    from tuneloop import processes
+    from tuneloop import processes, serving
     from tuneloop.runner import Workspace, work
 
     check_open(host, no_auth)
@@ -170,7 +169,7 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool, as_json: bool) -> 
         child = processes.Child.start(argv, log=workspace.store.logs / "web.log", ready_timeout=60)
     except processes.ChildFailed as failed:
         raise TuneloopError(_("the console did not start: {reason}").format(reason=failed.message)) from None
-    with child:
+    with child, serving.while_alive(child):
         text = _("Console at http://{host}:{port}/ · REST below /api · Ctrl-C stops").format(host=host, port=port)
         print_ready(text, as_json=as_json, url=f"http://{host}:{port}", worker=not no_worker)
         if no_worker:

@@ -113,7 +113,7 @@ class Engine:
             try:
                 self.ensure()
                 pause = 0.1 * 2 ** len(self.restarts)
-            except TuneloopError:  # kept in ``failure``, or counted as one more crash
+            except (TuneloopError, OSError):  # kept in ``failure``, or counted as one more crash
                 if self.failure:
                     return
                 pause = 1.0
