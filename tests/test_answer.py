@@ -83,6 +83,13 @@ def test_each_clause_must_be_supported(cases: list[dict[str, Any]]) -> None:
 def test_a_heading_alone_says_nothing() -> None:
     checker = Checker([(BACKUP, ["Restore a backup"])], flat)
     assert not checker.states("## Restore a backup") and checker.check("Restore a backup.") is None
+    assert not Checker([(BACKUP, ["guide.md", "Backup", "`storectl`"])], flat).states("Backup > `storectl`")
+
+
+def test_a_condition_cannot_be_dropped() -> None:
+    checker = Checker([(LEAVE, ["请假"])], flat)
+    whole, cut = checker.check("员工工作满一年的，年休假为五天。"), checker.check("年休假为五天。")
+    assert whole and whole.supported and cut and cut.problem == "condition"
 
 
 def test_a_short_answer_is_read_with_its_question() -> None:

@@ -64,9 +64,11 @@ INERT = re.compile(
 )
 
 DIRECTION = "内外前后上下先"
+ENDS = r",，。；;：:\n"  # of a Chinese clause
 CONDITION = re.compile(
     r"(?<!even )\b(?:if|unless|provided that|as long as|only when|except (?:when|where|for|in))\b[^,.;:]*"
-    r"|(?:如果|若|除非|只要|假如)[^，。；：]*"
+    r"|\b[^,.;:\n]+ means that\b"
+    rf"|(?:如果|若|除非|只要|假如)[^{ENDS}]*|(?<![^{ENDS}])[^{ENDS}]+的(?=[,，])"
 )
 
 OPPOSITE_PAIRS = (
