@@ -188,7 +188,10 @@ def test_the_chinese_guide_quotes_messages_as_they_are_told() -> None:
         (lambda root: Address.parse("cat:1"), "不是产物的地址"),
         (lambda root: find_stage("chnk"), "没有阶段 'chnk'。可用的阶段：parse"),
         (lambda root: endpoint(Store(root), "nobody"), "没有写明要询问哪个模型"),
-        (lambda root: Endpoint(url="u", model="m", api_key_env="TUNELOOP_NO_KEY").api_key(), "u 的密钥没有设置"),
+        (
+            lambda root: Endpoint(url="u", model="m", api_key_env="NO_KEY_HERE", api_key_file="").api_key(),
+            "u 的密钥没有设置",
+        ),
         (lambda root: settings_of(root, "threads = -1"), "threads: 应大于或等于 0（给出的是 -1）"),
         (lambda root: settings_of(root, "thread = 1"), "thread: 没有这个参数"),
         (lambda root: settings_of(root, "threads ="), "不是合法的 TOML"),
