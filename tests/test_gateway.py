@@ -242,6 +242,7 @@ def test_without_keys_pages_of_other_sites_are_strangers(house: House) -> None:
         ({"Origin": "null"}, 403),
         ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),  # a name that was made to point here
         ({"Host": ours.replace("127.0.0.1", "localhost")}, 200),
+        ({"Host": "["}, 403),
     ):
         assert httpx.post(f"{house.url}/v1/chat/completions", json=body, headers=headers).status_code == status
 

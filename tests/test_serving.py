@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from tuneloop import processes, serving
@@ -61,3 +62,15 @@ def test_an_engine_that_is_given_up_ends_the_command() -> None:
     engine.failure = "the engine ended 6 times"
     with pytest.raises(TuneloopError, match=r"engine.log: the engine ended 6 times"):
         serving.stay(SimpleNamespace(alive=True), engine)  # type: ignore[arg-type]
+
+
+def test_two_gateways_of_one_workspace_do_not_touch_each_other(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    routes = [serving.route(store, "m", "http://127.0.0.1:9/v1", "m")]
+    host, shown = ("::1", "[::1]") if processes.port_is_free("::1", 0) else ("127.0.0.1", "127.0.0.1")
+    with serving.gateway_process(store, routes, log="gateway", auth=False) as first:
+        with serving.gateway_process(store, routes, log="gateway", auth=False, host=host) as second:
+            assert len(list(store.logs.glob("*.json"))) == 2
+            assert second.url.startswith(f"http://{shown}:") and httpx.get(f"{second.url}/health").status_code == 200
+        assert len(list(store.logs.glob("*.json"))) == 1 and httpx.get(f"{first.url}/health").status_code == 200
+    assert not list(store.logs.glob("*.json"))

@@ -14,10 +14,12 @@ from tuneloop.registry import BUILT_IN
 from tuneloop.runner import Workspace
 from tuneloop.web.app import build_app
 
+HERE = "http://127.0.0.1"
+
 
 @pytest.fixture
 def client(workspace: Workspace) -> TestClient:
-    return TestClient(build_app(workspace, auth=False))
+    return TestClient(build_app(workspace, auth=False), base_url=HERE)
 
 
 def test_a_kind_or_state_that_is_not_is_refused_by_name(client: TestClient) -> None:
@@ -30,7 +32,7 @@ def test_a_kind_or_state_that_is_not_is_refused_by_name(client: TestClient) -> N
 
 
 def test_a_wrong_key_is_refused_on_the_login_page(workspace: Workspace) -> None:
-    client = TestClient(build_app(workspace), follow_redirects=False)
+    client = TestClient(build_app(workspace), base_url=HERE, follow_redirects=False)
     good, revoked = (create_key(workspace.store, "x", role="member") for _n in range(2))
     revoke_key(workspace.store, revoked.id)
     for wrong in ("", "nonsense", good.key[:-1] + "!", revoked.key):

@@ -17,10 +17,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
+from tuneloop.loopback import is_local
 from tuneloop.records import Message
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PASSING = frozenset({408, 409, 425, 429})  # with 5xx: statuses that a later attempt may not meet
 LONGEST_WAIT = 60.0  # seconds between two attempts, whatever Retry-After says
 EMBEDDING_BATCH = 32
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ChatError(TuneloopError):
@@ -233,7 +232,7 @@ class ChatClient:
             self._loop, self._http = loop, httpx.AsyncClient(
                 headers=headers, timeout=httpx.Timeout(self.timeout, connect=min(10.0, self.timeout)),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
-                trust_env=urlsplit(self.base_url).hostname not in LOOPBACK,  # a proxy cannot reach loopback
+                trust_env=not is_local(self.base_url),  # a proxy cannot reach loopback
             )  # fmt: skip
         return self._http
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -87,22 +88,23 @@ def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, hos
                     auth: bool = True, language: str = "") -> Iterator[GatewayProcess]:  # fmt: skip
     """The gateway as a child process. Port 0 takes a free one."""
     body = {
-        "host": host, "port": port or processes.free_port(host), "workspace": str(store.root), "auth": auth,
-        "routes": routes, "language": language or store.settings.language,
+        "host": host, "port": port, "workspace": str(store.root), "auth": auth, "routes": routes,
+        "language": language or store.settings.language,
     }  # fmt: skip
-    path = store.logs / f"{log}.json"
-    path.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
-    command = processes.module_command("tuneloop.gateway", "--config", str(path))
+    handle, name = tempfile.mkstemp(prefix=f"{log}-", suffix=".json", dir=store.logs)  # one of its own for each
     try:
-        child = processes.Child.start(command, log=store.logs / f"{log}.log", ready_timeout=60)
-    except processes.ChildFailed as failed:
-        raise TuneloopError(_("the gateway did not start: {reason}").format(reason=failed.message)) from None
-    try:
-        yield GatewayProcess(f"http://{host}:{body['port']}", child)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(body, file, ensure_ascii=False, indent=1)
+        command = processes.module_command("tuneloop.gateway", "--config", name)
+        try:
+            child = processes.Child.start(command, log=store.logs / f"{log}.log", ready_timeout=60)
+        except processes.ChildFailed as failed:
+            raise TuneloopError(_("the gateway did not start: {reason}").format(reason=failed.message)) from None
+        with child:
+            yield GatewayProcess(child.ready["url"], child)
     finally:
-        child.stop()
         with contextlib.suppress(OSError):
-            path.unlink()
+            Path(name).unlink()
 
 
 @contextmanager

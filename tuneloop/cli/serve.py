@@ -11,6 +11,7 @@ import click
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import Conflict, TuneloopError
 from tuneloop.language import _
+from tuneloop.loopback import is_loopback
 
 PORT = click.IntRange(1, 65535)
 
@@ -32,7 +33,7 @@ def check_port(host: str, port: int) -> None:
 
 def check_open(host: str, no_auth: bool) -> None:
     """Raise where callers from elsewhere would get in without a key."""
-    if no_auth and host not in ("127.0.0.1", "localhost", "::1"):
+    if no_auth and not is_loopback(host):
         raise TuneloopError(
             _("--no-auth is for this machine alone, and {host} is open to others").format(host=host),
             hint=_("Listen on 127.0.0.1, or create a key: tuneloop key create NAME"),
@@ -114,12 +115,12 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
                 )
             ]  # fmt: skip
         else:
-            options = {"parallel": parallel, "context": context}
+            options = {"parallel": parallel, "context": context, "log": f"engine-{port}"}
             running, label, address = local_engine(workspace, stack, str(model), quiet=as_json, **options)
             routes = [serving.engine_route(store, name or label, running, model_address=address, **shown)]
         gateway = stack.enter_context(
             serving.gateway_process(
-                store, routes, log="gateway", host=host, port=port, auth=not no_auth, language=language or ""
+                store, routes, log=f"gateway-{port}", host=host, port=port, auth=not no_auth, language=language or ""
             )
         )
         url, names = gateway.url, [r["name"] for r in routes]
@@ -139,7 +140,7 @@ def local_engine(
         address = workspace.address(model, "model", watch=display.watch)
         runnable = workspace.runnable(address, watch=display.watch)
     click.echo(_("Loading {model}…").format(model=model), err=True)
-    running = stack.enter_context(serving.engine(workspace.store, runnable, log="engine", **options))
+    running = stack.enter_context(serving.engine(workspace.store, runnable, **options))
     return running, model.partition(":")[2] or model, runnable
 
 
@@ -166,12 +167,13 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool, as_json: bool) -> 
     if no_auth:
         argv.append("--no-auth")
     try:
-        child = processes.Child.start(argv, log=workspace.store.logs / "web.log", ready_timeout=60)
+        child = processes.Child.start(argv, log=workspace.store.logs / f"web-{port}.log", ready_timeout=60)
     except processes.ChildFailed as failed:
         raise TuneloopError(_("the console did not start: {reason}").format(reason=failed.message)) from None
     with child, serving.while_alive(child):
-        text = _("Console at http://{host}:{port}/ · REST below /api · Ctrl-C stops").format(host=host, port=port)
-        print_ready(text, as_json=as_json, url=f"http://{host}:{port}", worker=not no_worker)
+        url = child.ready["url"]
+        text = _("Console at {url}/ · REST below /api · Ctrl-C stops").format(url=url)
+        print_ready(text, as_json=as_json, url=url, worker=not no_worker)
         if no_worker:
             child.wait()
         else:

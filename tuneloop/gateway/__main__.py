@@ -1,72 +1,30 @@
 """``python -m tuneloop.gateway --config FILE.json``: the gateway as a child process of whoever serves a model."""
 
 import argparse
-import asyncio
 import logging
 import os
-import socket
 import sys
 from pathlib import Path
 
-import uvicorn
-
-from tuneloop import processes
-from tuneloop.errors import Conflict, TuneloopError
+from tuneloop import processes, server
+from tuneloop.errors import TuneloopError
 from tuneloop.gateway.app import build_app
-from tuneloop.gateway.config import GatewayConfig, load_config
+from tuneloop.gateway.config import load_config
 from tuneloop.gateway.state import Gateway, workspace
-from tuneloop.language import _
-
-GRACE = 3  # seconds that running answers get when the gateway stops
-BACKLOG = 2048
-
-
-class Server(uvicorn.Server):
-    """Says that it is ready once requests are answered."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
-            processes.say_ready(host=host, port=port, url=f"http://{f'[{host}]' if ':' in host else host}:{port}")
-
-
-def listen(config: GatewayConfig) -> socket.socket:
-    """The listening socket. Raises ``Conflict`` where the port is taken."""
-    try:
-        family, kind, _proto, _name, address = socket.getaddrinfo(
-            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, kind)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(BACKLOG)
-        return made
-    except OSError as error:
-        raise Conflict(
-            _("cannot listen on {host}:{port}: {reason}").format(
-                host=config.host, port=config.port, reason=error.strerror or error
-            ),
-            hint=_("Choose another port with --port."),
-        ) from None
 
 
 def serve(path: Path) -> None:
     """Serve until SIGTERM, or until the parent is gone."""
     config = load_config(path)
     os.environ["TUNELOOP_WORKSPACE"] = config.workspace  # an index may name an endpoint of its settings
-    made = listen(config)
+    listening = server.listen(config.host, config.port)
     gateway = Gateway(config, workspace(config))
     try:
         gateway.open_knowledge()
     except BaseException:
         gateway.log.close()
         raise
-    settings = uvicorn.Config(
-        build_app(config, gateway), log_level="warning", access_log=False, server_header=False, lifespan="on",
-        timeout_graceful_shutdown=GRACE, backlog=BACKLOG, timeout_keep_alive=60, date_header=False,
-    )  # fmt: skip
-    asyncio.run(Server(settings).serve(sockets=[made]))
+    server.serve(build_app(config, gateway), listening, lifespan="on", timeout_keep_alive=60, date_header=False)
 
 
 def main() -> int:

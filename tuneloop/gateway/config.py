@@ -1,6 +1,5 @@
 """What a gateway serves: its address, its routes, and who may call."""
 
-import ipaddress
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
+from tuneloop.loopback import is_loopback
 from tuneloop.settings import describe_invalid
 
 MIB = 1 << 20
@@ -77,16 +77,6 @@ class GatewayConfig(BaseModel):
                 "listen on 127.0.0.1, or keep keys on"
             )
         return self
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def load_config(path: Path) -> GatewayConfig:

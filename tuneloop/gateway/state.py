@@ -9,17 +9,17 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied
-from tuneloop.gateway.config import GatewayConfig, Route, is_loopback
+from tuneloop.gateway.config import GatewayConfig, Route
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record
-from tuneloop.gateway.upstream import Upstream, is_local, open_client
+from tuneloop.gateway.upstream import Upstream, open_client
 from tuneloop.language import _
+from tuneloop.loopback import host_of, is_local, is_loopback, is_ours
 from tuneloop.store import Store
 
 if TYPE_CHECKING:
@@ -137,9 +137,8 @@ def header(scope: Scope, name: bytes) -> str:
 
 def check_origin(scope: Scope) -> None:
     """Without keys, a page of another site in a browser on this machine is a stranger too. Raises ``Problem`` 403."""
-    host, origin = header(scope, b"host"), header(scope, b"origin")
-    named = urlsplit(f"//{host}").hostname or ""
-    if not is_loopback(named) or (origin and urlsplit(origin).netloc != host):
+    host = header(scope, b"host")
+    if not is_loopback(host_of(f"//{host}")) or not is_ours(host, header(scope, b"origin")):
         raise Problem(403, _("without keys, only programs and pages of this machine may call"))
 
 

@@ -6,7 +6,6 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,7 +16,6 @@ from tuneloop.gateway.problem import Problem
 from tuneloop.language import _
 
 COMMON_KEY = "TUNELOOP_ENDPOINT_KEY"  # the key of an endpoint given by URL; there need not be one
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSED_ON = (400, 409, 413, 415, 422, 429)  # statuses that say what is wrong with the request
 CONNECT_SECONDS = 5.0
 
@@ -89,10 +87,6 @@ def open_client(*, local: bool) -> httpx.AsyncClient:
     """Pooled connections, as many as there are requests. ``local``: no proxy of the environment is asked."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=60)
     return httpx.AsyncClient(limits=limits, trust_env=not local, headers={"User-Agent": "tuneloop-gateway"})
-
-
-def is_local(url: str) -> bool:
-    return urlsplit(url).hostname in LOOPBACK
 
 
 def read_key(route: Route) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from tuneloop import __version__
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied, TuneloopError
 from tuneloop.language import _
+from tuneloop.loopback import host_of, is_loopback, is_ours
 from tuneloop.runner import Workspace
 from tuneloop.web import pages, rest
 
@@ -35,14 +34,15 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
         description="Every stage of the life cycle. A POST queues a run and returns its id at once.",
     )  # fmt: skip
     verifier = Verifier(workspace.store.traffic)
-    if host in ("127.0.0.1", "localhost", "::1"):  # a page elsewhere cannot reach us under a name of its own
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "testserver"])
 
     @app.middleware("http")
     async def admit(request: Request, call_next: Any) -> Response:
         open_paths = ("/login", "/static/")
         try:
-            if request.method == "POST" and is_foreign(request):
+            named = request.headers.get("host", "")
+            if is_loopback(host) and not is_loopback(host_of(f"//{named}")):  # a name that was made to point here
+                raise Foreign(_("only programs and pages of this machine may call"))
+            if request.method == "POST" and not is_ours(named, request.headers.get("origin", "")):
                 raise Foreign(_("this was sent by a page of another site, and is refused"))
             if auth and not request.url.path.startswith(open_paths):
                 request.state.caller = identify(request, verifier)
@@ -84,12 +84,6 @@ class Foreign(TuneloopError):
     """A page of another site sent this request through the browser of somebody who may."""
 
     status = 403
-
-
-def is_foreign(request: Request) -> bool:
-    """Whether a browser says that the page behind this request is not one of ours."""
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
 
 
 def identify(request: Request, verifier: Verifier) -> Caller:
