@@ -10,7 +10,12 @@ import pytest
 
 from tuneloop.address import Address
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
-from tuneloop.runner import Workspace
+from tuneloop.demo.pipeline import RECIPES, Outcome
+from tuneloop.demo.report import write_report
+from tuneloop.evaluate.items import Item
+from tuneloop.evaluate.scores import summarise
+from tuneloop.records import write_rows
+from tuneloop.runner import RunResult, Workspace
 
 PUMP = """# The P7 pump
 
@@ -115,8 +120,33 @@ def test_what_was_made_is_whole_and_readable_by_others(ran: tuple[Path, dict]) -
     assert chunks and all(documents[c["document"]][c["start"] : c["end"]] == c["text"] for c in chunks)
 
 
+@pytest.mark.parametrize("pages", [3, 8])
+def test_the_report_shows_metrics_lengths_and_intervals_where_there_are_any(tmp_path: Path, pages: int) -> None:
+    items = [
+        Item(id=str(n), question=f"What is {n}?", reference=f"It is {n}.", pages=[f"{n}.md"], answer=f"It is {n}.",
+             against="I do not know." if n else None, failed=[] if n else ["against"], rank=1)
+        for n in range(pages + 1)
+    ]  # fmt: skip
+    _scores, body = summarise(items, compared=True, known=True, resamples=100, seed=0)
+    workspace = Workspace(tmp_path / "workspace")
+    folder = tmp_path / "evaluation"
+    folder.mkdir()
+    write_rows(folder / "items.parquet", Item, items)
+    output = str(workspace.store.artifacts.save("evaluation", folder, body))
+    result = RunResult(run="r", stage="evaluate", state="done", output=output, summary=body)
+    outcome = Outcome("pumps", "en", RECIPES["en"], synthetic=False, results={"evaluate": result})
+    data, page = write_report(workspace, outcome, tmp_path)
+    exam = json.loads(data.read_text(encoding="utf-8"))["exam"]
+    assert exam["items"] == pages and len(exam["rows"]) == pages - (pages > 6) * (pages - 6)
+    assert bool(exam["interval"]) == (pages >= 5) and exam["lengths"]["reference"] == 3
+    html = page.read_text(encoding="utf-8")
+    assert "left out: 1" in html and "ROUGE-L recall" in html and "mean length of an answer" in html
+    assert ("no interval" in html) == (pages < 5) and "None" not in html
+
+
 def test_charts_hold_their_points() -> None:
     assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     drawn = line_chart({"a <b>": [(0, 1.0), (10, 0.5)]}, x_title="step", y_title="loss")
     assert "a &lt;b&gt;" in drawn and drawn.count("<path") == 1
-    assert 'class="bar worse"' in interval_chart([("x", -0.2, -0.3, -0.1)], title="t")
+    drawn = interval_chart([("x", -0.2, -0.3, -0.1), ("y", 0.5, None, None)], title="t")
+    assert drawn.count('class="bar') == 1 and 'class="bar worse"' in drawn and drawn.count("<circle") == 2

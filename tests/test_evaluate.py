@@ -16,11 +16,13 @@ from tuneloop.evaluate.comparison import FEWEST, compare, mean_interval, ratio_i
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, tokenize
 from tuneloop.evaluate.stage import Evaluate
+from tuneloop.models import ModelCard, write_card
 from tuneloop.records import Example, Message, Score, Source, read_rows, write_rows
 from tuneloop.stage import Stage
 
 WORDS = ["the", "pump", "stops", "at", "forty", "bar", "valve", "opens", "水", "泵", "在", "停"]
 TEXT = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
+FRACTIONS = {name: metric for name, metric in METRICS.items() if name != "answer_tokens"}
 ENGLISH = st.lists(st.sampled_from(WORDS[:8]), min_size=1, max_size=14).map(" ".join)
 
 
@@ -32,8 +34,9 @@ ENGLISH = st.lists(st.sampled_from(WORDS[:8]), min_size=1, max_size=14).map(" ".
 def test_rouge_l_is_that_of_rouge_score(answer: str, reference: str) -> None:
     from rouge_score.rouge_scorer import RougeScorer
 
-    expected = RougeScorer(["rougeL"]).score(reference, answer)["rougeL"].fmeasure
-    assert METRICS["rouge_l"](answer, reference) == pytest.approx(expected)
+    expected = RougeScorer(["rougeL"]).score(reference, answer)["rougeL"]
+    assert METRICS["rouge_l"](answer, reference) == pytest.approx(expected.fmeasure)
+    assert METRICS["rouge_l_recall"](answer, reference) == pytest.approx(expected.recall)
 
 
 @settings(max_examples=80, deadline=None)
@@ -65,13 +68,22 @@ def test_corpus_bleu_is_that_of_sacrebleu() -> None:
 
 @given(TEXT, TEXT)
 def test_metrics_lie_between_zero_and_one_and_equal_texts_have_one(answer: str, reference: str) -> None:
-    for name, metric in METRICS.items():
+    for name, metric in FRACTIONS.items():
         assert 0 <= metric(answer, reference) <= 1, name
         assert metric(reference, reference) == 1, name
-        if name != "bleu_4":  # which punishes short answers, not long ones
+        if name not in ("bleu_4", "rouge_l_recall"):  # which punish short answers, not long ones
             assert metric(answer, reference) == pytest.approx(metric(reference, answer)), name
     if reference and not answer:
-        assert not any(metric(answer, reference) for metric in METRICS.values())
+        assert not any(metric(answer, reference) for metric in FRACTIONS.values())
+    assert METRICS["answer_tokens"](answer, reference) == len(tokenize(answer))
+
+
+def test_recall_tells_knowledge_from_brevity() -> None:
+    reference, short = "The pump stops at forty bar.", "The pump stops at nine."
+    rambling = "The pump stops at nine. " + "It is a pump and it is good. " * 5
+    f1, recall = METRICS["rouge_l"], METRICS["rouge_l_recall"]
+    assert f1(short, reference) > 2 * f1(rambling, reference)
+    assert recall(short, reference) == recall(rambling, reference) == 4 / 6
 
 
 @given(st.text("abcd", max_size=12), st.text("abcd", max_size=12))
@@ -238,22 +250,26 @@ def items_of(ctx: Any) -> dict[str, Item]:
 def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, ScriptedModel]) -> None:
     answers = {e.question: e.answer for e in EXAM}
     models["model:tuned"] = ScriptedModel({**answers, "Who cleans the filter?": "<script>alert(1)</script>"})
-    models["model:base"] = ScriptedModel(
-        {"When does the pump stop?": "", "When does the valve open?": ChatError("it broke", status=500)}
-    )
+    models["model:base"] = ScriptedModel({"When does the pump stop?": ""})
     bad = Example(id="9", messages=[Message(role="user", content="And?")])
     again = EXAM[0].model_copy(update={"id": "8", "origin": "synthesize/grounded"})
     stage = Evaluate(model="model:tuned", against="model:base", dataset=add_exam(ctx, [*EXAM, bad, again]))
     summary = stage.run(ctx)
-    assert summary["items"] == 4 and summary["errors"] == 2 and len(ctx.rejected) == 1
+    assert summary["items"] == 4 and summary["errors"] == 0 and len(ctx.rejected) == 1
     rouge = summary["metrics"]["rouge_l"]
     assert rouge["model"] == pytest.approx(2 / 3, abs=1e-6) and rouge["against"] == 0
-    assert rouge["difference"] == rouge["model"] and rouge["interval"][0] >= 0 and rouge["items"] == 3
+    assert rouge["difference"] == rouge["model"] and rouge["interval"] is None and rouge["items"] == 3
+    assert [w.partition(":")[0] for w in summary["warnings"]] == [
+        "answers without text, which count as nothing", "too few questions or pages for an interval",
+    ]  # fmt: skip
+    length = summary["metrics"]["answer_tokens"]
+    assert length["reference"] == pytest.approx((6 + 6 + 5) / 3) and length["against"] == pytest.approx(8 / 3)
     items = items_of(ctx)
-    assert "empty" in items["1"].error and "it broke" in items["2"].error, "a failure counts as nothing, and is told"
+    assert "empty" in items["1"].error and not items["1"].failed, "an answer without text counts, and is told"
     assert items["4"].answer is None, "what the documents do not answer is no matter of text metrics"
     scores = list(read_rows(ctx.out / "scores.parquet", Score))
-    assert len(scores) == 3 * 2 * 4 and {s.value for s in scores if s.item == "2" and s.model == "against"} == {0.0}
+    assert len(scores) == 3 * 2 * len(METRICS)
+    assert {s.value for s in scores if s.item == "1" and s.model == "against"} == {0.0}
     page = (ctx.out / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
     assert "<span lang=en>reference</span><span lang=zh>参考答案</span>" in page, "the same page for every reader"
@@ -277,11 +293,41 @@ def test_an_evaluation_is_the_same_whoever_made_it(
     assert made[0] == made[1] and "report.html" in made[0][0] and made[0][1]
 
 
+def test_a_fault_of_a_server_is_no_fault_of_a_model(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    exam = [example(str(n), f"What is {n}?", f"It is {n}.", f"{n}.md") for n in range(20)]
+    right: dict[str, Any] = {e.question: e.answer for e in exam}
+    broken = {e.question: ChatError("it broke", status=500) for e in exam}
+    models["model:tuned"] = ScriptedModel({**right, "What is 1?": broken["What is 1?"]})
+    models["model:base"] = ScriptedModel({**right, "What is 2?": broken["What is 2?"]})
+    stage = Evaluate(model="model:tuned", against="model:base", dataset=add_exam(ctx, exam), concurrency=1)
+    summary = stage.run(ctx)
+    rouge = summary["metrics"]["rouge_l"]
+    assert (rouge["model"], rouge["against"], rouge["items"], summary["errors"]) == (1, 1, 18, 2)
+    assert summary["warnings"] == ["questions that were not answered, and are left out: 2"]
+    assert summary["warnings"][0] in (ctx.out / "report.html").read_text(encoding="utf-8")
+    left = {i.id: i for i in items_of(ctx).values() if i.left_out}
+    assert set(left) == {"1", "2"} and left["1"].answer is None and "it broke" in left["1"].error
+    assert not {s.item for s in read_rows(ctx.out / "scores.parquet", Score)} & {"1", "2"}
+
+    models["model:flaky"] = flaky = ScriptedModel({**right, **dict(list(broken.items())[5:])})
+    stage = Evaluate(model="model:flaky", against="model:base", dataset=stage.dataset, concurrency=1)
+    with pytest.raises(TuneloopError, match=r"3 of 20 .* not answered: it broke.*run the same command again"):
+        stage.run(ctx)
+    assert len(flaky.asked) == 8, "where it cannot succeed any more, no further question is asked"
+    models["model:flaky"] = again = ScriptedModel(right)
+    assert stage.run(ctx)["errors"] == 1 and len(again.asked) == 15
+    models["model:one"] = ScriptedModel({**right, **dict(list(broken.items())[:2])})
+    models["model:two"] = ScriptedModel({**right, **dict(list(broken.items())[2:3])})
+    with pytest.raises(TuneloopError, match="3 of 20 questions"):
+        Evaluate(model="model:one", against="model:two", dataset=stage.dataset).run(ctx)
+
+
 def test_what_was_answered_is_not_asked_again(ctx: Any, models: dict[str, ScriptedModel]) -> None:
     answers: dict[str, Any] = {e.question: e.answer for e in EXAM}
     models["model:tuned"] = ScriptedModel({**answers, EXAM[2].question: ChatError("gone", status=503)})
     stage = Evaluate(model="model:tuned", dataset=add_exam(ctx, EXAM))
-    stage.run(ctx)
+    with pytest.raises(TuneloopError, match="1 of 3 questions"):
+        stage.run(ctx)
     models["model:tuned"] = again = ScriptedModel(answers)
     summary = stage.run(ctx)
     assert again.asked == [EXAM[2].question] and summary["metrics"]["exact_match"]["model"] == 1
@@ -337,13 +383,16 @@ def index(ctx: Any, tmp_path: Path) -> str:
 def test_retrieval_and_citations_are_measured_with_an_index(
     ctx: Any, models: dict[str, ScriptedModel], index: str
 ) -> None:
-    models["model:tuned"] = ScriptedModel({
+    write_card(ctx.out, ModelCard(name="tuned"))
+    model = ctx.add("model", ctx.out)
+    ctx.out.mkdir(exist_ok=True)
+    models[model] = ScriptedModel({
         EXAM[0].question: "The pump stops at forty bar.",
         EXAM[1].question: "The valve opens at nine bar. The valve closes at two bar.",
         EXAM[2].question: "A technician cleans the filter every month.",
         EXAM[3].question: "France won.",
     })  # fmt: skip
-    stage = Evaluate(model="model:tuned", dataset=add_exam(ctx, EXAM), knowledge=index, cited=4)
+    stage = Evaluate(model=model, dataset=add_exam(ctx, EXAM), knowledge=index, cited=4)
     summary = stage.run(ctx)
     assert summary["retrieval"]["hit@5"] == 1 and summary["retrieval"]["items"] == 3
     items = items_of(ctx)
@@ -357,5 +406,4 @@ def test_retrieval_and_citations_are_measured_with_an_index(
     assert right.supported and right.quote in text and cited["from_the_right_page"] == 1
     assert summary["abstention"]["items"] == 4 and 0 <= summary["abstention"]["accuracy"] <= 1
     assert items["4"].accepted is items["4"].said_unanswerable is False or items["4"].said_unanswerable
-    low, high = cited["supported_share_interval"]
-    assert low <= cited["supported_share"] <= high
+    assert 0 < cited["supported_share"] < 1 and cited["supported_share_interval"] is None, "of four pages"

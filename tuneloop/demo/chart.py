@@ -69,11 +69,14 @@ def line_chart(
     return "".join(parts) + "</svg>"
 
 
-def interval_chart(rows: Sequence[tuple[str, float, float, float]], *, title: str, width: int = 720) -> str:
-    """A forest plot: for each row its label, difference, and the two ends of its interval, against zero."""
+def interval_chart(
+    rows: Sequence[tuple[str, float, float | None, float | None]], *, title: str, width: int = 720
+) -> str:
+    """A forest plot: for each row its label, difference, and the two ends of its interval, if any, against zero."""
     left, right, top, step = 130, 150, 12, 34
     height = top + step * len(rows) + 44
-    low, high = min(0.0, *(r[2] for r in rows)), max(0.0, *(r[3] for r in rows))
+    values = [0.0, *(value for row in rows for value in row[1:] if value is not None)]
+    low, high = min(values), max(values)
     pad = (high - low or 1) * 0.08
     low, high = low - pad, high + pad
 
@@ -88,10 +91,13 @@ def interval_chart(rows: Sequence[tuple[str, float, float, float]], *, title: st
     parts.append(f'<line x1="{at(0):.1f}" x2="{at(0):.1f}" y1="{top}" y2="{bottom}" class="zero"/>')
     for number, (label, value, start, end) in enumerate(rows):
         y = top + step * number + step / 2
-        kind = "better" if start > 0 else "worse" if end < 0 else "unclear"
-        parts.append(f'<line x1="{at(start):.1f}" x2="{at(end):.1f}" y1="{y}" y2="{y}" class="bar {kind}"/>')
+        kind, told = "unclear", f"{value:+.3f}"
+        if start is not None and end is not None:
+            kind = "better" if start > 0 else "worse" if end < 0 else "unclear"
+            parts.append(f'<line x1="{at(start):.1f}" x2="{at(end):.1f}" y1="{y}" y2="{y}" class="bar {kind}"/>')
+            told += f" [{start:+.3f}, {end:+.3f}]"
         parts.append(f'<circle cx="{at(value):.1f}" cy="{y}" r="5" class="dot {kind}"/>')
         parts.append(text(left - 12, y + 4, label, "end", "legend"))
-        parts.append(text(width - right + 12, y + 4, f"{value:+.3f} [{start:+.3f}, {end:+.3f}]", "start", "tick"))
+        parts.append(text(width - right + 12, y + 4, told, "start", "tick"))
     parts.append(text((left + width - right) / 2, height - 6, title, kind="title"))
     return "".join(parts) + "</svg>"

@@ -6,12 +6,15 @@ import re
 from typing import Any
 
 from tuneloop.address import Address
-from tuneloop.language import _
+from tuneloop.language import _, shown
 from tuneloop.records import read_rows
 from tuneloop.runner import RunResult, Workspace
 
 SHOWN = 6  # questions in the table of answers
-TITLES = {"rouge_l": "ROUGE-L", "bleu_4": "BLEU-4", "token_f1": "F1", "exact_match": "EM"}
+TITLES = {
+    "rouge_l": "ROUGE-L F1", "rouge_l_recall": "ROUGE-L recall", "bleu_4": "BLEU-4", "token_f1": "F1",
+    "exact_match": "EM",
+}  # fmt: skip
 
 
 def sections(workspace: Workspace, result: RunResult | None, *, synthetic: bool) -> dict[str, Any]:
@@ -24,17 +27,24 @@ def sections(workspace: Workspace, result: RunResult | None, *, synthetic: bool)
     items = list(read_rows(folder / "items.parquet", Item))
     summary = result.summary
     main = summary["metrics"]["rouge_l"]
-    count = sum(item.answerable for item in items)
-    note = _("{count} questions, closed book; paired bootstrap over the questions, p = {p}")
+    asked, pages = main["items"], main["clusters"]
+    note = _("{count} questions, closed book; paired bootstrap over {pages} pages with their questions, p = {p}")
+    if pages == asked:
+        note = _("{count} questions, closed book; paired bootstrap over the questions, p = {p}")
     exam = {
         "metric": "rouge_l", "title": TITLES["rouge_l"], "base": main["against"], "tuned": main["model"],
-        "difference": main["difference"], "interval": main["interval"], "p": main["p"], "items": count,
+        "difference": main["difference"], "interval": main["interval"], "p": main["p"], "items": asked,
         "synthetic": synthetic, "metrics": summary["metrics"],
-        "intervals": [[TITLES[m], v["difference"], *v["interval"]] for m, v in summary["metrics"].items()],
-        "note": note.format(count=count, p=f"{main['p']:.4f}"),
+        "intervals": [
+            [title, v["difference"], *(v["interval"] or (None, None))]
+            for metric, title in TITLES.items() if (v := summary["metrics"].get(metric))
+        ],
+        "lengths": summary["metrics"].get("answer_tokens"),
+        "note": note.format(count=asked, pages=pages, p=f"{main['p']:.4f}"),
+        "warnings": [shown(warning) for warning in summary.get("warnings", [])],
         "rows": [
             {"question": i.question, "base": i.against, "tuned": i.answer, "reference": i.reference}
-            for i in spread([i for i in items if i.answerable], SHOWN)
+            for i in spread([i for i in items if i.answerable and not i.left_out], SHOWN)
         ],
     }  # fmt: skip
     citations = {**summary.get("citations", {}), "answers": [as_answer(i) for i in choose(items)]}
@@ -95,6 +105,20 @@ def place(citation: Any) -> str:
     return " · ".join([*parts, f"{citation.start}–{citation.end}"])
 
 
+def exam_table(exam: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """The metrics with the lengths of the answers: label, base, tuned, and the reference where it has one."""
+    lengths = exam.get("lengths")
+    rows = [
+        (title, f"{part['against']:.3f}", f"{part['model']:.3f}", "")
+        for metric, title in TITLES.items()
+        if (part := exam.get("metrics", {}).get(metric))
+    ]
+    if lengths:
+        means = (f"{lengths[side]:.1f}" for side in ("against", "model", "reference"))
+        rows.append((_("mean length of an answer, tokens"), *means))
+    return rows
+
+
 def retrieval_rows(body: dict[str, Any]) -> list[tuple[str, str]]:
     """The numbers of retrieval and citations as label and value."""
     found, cited = body.get("retrieval") or {}, body.get("citations") or {}
@@ -104,12 +128,9 @@ def retrieval_rows(body: dict[str, Any]) -> list[tuple[str, str]]:
 
     rows = []
     if found.get("items"):
-        low, high = found["hit@5_interval"]
+        between = "[{}, {}]".format(*map(percent, found["hit@5_interval"])) if found["hit@5_interval"] else ""
         rows += [
-            (
-                _("right page among the first 5 passages"),
-                f"{percent(found['hit@5'])} [{percent(low)}, {percent(high)}]",
-            ),
+            (_("right page among the first 5 passages"), f"{percent(found['hit@5'])} {between}"),
             (_("right page first"), percent(found["hit@1"])),
             (_("mean reciprocal rank"), f"{found['mrr@5']:.3f}"),
         ]

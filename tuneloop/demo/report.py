@@ -109,12 +109,16 @@ def tiles(body: dict[str, Any]) -> list[dict[str, str]]:
     found = []
     exam, retrieval, citations, load = (body.get(k) or {} for k in ("exam", "retrieval", "citations", "loadtest"))
     if exam:
-        low, high = exam["interval"]
+        difference = f"{exam['difference']:+.3f}"
+        if exam["interval"]:
+            low, high = (f"{end:+.3f}" for end in exam["interval"])
+            note = _("difference {d}, 95% interval {low} to {high}").format(d=difference, low=low, high=high)
+        else:
+            note = _("difference {d}, no interval: too few questions or pages").format(d=difference)
         found.append({
             "label": _("{metric}, base → tuned").format(metric=exam["title"]),
             "value": f"{exam['base']:.3f} → {exam['tuned']:.3f}",
-            "note": _("difference {d}, 95% interval {low} to {high}").format(
-                d=f"{exam['difference']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}"),
+            "note": note,
         })  # fmt: skip
     if retrieval:
         found.append({"label": _("Right page among the first 5"), "value": percent(retrieval.get("hit@5")),
@@ -193,6 +197,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         total=duration(body["seconds"]), reused=any(s["reused"] for s in body["stages"]),
         loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
         training_note=training_note(workspace, outcome), exam=exam, exam_rows=exam.get("rows", []),
+        exam_table=evaluation.exam_table(exam),
         interval_chart=Markup(interval_chart(exam["intervals"], title=forest) if exam else ""),
         exam_note=exam.get("note", ""), retrieval=evaluation.retrieval_rows(body), answers=answers[:3],
         loop_index=lambda a: answers.index(a), loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],

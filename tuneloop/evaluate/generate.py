@@ -8,9 +8,10 @@ from typing import Any
 
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
-from tuneloop.language import shown, speaking
+from tuneloop.language import _, shown, speaking
 
 REFUSED = (401, 403, 404)
+ALLOWED = 0.1  # of the questions may fail: they are left out. With more, what is left would be another exam
 Ask = Callable[[int], Awaitable[dict[str, Any]]]
 
 
@@ -19,12 +20,15 @@ def ask_all(
 ) -> list[dict[str, Any]]:
     """The answer to every item, in order: from the journal, or by ``ask(number)``, ``concurrency`` at once.
 
-    An item that fails is ``{"error": reason}`` and is not kept, so the next run asks it again. Raises the failure
-    where not one of the items was answered, or where it is a refusal that no other item can escape.
+    An item that fails is ``{"error": reason}`` and is not kept, so the next run asks it again. Raises where more than
+    ``ALLOWED`` of them fail, or where the failure is a refusal that no other item can escape; the rest is not asked.
     """
     found: list[dict[str, Any]] = [{} for _key in keys]
     failures: list[TuneloopError] = []
     done = 0
+
+    def hopeless() -> bool:
+        return too_many(len(failures), len(keys)) or any(failure.status in REFUSED for failure in failures)
 
     async def one(number: int, slots: asyncio.Semaphore) -> None:
         nonlocal done
@@ -33,7 +37,7 @@ def ask_all(
             found[number] = journal.get(key)
         else:
             async with slots:
-                if any(failure.status in REFUSED for failure in failures):
+                if hopeless():
                     return
                 try:
                     with speaking("en"):  # a failure is kept with its item
@@ -50,8 +54,22 @@ def ask_all(
         await asyncio.gather(*(one(number, slots) for number in range(len(keys))))
 
     asyncio.run(everything())
-    for failure in failures:
-        if failure.status in REFUSED or len(failures) == len(keys):
-            failure.message, failure.hint = shown(failure.message), shown(failure.hint)
-            raise failure
+    refusal = next((failure for failure in failures if failure.status in REFUSED), None)
+    if refusal:
+        refusal.message, refusal.hint = shown(refusal.message), shown(refusal.hint)
+        raise refusal
+    if hopeless():
+        raise unanswered(len(failures), len(keys), failures[0].message, failures[0].where, failures[0].hint)
     return found
+
+
+def too_many(failed: int, count: int) -> bool:
+    return failed > ALLOWED * count
+
+
+def unanswered(failed: int, count: int, reason: str, where: str = "", hint: str = "") -> TuneloopError:
+    """The error that ends an evaluation in which too many questions failed."""
+    message = _("{failed} of {count} questions were not answered: {reason}")
+    kept = _("What it has answered is kept: run the same command again to go on.")
+    text = message.format(failed=failed, count=count, reason=shown(reason))
+    return TuneloopError(text, where=where, hint=f"{shown(hint)} {kept}".strip())

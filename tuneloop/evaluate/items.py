@@ -31,6 +31,7 @@ class Item(Record):
     answer: str | None = None
     against: str | None = None
     error: str = ""
+    failed: list[str] = []  # what could not be had: answer, against, cited; the item is left out where that counts
     confidence: float | None = None  # that the passages answer the question, 0 to 1
     accepted: bool | None = None  # the confidence is high enough: the question is answered, not refused
     rank: int | None = None  # of the first right page among the passages found, from 1
@@ -38,6 +39,25 @@ class Item(Record):
     cited: str | None = None  # the answer from knowledge, with markers
     said_unanswerable: bool | None = None
     citations: list[CitedSentence] = []
+
+    @property
+    def page(self) -> tuple[str, str]:
+        """What it shares with other questions, and succeeds or fails with: its first page, or nothing."""
+        return ("page", self.pages[0]) if self.pages else ("item", self.id)
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it is not among the questions that the models are compared on."""
+        return not {"answer", "against"}.isdisjoint(self.failed)
+
+    def tell(self, field: str, problem: str) -> None:
+        """Note what was wrong with one of its answers."""
+        self.error = f"{self.error}; {field}: {problem}".removeprefix("; ")
+
+    def fail(self, field: str, problem: str) -> None:
+        """Note that an answer could not be had: a fault of a server, which must not count as one of the model."""
+        self.failed.append(field)
+        self.tell(field, problem)
 
     def is_page(self, name: str) -> bool:
         """Whether a document answers it: the same path, or the same file at the end of a longer one."""

@@ -1,6 +1,6 @@
 """Text metrics on one tokenization: lower-cased words, identifiers whole, Chinese by character.
 
-Each takes an answer and its reference and returns a value from 0 to 1. Two empty texts are equal: 1.
+Each takes an answer and its reference and returns a value from 0 to 1, except the length. Two empty texts are equal: 1.
 """
 
 import math
@@ -41,6 +41,17 @@ def rouge_l(answer: str, reference: str) -> float:
     """ROUGE-L as F1 of the longest common subsequence (Lin 2004), on the whole text as one sequence."""
     one, two = tokenize(answer), tokenize(reference)
     return f1(longest_common(one, two), len(one), len(two))
+
+
+def rouge_l_recall(answer: str, reference: str) -> float:
+    """The share of the reference that is in the answer, in its order: ROUGE-L recall. Length costs it nothing."""
+    one, two = tokenize(answer), tokenize(reference)
+    return longest_common(one, two) / len(two) if two else float(not one)
+
+
+def answer_tokens(answer: str, _reference: str) -> float:
+    """The length of the answer in tokens."""
+    return float(len(tokenize(answer)))
 
 
 def token_f1(answer: str, reference: str) -> float:
@@ -107,14 +118,21 @@ def exact_match(answer: str, reference: str) -> float:
 
 
 METRICS: dict[str, Callable[[str, str], float]] = {
-    "rouge_l": rouge_l, "bleu_4": bleu_4, "token_f1": token_f1, "exact_match": exact_match,
+    "rouge_l": rouge_l, "rouge_l_recall": rouge_l_recall, "bleu_4": bleu_4, "token_f1": token_f1,
+    "exact_match": exact_match, "answer_tokens": answer_tokens,
 }  # fmt: skip
 DEFINITIONS = {
     "rouge_l": stored("ROUGE-L F1 of the whole text (Lin 2004)"),
+    "rouge_l_recall": stored(
+        "the part of the reference that the answer holds in its order (Lin 2004); longer costs nothing"
+    ),
     "bleu_4": stored(
         "sentence BLEU-4, add-one smoothing for n > 1 (Lin & Och 2004; sacreBLEU add-k with 1), mean over items"
     ),
     "token_f1": stored("F1 of the bags of tokens (Rajpurkar et al. 2016)"),
     "exact_match": stored("equal after NFKC, lower case, and stripping of outer punctuation"),
+    "answer_tokens": stored(
+        "the mean length of an answer in tokens; it says whether a gain of ROUGE-L is one of brevity"
+    ),
     "tokenization": TOKENIZATION,
 }

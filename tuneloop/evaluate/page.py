@@ -42,15 +42,17 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
         "<h1>" + words(stored("Evaluation")) + "</h1><table>",
         header(
             stored("metric"), stored("model"), stored("against"), stored("difference"), stored("95% interval"), "p",
-            numbers=("model", "against", "difference", "p"),
+            numbers=("model", "against", "difference", "95% interval", "p"),
         ),
     ]  # fmt: skip
     for name, value in body["metrics"].items():
-        low, high = value["interval"]
-        cells = [name, *(f"{value[k]:.4f}" if k in value else "" for k in ("model", "against", "difference"))]
-        cells += [f"{low:+.4f} … {high:+.4f}", f"{value['p']:.4f}" if "p" in value else ""]
-        parts.append("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>")
-    parts.append("</table><p class=soft>" + "; ".join(f"{k}: {words(v)}" for k, v in body["definitions"].items()))
+        interval = "{:+.4f} … {:+.4f}".format(*value["interval"]) if value["interval"] else "–"
+        cells = [f"{value[k]:.4f}" if k in value else "" for k in ("model", "against", "difference")]
+        cells += [interval, f"{value['p']:.4f}" if "p" in value else ""]
+        of = f" ({words('reference')} {value['reference']:.1f})" if "reference" in value else ""
+        parts.append(f"<tr><td>{name}{of}</td>" + "".join(f"<td class=n>{cell}</td>" for cell in cells) + "</tr>")
+    parts.append("</table>" + "".join(f"<p class=bad>{words(warning)}</p>" for warning in body["warnings"]))
+    parts.append("<p class=soft>" + "; ".join(f"{k}: {words(v)}" for k, v in body["definitions"].items()))
     parts.append("</p><table>")
     parts.append(header(stored("question"), stored("reference"), "model", "against", "ROUGE-L", numbers=("ROUGE-L",)))
     parts += [item_row(item, by_item) for item in rows]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from tuneloop.evaluate.comparison import compare, mean_interval, ratio_interval
+from tuneloop.evaluate.comparison import FEWEST, compare, mean_interval, ratio_interval
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4
+from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4, tokenize
+from tuneloop.language import stored
 from tuneloop.records import Score
 
 
@@ -15,23 +16,31 @@ def summarise(
     items: list[Item], *, compared: bool, known: bool, resamples: int, seed: int
 ) -> tuple[list[Score], dict[str, Any]]:
     """Every score, and the aggregate with intervals."""
-    closed = [item for item in items if item.answerable]
-    scores = [
-        Score(item=item.id, model=model, metric=metric, value=measure(text or "", item.reference))
-        for item in closed
-        for model, text in (("model", item.answer), *((("against", item.against),) if compared else ()))
+    asked = [item for item in items if item.answerable]
+    closed = [item for item in asked if not item.left_out]
+    sides = {"model": [i.answer or "" for i in closed]}
+    if compared:
+        sides["against"] = [i.against or "" for i in closed]
+    values = {
+        metric: {
+            side: [measure(t, i.reference) for t, i in zip(texts, closed, strict=True)] for side, texts in sides.items()
+        }
         for metric, measure in METRICS.items()
+    }
+    scores = [
+        Score(item=item.id, model=side, metric=metric, value=values[metric][side][number])
+        for number, item in enumerate(closed)
+        for side in sides
+        for metric in METRICS
     ]
     body: dict[str, Any] = {
-        "items": len(items), "answerable": len(closed), "errors": sum(bool(i.error) for i in items),
-        "metrics": {m: aggregate(scores, m, compared, resamples, seed) for m in METRICS}, "definitions": DEFINITIONS,
+        "items": len(items), "answerable": len(asked), "errors": sum(bool(i.failed) for i in items),
+        "metrics": {m: aggregate(values[m], clusters(closed), resamples, seed) for m in METRICS},
+        "definitions": DEFINITIONS,
     }  # fmt: skip
-    sides = (
-        (("model", lambda i: i.answer), ("against", lambda i: i.against))
-        if compared
-        else (("model", lambda i: i.answer),)
-    )
-    body["corpus_bleu_4"] = {n: corpus_bleu_4([(of(i) or "", i.reference) for i in closed]) for n, of in sides}
+    body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
+    pairs = {side: list(zip(texts, (i.reference for i in closed), strict=True)) for side, texts in sides.items()}
+    body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:
         body["retrieval"] = retrieval(items, resamples, seed)
         body["citations"] = citations(items, resamples, seed)
@@ -41,17 +50,40 @@ def summarise(
             for i in items
             if i.pages and i.answerable
         ]
+    body["warnings"] = warnings(body, empty=sum(not text for texts in sides.values() for text in texts))
     return scores, rounded(body)
 
 
-def aggregate(scores: list[Score], metric: str, compared: bool, resamples: int, seed: int) -> dict[str, Any]:
+def warnings(body: dict[str, Any], *, empty: int) -> list[str]:
+    """What a reader of the numbers must know."""
+    found = []
+    if body["errors"]:
+        found.append(stored("questions that were not answered, and are left out: {}").format(body["errors"]))
+    if empty:
+        found.append(stored("answers without text, which count as nothing: {}").format(empty))
+    if any(part["interval"] is None for part in body["metrics"].values()):
+        found.append(stored("too few questions or pages for an interval: it takes {} at least").format(FEWEST))
+    return found
+
+
+def clusters(items: list[Item]) -> list[tuple[str, str]]:
+    """The page of each item; empty where no item has one."""
+    return [item.page for item in items] if any(item.pages for item in items) else []
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def aggregate(
+    sides: dict[str, list[float]], clusters: list[tuple[str, str]], resamples: int, seed: int
+) -> dict[str, Any]:
     """Mean with interval; compared: both means, their difference, its interval and p-value."""
-    one = [s.value for s in scores if s.metric == metric and s.model == "model"]
-    if compared:
-        two = [s.value for s in scores if s.metric == metric and s.model == "against"]
-        return asdict(compare(one, two, resamples=resamples, seed=seed))
-    interval = mean_interval(one, resamples=resamples, seed=seed)
-    return {"model": sum(one) / len(one) if one else 0.0, "interval": interval, "items": len(one)}
+    one = sides["model"]
+    if "against" in sides:
+        return asdict(compare(one, sides["against"], clusters, resamples=resamples, seed=seed))
+    interval = mean_interval(one, clusters, resamples=resamples, seed=seed)
+    return {"model": mean(one), "interval": interval, "items": len(one), "clusters": len(set(clusters)) or len(one)}
 
 
 def retrieval(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
@@ -63,7 +95,7 @@ def retrieval(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
         return {"items": 0}
     return {
         "items": len(known), "hit@1": sum(r == 1 for r in ranks) / len(known), "hit@5": sum(hits) / len(known),
-        "hit@5_interval": mean_interval(hits, resamples=resamples, seed=seed),
+        "hit@5_interval": mean_interval(hits, clusters(known), resamples=resamples, seed=seed),
         "mrr@5": sum(1 / r for r in ranks if r) / len(known),
     }  # fmt: skip
 
@@ -76,7 +108,7 @@ def citations(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
     right = [item.is_page(c.name) for item in asked if item.pages for c in item.citations if c.supported]
     interval = ratio_interval(
         [sum(c.supported for c in item.citations) for item in asked], [len(item.citations) for item in asked],
-        resamples=resamples, seed=seed,
+        clusters(asked), resamples=resamples, seed=seed,
     )  # fmt: skip
     answerable = [i for i in asked if i.answerable]
     unanswerable = [i for i in asked if not i.answerable]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LEVEL = 0.95  # of the intervals
 JUDGED = 4  # passages that an answer is made from, and that decide whether there is one
 PATIENCE = 600.0  # seconds: on a slow machine a question waits for the seven before it
+SUMMARY = ("items", "metrics", "retrieval", "citations", "abstention", "errors", "warnings")
 WITH_PASSAGES = "synthesize/grounded"  # the origin of examples that are asked with passages
 
 
@@ -79,7 +80,7 @@ class Evaluate(Stage):
         text = json.dumps(body, ensure_ascii=False, indent=1)
         (ctx.out / "evaluation.json").write_text(text + "\n", encoding="utf-8")
         write_page(ctx.out / "report.html", items, scores, body)
-        return {k: body[k] for k in ("items", "metrics", "retrieval", "citations", "abstention", "errors") if k in body}
+        return {k: body[k] for k in SUMMARY if k in body}
 
     def examples(self, ctx: Context) -> list[Example]:
         """The questions. Examples that are asked with passages are left out: their question holds its answer."""
@@ -140,7 +141,7 @@ class Evaluate(Stage):
         self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair], field: str
     ) -> None:
         """Ask every question without passages, and write the answers into ``field`` of the items."""
-        from tuneloop.evaluate.generate import ask_all
+        from tuneloop.evaluate.generate import ask_all, too_many, unanswered
 
         ctx.phase(_("answering") if field == "answer" else _("answering with the other model"))
         fresh, start = sum(k not in journal for k in keys), time.monotonic()
@@ -154,10 +155,15 @@ class Evaluate(Stage):
         if fresh:
             ctx.metric(f"{field}_answers_per_second", fresh / (time.monotonic() - start))
         for (_example, item), answer in zip(pairs, answers, strict=True):
-            setattr(item, field, answer.get("text", ""))
-            # An answer that failed, or has no text, counts as nothing: it is not dropped, and it is told.
-            if problem := answer.get("error") or (not answer["text"] and stored("an empty answer")):
-                item.error = f"{item.error}; {field}: {problem}".removeprefix("; ")
+            if "error" in answer:
+                item.fail(field, answer["error"])
+                continue
+            setattr(item, field, answer["text"])
+            if not answer["text"]:  # which is an answer: it counts, as nothing
+                item.tell(field, stored("an empty answer"))
+        failed = [item for _example, item in pairs if item.left_out]
+        if too_many(len(failed), len(pairs)):
+            raise unanswered(len(failed), len(pairs), failed[0].error)
 
     def shown(self, ctx: Context) -> int:
         """How many passages the model is shown: as many as it learned to answer from."""
@@ -186,7 +192,7 @@ class Evaluate(Stage):
         answers = ask_all(keys, ask, journal, concurrency=self.concurrency, told=progress(ctx, len(pairs)))
         for (_example, item), answer in zip(pairs, answers, strict=True):
             if "error" in answer:
-                item.error = f"{item.error}; cited: {answer['error']}".removeprefix("; ")
+                item.fail("cited", answer["error"])
                 continue
             item.cited, item.said_unanswerable = answer["text"], not answer["answerable"]
             item.citations = [CitedSentence.model_validate(c) for c in answer["citations"]]
