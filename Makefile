@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraint
 TORCH ?=
 DEMO ?=
 
-.PHONY: demo test check lint types contract browser-test kill-test translations lock clean
+.PHONY: demo test check lint types contract kill-test translations lock clean
 
 demo: $(VENV)/.train
 	TUNELOOP_LANGUAGE=$${TUNELOOP_LANGUAGE:-$(LANGUAGE)} $(BIN)/tuneloop demo --language $(LANGUAGE) $(DEMO)
@@ -30,10 +30,7 @@ types: $(VENV)/.dev
 contract: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-# Optional: the pages in a real browser (needs Chromium), twenty kills of a demo.
-browser-test: $(VENV)/.dev
-	$(BIN)/python -m pip install -q playwright
-	$(BIN)/python -m pytest tests/test_gateway_cited.py
+# Optional: twenty kills of a demo.
 
 kill-test: $(VENV)/.train
 	$(BIN)/python benchmarks/kill.py
