@@ -249,6 +249,7 @@ def test_no_more_requests_at_once_than_asked_for(server: Server) -> None:
 def test_small_readers() -> None:
     assert read_event(": ping") is None and read_event("") is None
     assert read_event('data:{"choices":[{"delta":{"reasoning_content":"hm"}}]}') == Delta(reasoning="hm")
+    assert error_text("[" * 100_000).startswith("[[")  # no bug of ours, however odd the endpoint
     assert error_text("<html>Bad gateway</html>") == "" and error_text('{"detail": "no"}') == "no"
     assert error_text("x" * 999).endswith("…") and len(error_text("x" * 999)) == 300
     assert retry_after("2") == 2.0 and retry_after("soon") is None

@@ -326,7 +326,7 @@ def error_text(text: str, limit: int = 300) -> str:
         for key in ("error", "message", "detail"):
             value = value.get(key, value) if isinstance(value, dict) else value
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         text = "" if text.lstrip().startswith("<") else text  # a proxy's HTML page tells a user nothing
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import httpx
 
+from tuneloop.chat import error_text
 from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import Ask
 from tuneloop.gateway.config import Route
@@ -105,15 +105,3 @@ def read_key(route: Route) -> str:
             message = _("cannot read the key file: {}").format(error.strerror)
             raise TuneloopError(message, where=route.api_key_file) from None
     return ""
-
-
-def error_text(text: str, limit: int = 500) -> str:
-    """What an upstream's error body says, in one line."""
-    try:
-        value: Any = json.loads(text)
-        for name in ("error", "message", "detail"):
-            value = value.get(name, value) if isinstance(value, dict) else value
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = "" if text.lstrip().startswith("<") else text  # an HTML page tells a caller nothing
-    return " ".join(text.split())[:limit]

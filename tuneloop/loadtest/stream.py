@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuneloop.chat import error_text
+
 
 @dataclass
 class Stream:
@@ -59,11 +61,4 @@ class Stream:
 
     def message(self) -> str:
         """What an error answer says, in one line."""
-        try:
-            said = json.loads(self.body)
-            for key in ("error", "message", "detail"):
-                said = said.get(key, said) if isinstance(said, dict) else said
-            text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        except ValueError:
-            text = self.body.decode("utf-8", "replace")
-        return " ".join(text.split())[:300]
+        return error_text(self.body.decode("utf-8", "replace"))
