@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from tuneloop.address import Address
 from tuneloop.cli.formatter import cells, pieces, wrap
-from tuneloop.errors import MissingExtra, TuneloopError
+from tuneloop.errors import Denied, MissingExtra, TuneloopError
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
 from tuneloop.serving import endpoint
@@ -142,14 +142,19 @@ def test_a_failure_that_is_kept_is_stored_in_english_and_told_in_the_users_langu
 
     async def ask(number: int) -> dict[str, str]:
         if number:
-            raise TuneloopError(_("the endpoint answered {}").format(500), hint=_("Check the API key."))
-        return {"text": "two"}
+            return {"text": "two"}
+        raise Denied(_("the endpoint answered {}").format(kind), hint=_("Check the API key."))
 
     monkeypatch.setenv("TUNELOOP_LANGUAGE", "zh")
+    kind = 500
+    monkeypatch.setattr(Denied, "status", kind)
     ask_them = partial(ask_all, ask=ask, journal=Journal(tmp_path / "kept"), concurrency=2, told=lambda done: None)
-    assert ask_them(["a", "b"])[1] == {"error": "the endpoint answered 500. Check the API key."}
-    with pytest.raises(TuneloopError, match=r"^端点返回了 500。请检查 API 密钥。$"):
-        ask_all(["c"], lambda number: ask(1), Journal(tmp_path / "none"), concurrency=1, told=lambda done: None)
+    keys = list("abcdefghijkl")
+    assert ask_them(keys)[0] == {"error": "the endpoint answered 500. Check the API key."}
+    kind = 401
+    monkeypatch.setattr(Denied, "status", kind)
+    with pytest.raises(TuneloopError, match=r"^端点返回了 401。请检查 API 密钥。$"):
+        ask_them(keys)
 
 
 def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None:
