@@ -12,7 +12,6 @@ the last one's Ctrl-C cancels, and no worker takes a run that a living command w
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -45,6 +44,7 @@ from tuneloop.store import Store, holder_is_dead
 from tuneloop.store.artifacts import check_name, write_durably
 from tuneloop.store.database import fixable
 from tuneloop.store.runs import LIVE
+from tuneloop.watchers import Watchers
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, and this is its address
@@ -81,58 +81,6 @@ class RunResult:
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-
-class Watchers:
-    """Who waits for which work: each holds a lock on a file of its own, so the kernel knows who lives.
-
-    Joining, leaving and asking who is there are done ``alone``: of two that leave at once, one knows it is the last.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """While the block runs, nobody else is in such a block. They do not nest."""
-        self.folder.mkdir(exist_ok=True)
-        with (self.folder / "lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    @contextmanager
-    def watching(self, key: str) -> Iterator[Path]:
-        """Count as a watcher of the work with this key until the block ends, or the yielded file is removed."""
-        path = self.folder / f"{key[:32]}-{secrets.token_hex(8)}"
-        with self.alone():
-            file = path.open("wb")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
-            file.close()
-
-    def living(self, key: str) -> bool:
-        """Whether anybody watches the work with this key. To be asked alone."""
-        return any(is_locked(path) for path in self.folder.glob(f"{key[:32]}-*"))
-
-    def wish(self, run: str) -> Path:
-        """The file that is there while a run is wanted though nobody watches: it was only queued, as by REST."""
-        return self.folder / f"wanted-{run}"
-
-
-def is_locked(path: Path) -> bool:
-    """Whether the watcher with this file lives; the file of a dead one is removed."""
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    path.unlink(missing_ok=True)
-    return False
 
 
 @dataclass(frozen=True)
@@ -392,6 +340,8 @@ class RunContext:
         self.workspace, self.store, self.run = workspace, workspace.store, run
         self.scratch = self.store.scratch(key)
         self.out = self.scratch / "out"
+        done = workspace.store.runs.finished(key)
+        self.again = any(self.store.artifacts.exists(Address.parse(row.output)) for row in done)
         self.rejected: list[Rejected] = []
         self.values: dict[str, float] = {}
         self.state: dict[str, Any] = {}
