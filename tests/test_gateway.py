@@ -23,6 +23,7 @@ from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean
+from tuneloop.gateway.relay import Renamed
 from tuneloop.store import Store
 
 QUESTION: Any = [{"role": "user", "content": "Which port?"}]
@@ -65,8 +66,30 @@ def test_bytes_come_as_the_upstream_sent_them(house: House) -> None:
     body = {"model": "good", "messages": QUESTION, "stream": True}
     through = httpx.post(f"{house.url}/v1/chat/completions", json=body)
     direct = httpx.post(f"{house.below.url}/v1/chat/completions", json=body)
-    assert through.content == direct.content and through.headers["content-type"] == direct.headers["content-type"]
-    assert through.headers["x-request-id"].startswith("chatcmpl-")
+    own_id = through.headers["x-request-id"]
+    ours = direct.content.replace(b'"id": "chatcmpl-engine"', b'"id":"%s"' % own_id.encode())
+    assert through.content == ours and through.headers["content-type"] == direct.headers["content-type"]
+    assert own_id.startswith("chatcmpl-")
+
+
+@given(
+    st.integers(1, 60), st.sampled_from(["1", "6f9619ff-8b86-d011-b42d-00c04fc964ff", 'q"\\é', None, 7]), st.booleans()
+)
+def test_a_completion_has_our_id_however_it_comes(size: int, theirs: Any, spaced: bool) -> None:
+    call = {"tool_calls": [{"id": "1", "function": {"name": '"id":"1"', "arguments": ""}}]}
+    events = [
+        {"choices": [{"delta": delta}], "id": theirs} for delta in ({"role": "assistant"}, call, {"content": "x"})
+    ]
+    if theirs is None:
+        del events[0]["id"]
+    texts = [json.dumps(e, separators=None if spaced else (",", ":")) for e in (*events, {"error": {"message": "no"}})]
+    data = "".join(f"data: {text}\n\n" for text in texts).encode() + b"data: [DONE]\n\ndata: {"
+    renamed = Renamed("ours")
+    sent = b"".join(renamed.feed(data[at : at + size]) for at in range(0, len(data), size)) + renamed.close()
+    *lines, last, cut = [line for line in sent.split(b"\n") if line]
+    read = [json.loads(line.removeprefix(b"data: ")) for line in lines]
+    assert read == [*({**e, "id": "ours"} for e in events), {"error": {"message": "no"}}]
+    assert (last, cut) == (b"data: [DONE]", b"data: {")
 
 
 def test_requests_are_logged_with_all_that_is_known(house: House) -> None:
@@ -259,11 +282,9 @@ def test_feedback_reaches_the_request_it_is_about(make_house: Callable[..., Hous
         headers = {"Authorization": f"Bearer {key}"}
         return httpx.post(f"{house.url}/v1/feedback", content=json.dumps(body), headers=headers)
 
-    answer = house.client(ours.key).chat.completions.with_raw_response.create(model="good", messages=QUESTION)
-    own_id = answer.headers["x-request-id"]
-    assert (
-        send(ours.key, request="chatcmpl-engine", rating=-1, correction="Port 8001.").status_code == 200
-    )  # the upstream's id
+    own_id = house.client(ours.key).chat.completions.create(model="good", messages=QUESTION).id
+    assert send(ours.key, request=own_id, rating=-1, correction="Port 8001.").status_code == 200
+    assert send(ours.key, request="chatcmpl-engine", rating=1).status_code == 404  # an upstream's id comes again
     assert send(ours.key, id=own_id, rating=1, comment="好").json()["request"] == own_id
     assert send(member.key, request_id=own_id, rating=0, comment="seen").status_code == 200
     assert send(theirs.key, request=own_id, rating=1).status_code == 404

@@ -55,11 +55,11 @@ class ChatCompletions:
         record.route, record.streamed, record.messages = ask.model, ask.stream, ask.messages
         upstream = gateway.upstream(ask.model)
         name_route(record, upstream.route)
-        gateway.remember(record.id, record)
+        gateway.remember(record)
         if cited := gateway.cited.get(upstream.route.name):
             await while_connected(cited.answer(ask, record, reply), receive)
         else:
-            gateway.remember(await while_connected(relay(upstream, ask, record, reply), receive), record)
+            await while_connected(relay(upstream, ask, record, reply), receive)
 
     async def fail(self, error: TuneloopError, record: Record, scope: Scope, receive: Receive, reply: Reply) -> None:
         record.status, record.error = error.status, str(error)

@@ -51,7 +51,7 @@ def text_field(body: dict[str, Any], name: str) -> str | None:
 async def find_request(gateway: Gateway, caller: Caller | None, named: str) -> str:
     """The request's own id. A caller may speak of its own requests, a member of all."""
     if named in gateway.recent:
-        request, key = gateway.recent[named]
+        request, key = named, gateway.recent[named]
     else:
         try:
             row = await asyncio.to_thread(gateway.store.traffic.request, named[:200])

@@ -1,14 +1,12 @@
 """One request as the traffic log will have it. Filled on the hot path, turned into a row off it."""
 
 import json
-import re
 from dataclasses import dataclass, field
 from time import perf_counter
 from time import time as now
 from typing import Any
 
 KEPT = 4 << 20  # bytes of an answer that are kept for the log
-COMPLETION_ID = re.compile(rb'"id"\s*:\s*"(chatcmpl-[^"\\]{1,120})"')
 
 
 @dataclass
@@ -68,12 +66,6 @@ COLUMNS = (
     "id", "time", "key", "path", "route", "model", "knowledge", "status", "streamed", "seconds", "time_to_first_token",
     "prompt_tokens", "completion_tokens", "messages", "answer", "passages", "citations", "answerable", "error",
 )  # fmt: skip
-
-
-def completion_id(chunk: bytes) -> str:
-    """The id that the upstream gave its completion, or ""."""
-    found = COMPLETION_ID.search(chunk)
-    return found[1].decode("ascii", "replace") if found else ""
 
 
 def read_stream(record: Record) -> None:

@@ -1,46 +1,92 @@
-"""A route without knowledge: the upstream's bytes go to the caller as they come."""
+"""A route without knowledge: the upstream's bytes go to the caller as they come, but for the id of the completion."""
+
+import json
+import re
+from typing import Any
 
 import httpx
 from starlette.types import Send
 
 from tuneloop.gateway.ask import Ask
 from tuneloop.gateway.problem import Problem, error_event
-from tuneloop.gateway.record import Record, completion_id
+from tuneloop.gateway.record import Record
 from tuneloop.gateway.upstream import Upstream
 from tuneloop.language import _
 
 LONGEST = 64 << 20  # bytes of an answer that is not streamed
 
 
-async def relay(upstream: Upstream, ask: Ask, record: Record, send: Send) -> str:
-    """Pass a request on and its answer back; returns the id that the upstream gave the answer."""
+async def relay(upstream: Upstream, ask: Ask, record: Record, send: Send) -> None:
+    """Pass a request on and its answer back, under the id of the record."""
     response = await upstream.post("/chat/completions", upstream.chat_body(ask))
     try:
         if ask.stream:
             return await relay_stream(upstream, response, record, send)
-        body = await read_whole(upstream, response)
+        body = Renamed(record.id).event(await read_whole(upstream, response))
         record.add(body)
         await send_start(send, record, response, len(body))
         await send({"type": "http.response.body", "body": body})
-        return completion_id(body)
     finally:
         await response.aclose()
 
 
-async def relay_stream(upstream: Upstream, response: httpx.Response, record: Record, send: Send) -> str:
-    identity = ""
+async def relay_stream(upstream: Upstream, response: httpx.Response, record: Record, send: Send) -> None:
+    renamed = Renamed(record.id)
     await send_start(send, record, response)
     try:
         async for chunk in response.aiter_raw():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            record.add(chunk)
-            identity = identity or completion_id(chunk)
+            if chunk := renamed.feed(chunk):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                record.add(chunk)
+        if rest := renamed.close():
+            await send({"type": "http.response.body", "body": rest, "more_body": True})
+            record.add(rest)
     except httpx.HTTPError as error:  # the caller has seen a part: it is told in the stream
         problem = upstream.failure(error)
         record.error, record.status = str(problem), problem.status
         await send({"type": "http.response.body", "body": error_event(problem), "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-    return identity
+
+
+class Renamed:
+    """Gives a completion our id: those of upstreams come again, and are forgotten with a restart of the gateway.
+
+    The first event is parsed; in the later ones the same bytes are replaced, and all others are left as they are.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.identity, self.theirs, self.ours, self.rest = identity, b"", b"", b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The lines of a stream that have come to their end."""
+        *lines, self.rest = (self.rest + chunk).split(b"\n")
+        return b"".join(self.line(line) + b"\n" for line in lines)
+
+    def close(self) -> bytes:
+        """What is left at the end of a stream."""
+        return self.line(self.rest)
+
+    def line(self, line: bytes) -> bytes:
+        if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
+            return line
+        return line[:5] + self.event(line[5:])
+
+    def event(self, data: bytes) -> bytes:
+        """One JSON object, of a stream or a whole answer, with our id. What is no completion stays as it is."""
+        if self.theirs and data.count(self.theirs) == 1:
+            return data.replace(self.theirs, self.ours)
+        try:
+            body: Any = json.loads(data)
+        except (ValueError, RecursionError):
+            return data
+        if not isinstance(body, dict) or "choices" not in body:
+            return data
+        known = isinstance(body.get("id"), str)
+        found = known and re.search(rb'"id"\s*:\s*' + re.escape(json.dumps(body["id"]).encode()), data)
+        if found and data.count(found[0]) == 1:
+            self.theirs, self.ours = found[0], b'"id":' + json.dumps(self.identity).encode()
+            return data.replace(self.theirs, self.ours)
+        return b" " * data.startswith(b" ") + json.dumps(body | {"id": self.identity}).encode()
 
 
 async def read_whole(upstream: Upstream, response: httpx.Response) -> bytes:

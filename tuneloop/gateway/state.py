@@ -42,7 +42,7 @@ class Gateway:
         self.upstreams: dict[str, Upstream] = {}
         self.cited: dict[str, CitedRoute] = {}  # by the route's name
         self.embedding: LocalEmbedding | None = None
-        self.recent: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
+        self.recent: OrderedDict[str, str | None] = OrderedDict()  # whose
         for route in config.routes:
             upstream = Upstream(route, self.clients[is_local(route.upstream_url)])
             self.upstreams |= dict.fromkeys((route.name, *route.aliases), upstream)
@@ -111,12 +111,11 @@ class Gateway:
         if not turned_away:
             self.log.add(record)
 
-    def remember(self, identity: str, record: Record) -> None:
-        """Know a request by an id that its caller saw, for the feedback on it."""
-        if identity:
-            self.recent[identity] = (record.id, record.key)
-            if len(self.recent) > RECENT:
-                self.recent.popitem(last=False)
+    def remember(self, record: Record) -> None:
+        """Know whose request this is before the log has written it, for the feedback on it."""
+        self.recent[record.id] = record.key
+        if len(self.recent) > RECENT:
+            self.recent.popitem(last=False)
 
     def observe(self, record: Record) -> None:
         """Take the measurements that only the log knows."""
