@@ -76,6 +76,7 @@ class SmallContext:
         self.metrics: list[tuple[str, float, int | None]] = []
         self.client: Any = None  # what chat() yields
         self.url = ""  # what gateway() yields
+        self.again = False
 
     def path(self, ref: str) -> Path:
         from tuneloop.address import Address

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuneloop.answer import VERSION
 from tuneloop.chat import ChatError, Completion, Delta
 from tuneloop.errors import TuneloopError
 from tuneloop.evaluate.comparison import FEWEST, compare, mean_interval, ratio_interval
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, tokenize
-from tuneloop.evaluate.stage import Evaluate
+from tuneloop.evaluate.stage import Evaluate, key
+from tuneloop.knowledge.search import FORMAT
 from tuneloop.models import ModelCard, write_card
 from tuneloop.records import Example, Message, Score, Source, read_rows, write_rows
 from tuneloop.stage import Stage
@@ -338,6 +340,27 @@ def test_what_was_answered_is_not_asked_again(ctx: Any, models: dict[str, Script
     other = Evaluate(model="model:tuned", dataset=add_exam(ctx, EXAM[:3]))
     assert other.run(ctx)["items"] == 3
     assert stage.run(ctx) == summary and {p.name: p.read_bytes() for p in ctx.out.iterdir()} == before
+
+    for kept in ctx.kept.rglob("*.jsonl"):
+        kept.unlink()
+    ctx.again = True  # as with --rerun
+    models["model:tuned"] = third = ScriptedModel({**answers, EXAM[2].question: ChatError("gone", status=503)})
+    for asked in (3, 4):  # what was answered in the rerun itself is kept: it goes on
+        with pytest.raises(TuneloopError, match="1 of 3 questions"):
+            stage.run(ctx)
+        assert len(third.asked) == asked
+
+
+def test_answers_from_passages_are_asked_for_again_when_answering_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def keys() -> list[str]:
+        return [key("model:a", 96, knowledge, EXAM[0]) for knowledge in ("", "index:b")]
+
+    before = keys()
+    monkeypatch.setattr("tuneloop.answer.VERSION", VERSION + 1)
+    after = keys()
+    assert before[0] == after[0] and before[1] != after[1]
+    monkeypatch.setattr("tuneloop.knowledge.search.FORMAT", FORMAT + 1)
+    assert keys()[1] not in (before[1], after[1])
 
 
 def test_a_model_that_never_answers_is_an_error(ctx: Any, models: dict[str, ScriptedModel]) -> None:

@@ -8,16 +8,18 @@ from typing import Any
 class Journal:
     """A map from key to JSON value that is appended to files. The first file is the run's own; others are caches.
 
-    Each entry is one write of one line, so two processes may share a file. A line that was torn by a kill, or that a
-    full disk cut short, is skipped when the file is read again.
+    With ``fresh`` the caches are written but not read. Each entry is one write of one line, so two processes may share
+    a file. A line that was torn by a kill, or that a full disk cut short, is skipped when the file is read again.
     """
 
-    def __init__(self, *paths: Path) -> None:
-        self.paths = paths
+    def __init__(self, own: Path, *caches: Path, fresh: bool = False) -> None:
+        self.paths = (own, *caches)
         self.entries: dict[str, Any] = {}
-        for path in paths:
+        for path in self.paths:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._read(path)
+            known = self._read(path)
+            if path == own or not fresh:
+                self.entries |= known
 
     def __contains__(self, key: str) -> bool:
         return key in self.entries
@@ -34,16 +36,18 @@ class Journal:
             with path.open("ab", buffering=0) as file:
                 file.write(line)
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         if not path.exists():
-            return
+            return found
         data = path.read_bytes()
         for line in data.split(b"\n"):
             try:
                 key, value = json.loads(line)
-                self.entries[str(key)] = value
+                found[str(key)] = value
             except ValueError:
                 continue  # an empty line, or one that was torn
         if data and not data.endswith(b"\n"):
             with path.open("ab") as file:
                 file.write(b"\n")  # the next entry must not join the torn one
+        return found

@@ -50,6 +50,7 @@ class Context(Protocol):
 
     out: Path  # an empty folder: what is in it when run() returns becomes the artifact
     store: Store
+    again: bool  # the work was done before, and is asked for anew (``--rerun``)
 
     def path(self, ref: str) -> Path:
         """The folder of an input artifact."""

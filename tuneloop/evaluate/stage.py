@@ -33,12 +33,13 @@ class Evaluate(Stage):
     """Measure a model on questions with reference answers, and compare it with another on the same questions.
 
     Text metrics are closed book: the model answers from what it has learned. With an index, retrieval is measured on
-    every question with a known page, and cited answers on some of them.
+    every question with a known page, and cited answers on some of them. A model of the workspace is not asked the same
+    question twice; --rerun asks it anew.
     """
 
     name: ClassVar[str] = "evaluate"
     makes: ClassVar[Kind] = "evaluation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
 
     model: ModelRef = Field(description="Model to measure.")
@@ -129,13 +130,16 @@ class Evaluate(Stage):
             self.answer_cited(ctx, client, journal, with_passages, cited)
 
     def journal(self, ctx: Context, model: str) -> Journal:
-        """What this run was told, and, of a model that cannot change, what any run in this workspace was told."""
+        """What this run was told, and, of a model that cannot change, what any run in this workspace was told.
+
+        Of others' answers nothing where the same evaluation is asked for again: its answers are to be new.
+        """
         from tuneloop.journal import Journal
         from tuneloop.records import content_id
 
         name = f"answers-{content_id(model)}.jsonl"
         shared = [ctx.store.cache / "evaluate" / name] if model.startswith("model:") else []
-        return Journal(ctx.checkpoint(name), *shared)
+        return Journal(ctx.checkpoint(name), *shared, fresh=ctx.again)
 
     def answer_closed(
         self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair], field: str
@@ -199,10 +203,16 @@ class Evaluate(Stage):
 
 
 def key(model: str, max_tokens: int, knowledge: str, example: Example) -> str:
-    """All that an answer depends on."""
+    """All that an answer depends on; one from passages also on how they are found, shown and checked."""
     from tuneloop.records import content_id
 
-    return content_id(model, str(max_tokens), knowledge, json.dumps(conversation(example)), length=32)
+    made = ""
+    if knowledge:
+        from tuneloop.answer import VERSION
+        from tuneloop.knowledge.search import FORMAT
+
+        made = f"answer {VERSION}, index {FORMAT}"
+    return content_id(model, str(max_tokens), knowledge, made, json.dumps(conversation(example)), length=32)
 
 
 def as_json(said: Answer) -> dict[str, Any]:
