@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from tuneloop.access import create_key
+from tuneloop.access import create_key, list_keys
 from tuneloop.registry import BUILT_IN, find_stage
 from tuneloop.runner import Workspace, work
 from tuneloop.web.app import build_app
@@ -93,6 +93,8 @@ def test_rest_needs_a_key_with_the_right_role_and_says_what_is_wrong(tmp_path: P
     for path in ("/", "/part/runs", "/stages/parse", "/api/runs", "/api/artifacts", "/api/stages", "/api/openapi.json"):
         codes = [client.get(path, headers={"Authorization": f"Bearer {key}"}).status_code for key in (caller, member)]
         assert codes == [403, 200], f"{path}: a caller may use /v1 and nothing else"
+    used = {key["role"]: key["used"] for key in list_keys(workspace.store)}
+    assert used["member"], "a key that is used here is seen to be used"
     assert post(member, "synthesize", abroad)[0] == 403, "a server named by its URL would be sent our key"
     embedded = {"chunks": "chunks:x", "embedding": "HTTP://elsewhere.example/v1#m"}
     assert post(member, "index", embedded)[0] == 403, "whichever field names it: it would be sent our documents"

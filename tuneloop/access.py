@@ -24,6 +24,7 @@ ROLES = ("caller", "member", "admin")  # each may do what those before it may
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # 32 letters: five bits each, nothing to escape, nothing to confuse
 KEY = re.compile(r"tl-([a-z2-7]{12})-([a-z2-7]{32})")
 SECONDS = 5.0  # for which a checked key is believed
+NOTE_EVERY = 30.0  # seconds between two notes of when keys were used
 REMEMBERED = 10_000  # keys, so that strangers cannot fill the memory
 
 
@@ -102,6 +103,7 @@ class Verifier:
         self.traffic, self.seconds = traffic, seconds
         self._known: dict[str, Known] = {}
         self._used: dict[str, float] = {}
+        self._noted = -NOTE_EVERY
         self._lock = threading.Lock()
 
     def remembered(self, key: str) -> bool:
@@ -138,8 +140,13 @@ class Verifier:
             self._known[public] = known
         return known
 
+    def due(self) -> bool:
+        """Whether it is time to write when keys were used."""
+        return bool(self._used) and time.monotonic() - self._noted >= NOTE_EVERY
+
     def write_used(self) -> None:
         """Write when each key was last used: called now and then, off the hot path."""
+        self._noted = time.monotonic()
         with self._lock:
             used, self._used = self._used, {}
         for public, when in used.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -49,6 +50,8 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
                 rest.need(request, "member")  # the key of a caller is for /v1 alone
             else:
                 request.state.caller = LOCAL if not auth else Caller("", "", "caller")
+            if verifier.due():  # not waited for: the database may be busy
+                asyncio.get_running_loop().run_in_executor(None, verifier.write_used)
             response = await call_next(request)
         except TuneloopError as error:
             if isinstance(error, Denied) and not request.url.path.startswith("/api"):
