@@ -41,13 +41,13 @@ from tuneloop.registry import find_stage, targets
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Store, holder_is_dead
-from tuneloop.store.artifacts import check_name, write_durably
+from tuneloop.store.artifacts import MANIFEST, check_name, write_durably
 from tuneloop.store.database import fixable
 from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
 
 BEAT = 1.0  # seconds between heartbeats
-SEALED = "sealed.json"  # in the scratch folder: the work is done, and this is its address
+SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
 SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
 SPARE_BYTES = 2**18
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
@@ -443,7 +443,8 @@ def execute(root: Path, run: str) -> int:
     ctx = RunContext(workspace, run, row.key)
     threading.Thread(target=ctx.heart, daemon=True).start()
     try:
-        if not (ctx.scratch / SEALED).is_file():
+        if not is_sealed(ctx):
+            (ctx.scratch / SEALED).unlink(missing_ok=True)
             shutil.rmtree(ctx.out, ignore_errors=True)
             ctx.out.mkdir()
             seal(ctx, row.stage, find_stage(row.stage).model_validate(row.params).run(ctx))
@@ -483,7 +484,17 @@ def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
         summary.setdefault("rejected", len(ctx.rejected))
     kind = find_stage(stage).makes
     address = ctx.store.artifacts.seal(kind, ctx.out, summary)
-    write_durably(ctx.scratch / SEALED, json.dumps({"address": str(address)}))
+    write_durably(ctx.scratch / SEALED, json.dumps({"address": str(address), "run": ctx.run}))
+
+
+def is_sealed(ctx: RunContext) -> bool:
+    """Whether the work is done, here or already moved in. A run that ended leaves nothing for another to end with."""
+    try:
+        sealed = json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    moved = ctx.store.artifacts.exists(Address.parse(sealed["address"]))
+    return (ctx.out / MANIFEST).is_file() or (moved and sealed.get("run") == ctx.run)
 
 
 def keep(ctx: RunContext, row: Any) -> None:

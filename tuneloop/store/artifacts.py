@@ -82,7 +82,8 @@ class Artifacts:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
             folder.replace(target)
-        shutil.rmtree(folder, ignore_errors=True)  # the same content was here before
+        (folder / MANIFEST).unlink(missing_ok=True)  # the same content was here before; half of it is not whole
+        shutil.rmtree(folder, ignore_errors=True)
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         size = sum(facts["bytes"] for facts in manifest["files"].values())
         with self.engine.begin() as connection:
