@@ -112,6 +112,7 @@ def summary_words() -> tuple[str, ...]:
         _("retrieval"),
         _("citations"),
         _("abstention"),
+        _("warnings"),
         _("goodput"),
         _("client delay"),
         _("quantile"),
