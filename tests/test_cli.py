@@ -77,3 +77,11 @@ def test_rate_and_time_left_count_what_this_attempt_did(workspace: Workspace) ->
     ctx.progress(0, 40)
     ctx.progress(20, 40)
     assert describe(ctx.state, ctx.state["since"] + 10) == "measuring · 20/40 · 2.0/s · 0:10 left"
+
+
+@pytest.mark.parametrize(("trouble", "status"), [("bug", 1), ("user", 2)])
+def test_the_status_tells_a_bug_from_what_the_user_can_mend(trouble: str, status: int, tmp_path: Path) -> None:
+    command = start(tmp_path, "count", "4", "--trouble", trouble)
+    _shown, errors = command.communicate(timeout=60)
+    assert command.returncode == status and len(errors.splitlines()) == 1, errors
+    assert ("tuneloop show " in errors) == (trouble == "bug")

@@ -188,7 +188,7 @@ class Workspace:
         if result.state == "cancelled":
             raise Cancelled(_("the run was cancelled"), where=stage.name)
         if result.state != "done":
-            raise StageFailed(result)
+            raise StageFailed(result, bug=(self.store.runs.get(result.run).error or {}).get("kind") == "bug")
         if work.tag and work.tag != result.tag:  # the run is shared with somebody who named its output otherwise
             self.store.artifacts.tag(work.tag, result.address)
             result.tag = work.tag
@@ -294,12 +294,10 @@ class Workspace:
 class StageFailed(TuneloopError):
     """A run ended badly. ``result.error`` has the line; ``bug`` says whether it is the program's fault."""
 
-    def __init__(self, result: RunResult) -> None:
-        super().__init__(result.error or result.state)
-        self.result = result
-
-    def __str__(self) -> str:
-        return self.message
+    def __init__(self, result: RunResult, *, bug: bool) -> None:
+        hint = _("This is a bug of Tuneloop; more is shown by: tuneloop show {run}").format(run=result.run)
+        super().__init__(result.error or result.state, hint=hint if bug else "")
+        self.result, self.bug = result, bug
 
 
 def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
@@ -458,7 +456,8 @@ def execute(root: Path, run: str) -> int:
             ctx.ended.set()
             workspace.store.runs.release(run)
     except TuneloopError as error:
-        end(ctx, "failed", {"message": str(error), "kind": "user"})
+        bug_inside = isinstance(error, StageFailed) and error.bug  # of a stage that this one needed
+        end(ctx, "failed", {"message": str(error), "kind": "bug" if bug_inside else "user"})
     except ValidationError as error:
         end(ctx, "failed", {"message": describe_invalid(error), "kind": "user"})
     except MemoryError:

@@ -127,11 +127,10 @@ def interrupted() -> None:
 def fail(message: str, arguments: list[str], error: TuneloopError | None = None) -> None:
     """One line on standard error, and with ``--json`` one object on standard output."""
     result = getattr(error, "result", None)
-    bug = result is not None and result.state == "failed" and getattr(error, "bug", False)
     if "--json" in arguments:
         body: dict[str, Any] = result.as_json() if result is not None else {
             "run": None, "stage": None, "state": "failed", "output": None, "metrics": {}, "seconds": 0.0}  # fmt: skip
         click.echo(json.dumps({**body, "error": " ".join(message.split())}, ensure_ascii=False))
     line = re.sub(r"\. (?=[\u4e00-\u9fff])", "。", " ".join(message.split()))  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)
-    sys.exit(1 if bug else 2)
+    sys.exit(1 if getattr(error, "bug", False) else 2)
