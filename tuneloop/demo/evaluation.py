@@ -114,8 +114,8 @@ def exam_table(exam: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         if (part := exam.get("metrics", {}).get(metric))
     ]
     if lengths:
-        means = (f"{lengths[side]:.1f}" for side in ("against", "model", "reference"))
-        rows.append((_("mean length of an answer, tokens"), *means))
+        base, tuned, reference = (f"{lengths[side]:.1f}" for side in ("against", "model", "reference"))
+        rows.append((_("mean length of an answer, tokens"), base, tuned, reference))
     return rows
 
 
