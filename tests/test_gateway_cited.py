@@ -226,11 +226,22 @@ def test_in_the_browser_a_citation_opens_its_passage(cited: House) -> None:
         assert page.inner_text(".prose .unsupported") == "It listens on port 9999 by default."
         assert page.inner_text(".prose strong") == "Bold" and not page.query_selector(".prose img")
         page.click(".prose button.cite")
-        page.wait_for_function("document.querySelector('#passage-text').textContent.length > 100")
+        page.locator("#passage-text", has_text="Every request needs an API key").wait_for()
         assert page.inner_text("#passage-name") == "serve.md"
         assert page.inner_text("#passage-text mark") == PAGE[: PAGE.index(" It listens")]
+        assert page.evaluate("document.activeElement.id") == "passage-text"
+        page.click(".tools button >> nth=1")
+        assert page.get_by_label("What was wrong?").is_visible()
+        page.click(".complaint button >> nth=1")
         page.click(".tools button >> nth=0")
         page.wait_for_selector(".said")
+        pressed = [button.get_attribute("aria-pressed") for button in page.query_selector_all(".tools button")]
+        assert pressed == ["true", "false", None]
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+        for copies, says in (("false", "does not allow"), ("true", "Copied")):
+            page.evaluate(f"() => {{ document.execCommand = () => {copies}; }}")
+            page.click(".tools button >> nth=2")
+            page.locator(".said", has_text=says).wait_for()
         page.fill("#question", "Who won the football championship in 1998?")
         page.press("#question", "Enter")
         page.wait_for_selector(".unanswered")

@@ -75,6 +75,7 @@ def words(_: Callable[[str], str]) -> dict[str, str]:
         "bad": _("Bad answer"),
         "copy": _("Copy"),
         "copied": _("Copied"),
+        "not_copied": _("The browser does not allow copying: mark the text and copy it."),
         "thanks": _("Thank you. It was noted."),
         "what_wrong": _("What was wrong?"),
         "right_answer": _("What would be the right answer? (optional)"),

@@ -127,9 +127,11 @@ class Answer {
     good.addEventListener("click", () => { mark(good, bad); sendFeedback(this.id, 1, {}, row); });
     bad.addEventListener("click", () => { mark(bad, good); this.complain(row); });
     copy.addEventListener("click", async () => {
-      await navigator.clipboard?.writeText(this.text).catch(() => null);
-      note(row, words.copied);
+      const copied = await copyText(this.text);
+      copy.focus();
+      note(row, copied ? words.copied : words.not_copied);
     });
+    for (const button of [good, bad]) button.setAttribute("aria-pressed", "false");
     row.append(good, bad, copy);
     return row;
   }
@@ -138,8 +140,6 @@ class Answer {
     this.foot.querySelector(".complaint")?.remove();
     const form = element("form", "complaint");
     const comment = element("textarea"), correction = element("textarea");
-    comment.placeholder = words.what_wrong;
-    correction.placeholder = words.right_answer;
     comment.rows = 2;
     correction.rows = 3;
     const send = element("button", "solid", words.send_feedback), cancel = element("button", "plain", words.cancel);
@@ -152,7 +152,7 @@ class Answer {
     });
     const buttons = element("div", "row");
     buttons.append(send, cancel);
-    form.append(comment, correction, buttons);
+    form.append(labelled(words.what_wrong, comment), labelled(words.right_answer, correction), buttons);
     row.after(form);
     form.scrollIntoView({ block: "nearest" });
     comment.focus();
@@ -176,8 +176,36 @@ function tool(path, label) {
 }
 
 function mark(chosen, other) {
-  chosen.classList.add("chosen");
-  other.classList.remove("chosen");
+  for (const button of [chosen, other]) {
+    button.classList.toggle("chosen", button === chosen);
+    button.setAttribute("aria-pressed", String(button === chosen));
+  }
+}
+
+function labelled(text, field) {
+  const label = element("label", "", text);
+  label.append(field);
+  return label;
+}
+
+// Whether the text is in the clipboard. Over plain http a browser has no clipboard but that of the copy command.
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const box = element("textarea", "aside");
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    try {
+      return document.execCommand("copy");
+    } catch {
+      return false;
+    } finally {
+      box.remove();
+    }
+  }
 }
 
 function note(row, text) {
@@ -286,6 +314,7 @@ async function openPassage(citation, button) {
   find("side").hidden = false;
   const text = find("passage-text");
   text.replaceChildren(element("mark", "", citation.quote));
+  text.focus({ preventScroll: true });
   const query = new URLSearchParams({
     model: find("model").value, document: citation.document, start: citation.start, end: citation.end,
   });
