@@ -16,6 +16,7 @@ from tuneloop import runner
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace, start_run, work
+from tuneloop.store.database import runs
 
 
 def alive(pid: int) -> bool:
@@ -135,10 +136,21 @@ def test_a_cancelled_run_stops_soon_and_keeps_its_checkpoint(workspace: Workspac
     assert next((workspace.store.folder / "scratch").rglob("numbers")).read_text()
 
 
+def test_a_process_whose_run_was_taken_by_another_stops_and_says_nothing(workspace: Workspace) -> None:
+    run = workspace.submit(Count(to=1000, pause=0.05)).run
+    child = start_run(workspace.store, run)
+    wait_for(lambda: (workspace.store.runs.get(run).progress or {}).get("done", 0) > 0)
+    with workspace.store.engine.begin() as connection:
+        connection.execute(runs.update().values(attempts=2, host="elsewhere", pid=1, lease=time.time() + 60))
+    assert child.wait(10) != 0
+    row = workspace.store.runs.get(run)
+    assert (row.state, row.attempts, row.host) == ("running", 2, "elsewhere")
+
+
 def test_a_worker_takes_queued_runs(workspace: Workspace) -> None:
-    runs = [workspace.submit(Count(to=n)).run for n in (2, 3)]
+    queued = [workspace.submit(Count(to=n)).run for n in (2, 3)]
     work(workspace, once=True)
-    assert [workspace.store.runs.get(r).state for r in runs] == ["done", "done"]
+    assert [workspace.store.runs.get(r).state for r in queued] == ["done", "done"]
 
 
 def test_references_are_resolved_recorded_and_refused_when_missing(workspace: Workspace) -> None:

@@ -16,7 +16,8 @@ from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.records import Document, Section, read_rows, write_rows
 from tuneloop.settings import Settings
 from tuneloop.store import Store
-from tuneloop.store.database import MIGRATIONS, versions
+from tuneloop.store.database import MIGRATIONS, runs, versions
+from tuneloop.store.runs import RunLost
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +56,7 @@ def produce(store: Store, stage: str, inputs: list[Address], output: Address) ->
         stage=stage, stage_version=1, params={}, typed={}, key=output.hash, tag="",
         inputs=[(f"input{n}", str(ref)) for n, ref in enumerate(inputs)],
     )  # fmt: skip
-    assert store.runs.claim(run)
-    store.runs.finish(run, "done", output=str(output))
+    store.runs.finish(run, store.runs.claim(run), "done", output=str(output))
     return run
 
 
@@ -99,13 +99,13 @@ def test_one_live_run_a_key_and_curves_without_double_points(store: Store) -> No
         return store.runs.submit(stage="s", stage_version=1, params={"a": 1}, typed={}, key="k", tag="", inputs=[])
 
     run = submit()
-    assert submit() == run and store.runs.claim(run) and not store.runs.claim(run)
+    assert submit() == run and store.runs.claim(run) == 1 and not store.runs.claim(run)
     store.runs.add_metrics(run, [("loss", 3.0, 1, 0.0), ("loss", 2.0, 2, 0.0), ("loss", 2.5, 2, 1.0)])
     assert store.runs.metrics(run) == {"loss": [(1, 3.0), (2, 2.5)]}, "a step repeated after a kill counts once"
-    assert store.runs.beat(run, {"done": 1}, {"loss": 2.5}) is False
+    assert store.runs.beat(run, 1, {"done": 1}, {"loss": 2.5}) is False
     store.runs.cancel(run)
-    assert store.runs.beat(run, {"done": 1}, {}) is True
-    store.runs.finish(run, "cancelled")
+    assert store.runs.beat(run, 1, {"done": 1}, {}) is True
+    store.runs.finish(run, 1, "cancelled")
     assert submit() != run
 
 
@@ -187,6 +187,36 @@ def test_a_run_whose_process_is_gone_is_cancelled_at_once(tmp_path: Path) -> Non
     assert store.runs.cancel(run) == "cancelled"
     with pytest.raises(NotFound):
         store.runs.get("%")
+
+
+def test_only_the_newest_attempt_writes_to_a_run(store: Store) -> None:
+    """A machine slept past its lease, and another took the run: what the first still says is not heard."""
+    run = store.runs.submit(stage="s", stage_version=1, params={}, typed={}, key="slept", tag="", inputs=[])
+    first = store.runs.claim(run)
+    with store.engine.begin() as connection:
+        connection.execute(runs.update().where(runs.c.id == run).values(lease=1.0, host="elsewhere"))
+    second = store.runs.claim(run)
+    assert (first, second) == (1, 2)
+    with pytest.raises(RunLost):
+        store.runs.beat(run, first, {}, {})
+    store.runs.finish(run, first, "failed")
+    store.runs.release(run, first)
+    assert store.runs.get(run).state == "running" and store.runs.beat(run, second, {}, {}) is False
+
+
+def test_a_living_process_of_this_machine_keeps_its_run_past_its_lease(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = store.runs.submit(stage="s", stage_version=1, params={}, typed={}, key="k", tag="", inputs=[])
+    code = f"from tuneloop.store import Store; Store({str(tmp_path)!r}).runs.claim({run!r}); print(); input()"
+    holder = subprocess.Popen([sys.executable, "-c", code, run], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdin and holder.stdout and holder.stdout.readline()
+    with store.engine.begin() as connection:
+        connection.execute(runs.update().values(lease=1.0))
+    assert not store.runs.claim(run)
+    with store.engine.begin() as connection:  # the number of another process that lives
+        connection.execute(runs.update().values(pid=os.getpid()))
+    assert store.runs.claim(run) == 2
+    holder.communicate()
 
 
 def test_a_name_of_two_hundred_and_one_letters_is_refused(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from tuneloop.stage import Stage, listed
 from tuneloop.store import Store, holder_is_dead
 from tuneloop.store.artifacts import MANIFEST, check_name, write_durably
 from tuneloop.store.database import fixable
-from tuneloop.store.runs import LIVE
+from tuneloop.store.runs import LIVE, RunLost
 from tuneloop.watchers import Watchers
 
 BEAT = 1.0  # seconds between heartbeats
@@ -245,8 +245,7 @@ class Workspace:
                 time.sleep(0.1)
         if child is not None:
             kill_group(child)
-        if self.store.runs.get(run).state in LIVE:
-            self.store.runs.finish(run, "cancelled")
+        self.store.runs.finish(run, self.store.runs.get(run).attempts, "cancelled")
 
     def _is_held(self, run: str, child: subprocess.Popen[bytes] | None) -> bool:
         """Whether a process still works on the run: our child, or that of a watcher who left just before."""
@@ -274,7 +273,7 @@ class Workspace:
             log = self.store.logs / f"run-{run}.log"
             message = _("the process ended with status {code}; its output is in {log}").format(code=code, log=log)
             error = {"message": message, "kind": "bug"}
-        self.store.runs.finish(run, "failed", error=error)
+        self.store.runs.finish(run, row.attempts, "failed", error=error)
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
         """The result of a run as the database has it."""
@@ -334,8 +333,8 @@ def kill_group(child: subprocess.Popen[bytes]) -> None:
 class RunContext:
     """The ``Context`` that a stage sees: it writes progress to the database, and stops when it is cancelled."""
 
-    def __init__(self, workspace: Workspace, run: str, key: str) -> None:
-        self.workspace, self.store, self.run = workspace, workspace.store, run
+    def __init__(self, workspace: Workspace, run: str, key: str, attempt: int = 1) -> None:
+        self.workspace, self.store, self.run, self.attempt = workspace, workspace.store, run, attempt
         self.scratch = self.store.scratch(key)
         self.out = self.scratch / "out"
         done = workspace.store.runs.finished(key)
@@ -410,21 +409,32 @@ class RunContext:
         return self.workspace.runnable(self.workspace.address(model, "model"))
 
     def beat(self) -> bool:
-        """Publish what is new; True when the user has cancelled."""
+        """Publish what is new; True when the user has cancelled. Raises ``RunLost`` where the run is another's now."""
         with self.lock:
-            points, self.points = self.points, []
-            state, values = dict(self.state), dict(self.values)
+            points, state, values = list(self.points), dict(self.state), dict(self.values)
+        cancelled = self.store.runs.beat(self.run, self.attempt, state, values)
         self.store.runs.add_metrics(self.run, points)
-        return self.store.runs.beat(self.run, state, values)
+        with self.lock:
+            del self.points[: len(points)]
+        return cancelled
 
     def heart(self) -> None:
-        """Beat until the run has ended. A cancel reaches the main thread as SIGTERM, in whatever it is doing."""
+        """Beat until the run has ended. A cancel reaches the main thread as SIGTERM, in whatever it is doing.
+
+        A run that is another's now is left at once, with all that was started for it: both would write one folder.
+        """
         told = False
         while not self.ended.wait(BEAT):
             try:
                 if self.beat() and not told:
                     told = True
                     os.kill(os.getpid(), signal.SIGTERM)
+            except RunLost:
+                if self.ended.is_set():
+                    return
+                print("another process has this run now", file=sys.stderr, flush=True)
+                processes.kill_group(os.getpid())
+                os._exit(1)
             except Exception:  # the database may be busy or gone for a moment; the lease outlives some lost beats
                 traceback.print_exc()
 
@@ -435,11 +445,19 @@ def execute(root: Path, run: str) -> int:
     signal.signal(signal.SIGTERM, raise_cancelled)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the watcher's to handle
     workspace = Workspace(root)
-    if not workspace.store.runs.claim(run):
+    attempt = workspace.store.runs.claim(run)
+    if not attempt:
         return 0
     row = workspace.store.runs.get(run)
-    ctx = RunContext(workspace, run, row.key)
+    ctx = RunContext(workspace, run, row.key, attempt)
     threading.Thread(target=ctx.heart, daemon=True).start()
+    with contextlib.suppress(RunLost):
+        return carry_out(ctx, row)
+    return 1
+
+
+def carry_out(ctx: RunContext, row: Any) -> int:
+    """Do the work of a claimed run and record how it ended. Raises ``RunLost``."""
     try:
         if not is_sealed(ctx):
             (ctx.scratch / SEALED).unlink(missing_ok=True)
@@ -450,11 +468,13 @@ def execute(root: Path, run: str) -> int:
         return 0
     except Cancelled:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if workspace.store.runs.get(run).cancel:
+        if ctx.store.runs.get(ctx.run).cancel:
             end(ctx, "cancelled")
         else:  # whoever watched is gone, and nobody has asked to stop: the next to ask for this work continues it
             ctx.ended.set()
-            workspace.store.runs.release(run)
+            ctx.store.runs.release(ctx.run, ctx.attempt)
+    except RunLost:
+        raise
     except TuneloopError as error:
         bug_inside = isinstance(error, StageFailed) and error.bug  # of a stage that this one needed
         end(ctx, "failed", {"message": str(error), "kind": "bug" if bug_inside else "user"})
@@ -464,7 +484,7 @@ def execute(root: Path, run: str) -> int:
         end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
     except Exception as error:
         ctx.make_room()  # on a full disk the reason could not be recorded otherwise
-        known = fixable(error, workspace.store.folder)
+        known = fixable(error, ctx.store.folder)
         end(ctx, "failed", {"message": str(known), "kind": "user"} if known else bug(error))
     return 1
 
@@ -498,6 +518,7 @@ def is_sealed(ctx: RunContext) -> bool:
 
 def keep(ctx: RunContext, row: Any) -> None:
     """Move the sealed folder in as an artifact, name it, and end the run."""
+    ctx.beat()  # the run is still ours
     address = Address.parse(json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))["address"])
     ctx.store.artifacts.adopt(address, ctx.out)
     if row.tag:
@@ -513,7 +534,7 @@ def end(ctx: RunContext, state: str, error: dict[str, Any] | None = None, output
     try:
         ctx.beat()
     finally:
-        ctx.store.runs.finish(ctx.run, state, output=output, error=error)
+        ctx.store.runs.finish(ctx.run, ctx.attempt, state, output=output, error=error)
 
 
 def raise_cancelled(signum: int, frame: object) -> None:

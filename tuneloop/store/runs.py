@@ -1,9 +1,15 @@
-"""Runs: who does what, how far it is, and what came of it. The database says who has a run; leases expire."""
+"""Runs: who does what, how far it is, and what came of it. The database says who has a run; leases expire.
+
+Each claim of a run is a new attempt, and only the holder of the newest attempt may write to the run: a process that
+slept while its lease ran out learns at its next heartbeat that the run is another's, and leaves it alone.
+"""
 
 import os
 import secrets
 import socket
+import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +24,10 @@ from tuneloop.store.database import run_inputs, run_metrics, runs
 LEASE = 20.0  # seconds a run lives without a heartbeat
 LIVE = ("queued", "running")
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class RunLost(Exception):
+    """Another process has taken the run, or somebody has ended it."""
 
 
 def new_run_id() -> str:
@@ -91,11 +101,11 @@ class Runs:
             query = sa.select(runs).where(runs.c.key == key, runs.c.state == "done")
             return list(connection.execute(query.order_by(runs.c.created.desc())))
 
-    def claim(self, run: str) -> bool:
-        """Take a run: one that is queued, or whose holder is dead. False where another holds it."""
+    def claim(self, run: str) -> int:
+        """Take a run: one that is queued, or whose holder is dead. Its attempt, from 1; 0 where another holds it."""
         row = self.get(run)
         if row.state not in LIVE or (row.state == "running" and not holder_is_dead(row)):
-            return False
+            return 0
         now = time.time()
         with self.engine.begin() as connection:
             result = connection.execute(
@@ -108,37 +118,41 @@ class Runs:
                                            if row.state == "running" else 0.0),
                 )
             )  # fmt: skip
-        return result.rowcount == 1
+        return row.attempts + 1 if result.rowcount == 1 else 0
 
-    def beat(self, run: str, progress: dict[str, Any] | None, metrics: dict[str, float]) -> bool:
-        """Renew the lease, publish progress, and say whether the user has asked to cancel."""
+    def beat(self, run: str, attempt: int, progress: dict[str, Any] | None, metrics: dict[str, float]) -> bool:
+        """Renew the lease, publish progress, and say whether the user has asked to cancel. Raises ``RunLost``."""
         with self.engine.begin() as connection:
-            connection.execute(
+            renewed = connection.execute(
                 runs.update()
-                .where(runs.c.id == run, runs.c.state == "running", runs.c.pid == os.getpid())
+                .where(runs.c.id == run, runs.c.state == "running", runs.c.attempts == attempt)
                 .values(lease=time.time() + LEASE, progress=progress, metrics=json_safe(metrics))
             )
+            if renewed.rowcount != 1:
+                raise RunLost(run)
             return bool(connection.scalar(sa.select(runs.c.cancel).where(runs.c.id == run)))
 
-    def finish(self, run: str, state: str, *, output: str | None = None, error: dict[str, Any] | None = None) -> None:
-        """End a run as ``done``, ``failed`` or ``cancelled``."""
+    def finish(
+        self, run: str, attempt: int, state: str, *, output: str | None = None, error: dict[str, Any] | None = None
+    ) -> None:
+        """End a run as ``done``, ``failed`` or ``cancelled``; not where a newer attempt has begun meanwhile."""
         now = time.time()
         with self.engine.begin() as connection:
             row = connection.execute(sa.select(runs).where(runs.c.id == run)).one()
             spent = row.seconds + (now - row.started if row.started else 0.0)
             connection.execute(
                 runs.update()
-                .where(runs.c.id == run, runs.c.state.in_(LIVE))
+                .where(runs.c.id == run, runs.c.state.in_(LIVE), runs.c.attempts == attempt)
                 .values(state=state, output=output, error=error, finished=now, seconds=spent, lease=None)
             )
 
-    def release(self, run: str) -> None:
+    def release(self, run: str, attempt: int) -> None:
         """Give a run back, unfinished, for somebody to take up again."""
         now = time.time()
         with self.engine.begin() as connection:
             connection.execute(
                 runs.update()
-                .where(runs.c.id == run, runs.c.state == "running", runs.c.pid == os.getpid())
+                .where(runs.c.id == run, runs.c.state == "running", runs.c.attempts == attempt)
                 .values(state="queued", lease=None, seconds=runs.c.seconds + (now - runs.c.started), started=None)
             )
 
@@ -177,14 +191,28 @@ class Runs:
 
 
 def holder_is_dead(row: sa.Row[Any]) -> bool:
-    """Whether a running run has lost its process: known at once on this machine, by its lease elsewhere."""
-    if row.lease is None or row.lease < time.time():
+    """Whether a running run has lost its process: known at once on this machine, by its lease elsewhere.
+
+    A process of this machine that lives keeps its run, also when it slept, or waited for the disk, past its lease.
+    """
+    expired = row.lease is None or row.lease < time.time()
+    if row.host != socket.gethostname() or not row.pid:
+        return expired
+    try:
+        os.kill(row.pid, 0)
+    except ProcessLookupError:
         return True
-    if row.host == socket.gethostname() and row.pid:
-        try:
-            os.kill(row.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-    return False
+    except PermissionError:
+        pass
+    return expired and row.id not in command_line(row.pid)
+
+
+def command_line(pid: int) -> str:
+    """What a process of this machine was started with: its number alone may long be another's. "" where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        if Path("/proc/self").exists():
+            return ""
+    command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
