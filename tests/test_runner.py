@@ -136,6 +136,21 @@ def test_a_cancelled_run_stops_soon_and_keeps_its_checkpoint(workspace: Workspac
     assert next((workspace.store.folder / "scratch").rglob("numbers")).read_text()
 
 
+def test_a_command_does_not_join_a_run_that_was_told_to_stop(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = workspace.submit(Count(to=60, pause=0.05)).run
+    child = start_run(workspace.store, run)
+    wait_for(lambda: (workspace.store.runs.get(run).progress or {}).get("done", 0) > 0)
+    assert workspace.cancel(run) == "running"
+    monkeypatch.setattr(runner, "SOON", 0.0)
+    with pytest.raises(TuneloopError, match="is just being cancelled"):
+        workspace.submit(Count(to=60, pause=0.05))
+    again = workspace.run(Count(to=60, pause=0.05))
+    assert again.run != run and again.state == "done" and child.wait(10) == 1
+    assert workspace.store.runs.get(run).state == "cancelled"
+
+
 def test_a_process_whose_run_was_taken_by_another_stops_and_says_nothing(workspace: Workspace) -> None:
     run = workspace.submit(Count(to=1000, pause=0.05)).run
     child = start_run(workspace.store, run)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import resource
 import secrets
@@ -34,7 +35,7 @@ from pydantic import ValidationError
 
 from tuneloop import processes, serving
 from tuneloop.address import Address
-from tuneloop.errors import Cancelled, NotFound, TuneloopError
+from tuneloop.errors import Cancelled, Conflict, NotFound, TuneloopError
 from tuneloop.language import _
 from tuneloop.records import Rejected, write_rows
 from tuneloop.registry import find_stage, targets
@@ -51,6 +52,7 @@ SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run,
 SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
 SPARE_BYTES = 2**18
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
+SOON = 5.0  # seconds that a request waits for a cancelled run to end
 
 Watcher = Callable[[dict[str, Any]], None]
 
@@ -149,6 +151,7 @@ class Workspace:
                pull: bool = True) -> RunResult:  # fmt: skip
         """Queue a stage (or find that it is done, or under way) and return at once. It is wanted until ``cancel``."""
         work = self._work(stage, name, watch=watch, pull=pull)
+        self._outlive_cancelled(work.key, SOON)
         with self.watchers.alone():
             result = self._queue(work, rerun=rerun)
             if result.state in LIVE:
@@ -182,6 +185,7 @@ class Workspace:
         """Run a stage to its end in a child process. Raises ``TuneloopError`` where it fails, with its reason."""
         work = self._work(stage, name, watch=watch, pull=True)
         with self.watchers.watching(work.key) as me:  # before it is queued, so that no worker takes it
+            self._outlive_cancelled(work.key)
             result = self._queue(work, rerun=rerun)
             if result.state != "done":
                 result = self._follow(result.run, me, watch=watch)
@@ -193,6 +197,18 @@ class Workspace:
             self.store.artifacts.tag(work.tag, result.address)
             result.tag = work.tag
         return result
+
+    def _outlive_cancelled(self, key: str, seconds: float = math.inf) -> None:
+        """Wait until a run of the same work that was told to stop has ended: who asks now does not mean that one."""
+        deadline = time.monotonic() + seconds
+        while run := self.store.runs.stopping(key):
+            self.store.runs.cancel(run)  # ends it at once where its process is dead
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    _("the same work is just being cancelled, as run {run}").format(run=run),
+                    hint=_("Try again in a moment."),
+                )
+            time.sleep(0.1)
 
     def follow(self, run: str, *, watch: Watcher | None = None, own: bool = True) -> RunResult:
         """Watch a run until it ends; start it, or take it up again, where no living process has it.
