@@ -85,3 +85,15 @@ def test_the_status_tells_a_bug_from_what_the_user_can_mend(trouble: str, status
     _shown, errors = command.communicate(timeout=60)
     assert command.returncode == status and len(errors.splitlines()) == 1, errors
     assert ("tuneloop show " in errors) == (trouble == "bug")
+
+
+def test_what_is_set_aside_is_named_with_its_reason_and_the_rest_is_done(tmp_path: Path) -> None:
+    (tmp_path / "good.md").write_text("# Pump\n\nThe pump stops at 40 bar.\n")
+    for n in range(4):
+        (tmp_path / f"bad{n}.pdf").write_bytes(b"%PDF-1.7 and no more" + b"." * n)
+    command = start(tmp_path / "workspace", "parse", str(tmp_path / "good.md"), *map(str, tmp_path.glob("bad*.pdf")))
+    shown, errors = command.communicate(timeout=60)
+    assert command.returncode == 0, errors
+    head, *reasons = shown[shown.index("files set aside: 4") :].splitlines()
+    assert head.endswith("--rejected") and len(reasons) == 3
+    assert all(line.startswith(f"  - bad{n}.pdf: ") and len(line) > 20 for n, line in enumerate(reasons)), reasons

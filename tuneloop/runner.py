@@ -28,6 +28,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from tuneloop import processes, serving
 from tuneloop.address import Address
 from tuneloop.errors import Cancelled, Conflict, NotFound, TuneloopError
 from tuneloop.language import _
-from tuneloop.records import Rejected, write_rows
+from tuneloop.records import Rejected, read_rows, write_rows
 from tuneloop.registry import find_stage, targets
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Stage, listed
@@ -304,6 +305,12 @@ class Workspace:
             seconds=round(row.seconds, 3), error=error, reused=reused, summary=summary,
             tag=row.tag if tag is None else tag,
         )  # fmt: skip
+
+
+def set_aside(store: Store, result: RunResult, limit: int) -> list[Rejected]:
+    """The first of what a run set aside, with places and reasons."""
+    path = store.artifacts.path(result.address) / "rejected.parquet"
+    return list(islice(read_rows(path, Rejected), limit)) if path.is_file() else []
 
 
 class StageFailed(TuneloopError):

@@ -74,7 +74,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
 
         def told(result: RunResult) -> None:
             if not as_json:
-                print_result(result, as_json=False)
+                print_result(workspace.store, result, as_json=False)
 
         Pipeline(workspace, outcome, watch=display.watch, told=told).run(paths, exam)
     data, page = write_report(workspace, outcome, out)

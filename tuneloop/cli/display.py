@@ -8,10 +8,13 @@ from typing import Any
 
 import click
 
-from tuneloop.language import _
-from tuneloop.runner import RunResult
+from tuneloop.language import _, shown
+from tuneloop.registry import find_stage
+from tuneloop.runner import RunResult, set_aside
+from tuneloop.store import Store
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
+SHOWN = 3  # of what was set aside
 
 
 def span(seconds: float) -> str:
@@ -106,8 +109,8 @@ def facts(summary: dict[str, Any]) -> str:
     )
 
 
-def print_result(result: RunResult, *, as_json: bool) -> None:
-    """The end of a stage: one JSON object, or what was made, its name, and what was set aside."""
+def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
+    """The end of a stage: one JSON object, or what was made, its name, and what was set aside and why."""
     if as_json:
         click.echo(json.dumps(result.as_json(), ensure_ascii=False))
         return
@@ -124,5 +127,14 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
     if text := facts(result.summary):
         click.echo(f"  {text}")
     if rejected := result.summary.get("rejected"):
-        line = _("{count} rows were set aside with their reasons; see: tuneloop show {ref} --rejected")
-        click.echo("  " + line.format(count=rejected, ref=name or result.output))
+        line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
+        noun = _(find_stage(result.stage).counted)
+        click.echo("  " + line.format(noun=noun, count=number(rejected), ref=name or result.output))
+        for row in set_aside(store, result, SHOWN):
+            click.echo(f"  - {cut(row.where)}: {cut(shown(row.reason))}")
+
+
+def cut(text: str, length: int = 120) -> str:
+    """A text from somewhere else as part of one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"

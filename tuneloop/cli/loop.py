@@ -59,7 +59,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
             with Display(quiet=as_json) as display:
                 results.append(workspace.run(stage, name=name, watch=display.watch))
             if not as_json:
-                print_result(results[-1], as_json=False)
+                print_result(workspace.store, results[-1], as_json=False)
     if as_json:
         print_json({"stages": len(steps), "valid": True, "runs": [r.as_json() for r in results]})
     elif check:

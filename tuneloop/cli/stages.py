@@ -136,5 +136,6 @@ def run_stage(stage: Stage, *, name: str, rerun: bool, as_json: bool) -> None:
     from tuneloop.runner import Workspace
 
     with Display(quiet=as_json) as display:
-        result = Workspace().run(stage, name=name, rerun=rerun, watch=display.watch)
-    print_result(result, as_json=as_json)
+        workspace = Workspace()
+        result = workspace.run(stage, name=name, rerun=rerun, watch=display.watch)
+    print_result(workspace.store, result, as_json=as_json)

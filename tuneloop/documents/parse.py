@@ -25,6 +25,7 @@ class Parse(Stage):
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
     version: ClassVar[int] = 2
+    counted: ClassVar[str] = "files"
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("paths",)
 
