@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from toystage import Count
 
 from tuneloop.cli.artifacts import rm
 from tuneloop.cli.display import describe
+from tuneloop.cli.stages import build
 from tuneloop.errors import TuneloopError
+from tuneloop.language import speaking
 from tuneloop.processes import free_port
+from tuneloop.registry import find_stage
 from tuneloop.runner import RunContext, Workspace
 
 SERVERS = [
@@ -97,3 +101,23 @@ def test_what_is_set_aside_is_named_with_its_reason_and_the_rest_is_done(tmp_pat
     head, *reasons = shown[shown.index("files set aside: 4") :].splitlines()
     assert head.endswith("--rejected") and len(reasons) == 3
     assert all(line.startswith(f"  - bad{n}.pdf: ") and len(line) > 20 for n, line in enumerate(reasons)), reasons
+
+
+@pytest.mark.parametrize(
+    ("stage", "values", "language", "says"),
+    [
+        ("loadtest", {}, "en", "give the URL of a server, or --model, and not both"),
+        ("loadtest", {}, "zh", "要么给出服务器的 URL，要么给出 --model，不能两者都给"),
+        ("loadtest", {"url": "x", "rate": "2000", "seconds": "3600"}, "zh", "50000"),
+        ("count", {"to": "many"}, "zh", "to：应为整数，无法把这段文字解析为整数"),
+        ("parse", {"paths": "x"}, "zh", "paths：应为列表"),
+    ],
+)
+def test_a_refused_option_is_told_in_our_words_and_the_language_of_the_reader(
+    stage: str, values: dict[str, str], language: str, says: str
+) -> None:
+    with speaking(language), pytest.raises(TuneloopError) as caught:
+        build(find_stage(stage), values)
+    shown = str(caught.value)
+    assert says.replace("：", ": ") in shown and "Value error" not in shown and "value:" not in shown
+    assert language == "en" or not re.search("Input|should|above", shown)

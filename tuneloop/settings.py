@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, shown
 
 FILE = "tuneloop.toml"
 FOLDER = ".tuneloop"
@@ -92,17 +92,19 @@ def describe_invalid(error: ValidationError) -> str:
     """A pydantic error as one line: each field, and what is wrong with it."""
     parts = []
     for problem in error.errors(include_url=False):
-        place = ".".join(str(p) for p in problem["loc"]) or "value"
+        place = ".".join(str(p) for p in problem["loc"])
         given: Any = problem.get("input")
-        shown = ""
+        given_text = ""
         if isinstance(given, (str, int, float)) and problem["type"] not in ("extra_forbidden", "missing"):
-            shown = _(" (given: {value})").format(value=repr(given)[:70])
-        parts.append(f"{place}: {reason(problem)}{shown}")
+            given_text = _(" (given: {value})").format(value=repr(given)[:70])
+        parts.append((f"{place}: " if place else "") + reason(problem) + given_text)
     return "; ".join(parts)
 
 
 def reason(problem: Any) -> str:
-    """What is wrong, in the user's language; the less frequent reasons as pydantic words them."""
+    """What is wrong, in the user's language; what a stage itself refuses in its words, the rare as pydantic has it."""
+    if problem["type"] in ("value_error", "assertion_error"):
+        return shown(str(problem["ctx"]["error"]))
     words = {
         "extra_forbidden": _("there is no such option"),
         "missing": _("this is needed"),
@@ -117,6 +119,19 @@ def reason(problem: Any) -> str:
         "less_than": _("Input should be less than {lt}"),
         "less_than_equal": _("Input should be less than or equal to {le}"),
         "literal_error": _("Input should be {expected}"),
+        "bool_type": _("Input should be a valid boolean"),
+        "int_from_float": _("Input should be a valid integer"),
+        "finite_number": _("Input should be a finite number"),
+        "list_type": _("Input should be a list"),
+        "dict_type": _("Input should be an object"),
+        "model_type": _("Input should be an object"),
+        "model_attributes_type": _("Input should be an object"),
+        "too_short": _("Input should have at least {min_length} items"),
+        "too_long": _("Input should have at most {max_length} items"),
+        "string_too_short": _("Input should have at least {min_length} characters"),
+        "string_too_long": _("Input should have at most {max_length} characters"),
+        "string_pattern_mismatch": _("Input should match the pattern {pattern}"),
+        "json_invalid": _("Input should be valid JSON: {error}"),
     }
     text = words.get(problem["type"])
     known = {name: str(value).replace(" or ", _(" or ")) for name, value in problem.get("ctx", {}).items()}

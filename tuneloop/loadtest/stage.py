@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tuneloop.language import stored
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ class LoadTest(Stage):
     @model_validator(mode="after")
     def one_server(self) -> Self:
         if bool(self.url) == bool(self.model):
-            raise ValueError("give the URL of a server, or --model, and not both")
+            raise ValueError(stored("give the URL of a server, or --model, and not both"))
         if self.knowledge and not self.model:
-            raise ValueError("--knowledge belongs to --model; a URL has its own")
+            raise ValueError(stored("--knowledge belongs to --model; a URL has its own"))
         if self.rate * self.seconds > LARGEST:
-            raise ValueError(f"rate times seconds is above {LARGEST} requests; choose a lower rate or a shorter test")
+            text = stored("rate times seconds is above {} requests; choose a lower rate or a shorter test")
+            raise ValueError(text.format(LARGEST))
         return self
 
     def fingerprint(self) -> str:
