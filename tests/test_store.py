@@ -16,7 +16,8 @@ from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.records import Document, Section, read_rows, write_rows
 from tuneloop.settings import Settings
 from tuneloop.store import Store
-from tuneloop.store.database import MIGRATIONS, runs, versions
+from tuneloop.store.database import metadata, runs, versions
+from tuneloop.store.migrations import MIGRATIONS
 from tuneloop.store.runs import RunLost
 
 
@@ -130,6 +131,25 @@ def test_a_workspace_of_a_newer_version_is_refused(store: Store) -> None:
     finally:
         with store.engine.begin() as connection:
             connection.execute(versions.delete().where(versions.c.version > len(MIGRATIONS)))
+
+
+def tables_of(engine: sa.Engine) -> dict[str, object]:
+    look = sa.inspect(engine)
+    return {
+        name: (
+            [(c["name"], str(c["type"]), c["nullable"]) for c in look.get_columns(name)],
+            look.get_pk_constraint(name)["constrained_columns"],
+            sorted((str(i["name"]), i["column_names"], bool(i["unique"])) for i in look.get_indexes(name)),
+        )
+        for name in look.get_table_names()
+    }
+
+
+def test_the_migrations_lead_to_the_tables_of_today(tmp_path: Path) -> None:
+    """A column that is added without a step of its own would be missing in every workspace there is."""
+    today = sa.create_engine(f"sqlite:///{tmp_path / 'today.db'}")
+    metadata.create_all(today)
+    assert tables_of(Store(tmp_path).engine) == tables_of(today)
 
 
 def test_a_whole_run_works_on_postgresql(postgres: str, tmp_path: Path) -> None:

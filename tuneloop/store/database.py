@@ -1,20 +1,20 @@
-"""The tables, their migrations and the engine: the same SQLAlchemy Core statements on SQLite and PostgreSQL.
+"""The tables of today and the engine: the same SQLAlchemy Core statements on SQLite and PostgreSQL.
 
-Migrations are numbered, append-only functions. A workspace of a newer version is refused, not guessed at.
+What is changed here needs a step in ``migrations``. A workspace of a newer version is refused, not guessed at.
 """
 
 import errno
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
 from tuneloop.language import _
+from tuneloop.store.migrations import MIGRATIONS
 
 metadata = sa.MetaData()
 
@@ -148,13 +148,6 @@ feedback = sa.Table(
 )
 
 
-def first_tables(connection: Connection) -> None:
-    metadata.create_all(connection)
-
-
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables]
-
-
 def open_engine(url: str, folder: Path) -> Engine:
     """The engine for ``url``, or for SQLite in ``folder`` where it is empty, with all migrations applied."""
     if not url:
@@ -221,10 +214,8 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7461)"))
-        else:
-            connection.exec_driver_sql(
-                "BEGIN IMMEDIATE"
-            ) if not connection.connection.dbapi_connection.in_transaction else None  # type: ignore[union-attr]
+        else:  # the driver itself begins a transaction only with the first write, and this one reads before
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         have = 0
         if sa.inspect(connection).has_table("schema_version"):
             have = connection.scalar(sa.select(sa.func.max(versions.c.version))) or 0

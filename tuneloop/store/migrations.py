@@ -1,0 +1,93 @@
+"""The steps from an empty database to today's tables. They are numbered by their place and append-only.
+
+A step is never changed once it has been released, so it has no use for ``database.metadata``, which is of today: the
+first step makes the tables as they were then, and a later one alters what the steps before it made.
+"""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy import Boolean, Column, Float, Integer, String
+from sqlalchemy.engine import Connection
+
+
+def first_tables(connection: Connection) -> None:
+    tables = sa.MetaData()
+    sa.Table("schema_version", tables, Column("version", Integer, nullable=False))
+    artifacts_and_runs(tables)
+    keys_and_traffic(tables)
+    tables.create_all(connection)
+
+
+def artifacts_and_runs(tables: sa.MetaData) -> None:
+    sa.Table(
+        "artifacts", tables,
+        Column("kind", String(16), primary_key=True), Column("hash", String(64), primary_key=True),
+        Column("created", Float, nullable=False), Column("bytes", sa.BigInteger, nullable=False),
+        Column("summary", sa.JSON, nullable=False),
+    )  # fmt: skip
+    sa.Table(
+        "tags", tables,
+        Column("kind", String(16), primary_key=True), Column("name", String(200), primary_key=True),
+        Column("hash", String(64), nullable=False), Column("updated", Float, nullable=False),
+    )  # fmt: skip
+    runs = sa.Table(
+        "runs", tables,
+        Column("id", String(26), primary_key=True), Column("stage", String(40), nullable=False),
+        Column("stage_version", Integer, nullable=False), Column("params", sa.JSON, nullable=False),
+        Column("typed", sa.JSON, nullable=False), Column("key", String(64), nullable=False, index=True),
+        Column("tag", String(200), nullable=False), Column("state", String(12), nullable=False),
+        Column("error", sa.JSON), Column("output", String(100)), Column("created", Float, nullable=False),
+        Column("started", Float), Column("finished", Float), Column("seconds", Float, nullable=False),
+        Column("attempts", Integer, nullable=False), Column("host", String(200)), Column("pid", Integer),
+        Column("lease", Float), Column("cancel", Boolean, nullable=False), Column("progress", sa.JSON),
+        Column("metrics", sa.JSON),
+    )  # fmt: skip
+    live = runs.c.state.in_(["queued", "running"])
+    sa.Index("one_live_run", runs.c.key, unique=True, sqlite_where=live, postgresql_where=live)
+    sa.Table(
+        "run_inputs", tables,
+        Column("run", String(26), primary_key=True), Column("field", String(60), primary_key=True),
+        Column("ref", String(100), primary_key=True, index=True),
+    )  # fmt: skip
+    sa.Table(
+        "run_metrics", tables,
+        Column("id", Integer, primary_key=True), Column("run", String(26), nullable=False, index=True),
+        Column("name", String(60), nullable=False), Column("step", Integer), Column("value", Float, nullable=False),
+        Column("time", Float, nullable=False),
+    )  # fmt: skip
+
+
+def keys_and_traffic(tables: sa.MetaData) -> None:
+    sa.Table(
+        "keys", tables,
+        Column("id", String(24), primary_key=True), Column("secret_sha256", String(64), nullable=False),
+        Column("name", String(200), nullable=False), Column("role", String(16), nullable=False),
+        Column("created", Float, nullable=False), Column("revoked", Float), Column("used", Float),
+    )  # fmt: skip
+    sa.Table(
+        "audit", tables,
+        Column("id", Integer, primary_key=True), Column("time", Float, nullable=False),
+        Column("actor", String(60), nullable=False), Column("action", String(60), nullable=False),
+        Column("object", String(200), nullable=False),
+    )  # fmt: skip
+    sa.Table(
+        "requests", tables,
+        Column("id", String(40), primary_key=True), Column("time", Float, nullable=False, index=True),
+        Column("key", String(24)), Column("path", String(60), nullable=False),
+        Column("route", String(200), nullable=False), Column("model", String(100)), Column("knowledge", String(100)),
+        Column("status", Integer, nullable=False), Column("streamed", Boolean, nullable=False),
+        Column("seconds", Float, nullable=False), Column("time_to_first_token", Float),
+        Column("prompt_tokens", Integer), Column("completion_tokens", Integer), Column("messages", sa.JSON),
+        Column("answer", sa.Text), Column("passages", sa.JSON), Column("citations", sa.JSON),
+        Column("answerable", Boolean), Column("error", sa.Text),
+    )  # fmt: skip
+    sa.Table(
+        "feedback", tables,
+        Column("id", String(40), primary_key=True), Column("time", Float, nullable=False),
+        Column("request", String(40), nullable=False, index=True), Column("key", String(24)),
+        Column("rating", Integer), Column("comment", sa.Text), Column("correction", sa.Text),
+    )  # fmt: skip
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables]
