@@ -133,6 +133,29 @@ def test_a_workspace_of_a_newer_version_is_refused(store: Store) -> None:
             connection.execute(versions.delete().where(versions.c.version > len(MIGRATIONS)))
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the names of open files are read from /proc")
+def test_files_are_on_the_disk_before_the_manifest_says_that_they_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    store = Store(tmp_path)
+    folder = store.scratch("k") / "out"
+    (folder / "weights").mkdir(parents=True)
+    (folder / "weights" / "model.gguf").write_text("weights")
+    monkeypatch.setattr(os, "fsync", note)
+    address = store.artifacts.save("model", folder, {})
+    manifest = synced.index("manifest.json.part")
+    assert sorted(synced[:manifest]) == ["model.gguf", "out", "weights"]
+    assert synced[manifest + 1 :] == ["out", "model", "artifacts"], "and so are the names that lead to it"
+    assert store.artifacts.exists(address)
+
+
 def tables_of(engine: sa.Engine) -> dict[str, object]:
     look = sa.inspect(engine)
     return {

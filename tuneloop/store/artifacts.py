@@ -1,5 +1,6 @@
 """Artifacts on disk: content-addressed folders. A manifest is written last, so its existence means it is whole."""
 
+import errno
 import hashlib
 import json
 import os
@@ -71,6 +72,7 @@ class Artifacts:
         }
         content = json.dumps([kind, {name: facts["sha256"] for name, facts in files.items()}], sort_keys=True)
         address = Address(kind, hashlib.sha256(content.encode()).hexdigest())
+        sync(folder)  # before the manifest says that they are whole
         manifest = {"address": str(address), "created": time.time(), "files": files, "summary": json_safe(summary)}
         write_durably(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
         return address
@@ -82,6 +84,8 @@ class Artifacts:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
             folder.replace(target)
+            for changed in (target.parent, self.folder):
+                sync_one(changed)
         (folder / MANIFEST).unlink(missing_ok=True)  # the same content was here before; half of it is not whole
         shutil.rmtree(folder, ignore_errors=True)
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
@@ -265,6 +269,27 @@ def write_durably(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    sync_one(path.parent)
+
+
+def sync(folder: Path) -> None:
+    """See that a folder with all that is in it is on the disk, and not only in memory."""
+    for path, _folders, files in os.walk(folder):
+        for name in files:
+            sync_one(Path(path, name))
+        sync_one(Path(path))
+
+
+def sync_one(path: Path) -> None:
+    """The same for one file, or for the names in one folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems do not sync folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def json_safe(value: Any) -> Any:
