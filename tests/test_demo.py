@@ -133,7 +133,7 @@ def test_the_report_shows_metrics_lengths_and_intervals_where_there_are_any(tmp_
     folder.mkdir()
     write_rows(folder / "items.parquet", Item, items)
     output = str(workspace.store.artifacts.save("evaluation", folder, body))
-    result = RunResult(run="r", stage="evaluate", state="done", output=output, summary=body)
+    result = RunResult("r", "evaluate", "done", output, {"peak_memory_mib": 1234.0}, summary=body)
     outcome = Outcome("pumps", "en", RECIPES["en"], synthetic=False, results={"evaluate": result})
     data, page = write_report(workspace, outcome, tmp_path)
     exam = json.loads(data.read_text(encoding="utf-8"))["exam"]
@@ -142,6 +142,7 @@ def test_the_report_shows_metrics_lengths_and_intervals_where_there_are_any(tmp_
     html = page.read_text(encoding="utf-8")
     assert "left out: 1" in html and "ROUGE-L recall" in html and "mean length of an answer" in html
     assert ("no interval" in html) == (pages < 5) and "None" not in html
+    assert "all its processes: evaluate, 1,234 MiB" in html
 
 
 def test_charts_hold_their_points() -> None:

@@ -281,3 +281,10 @@ def test_a_worker_leaves_alone_what_a_living_command_waits_for(
     dead.touch()  # as kill -9 leaves it: not locked
     workspace.run(Count(to=3), rerun=True)
     assert not runner.is_watched(workspace, workspace.store.runs.recent()[0].key) and not dead.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="elsewhere only the largest process is known")
+def test_peak_memory_is_that_of_all_processes_of_a_run_together(workspace: Workspace) -> None:
+    alone = workspace.run(Count(to=2)).metrics["peak_memory_mib"]
+    together = workspace.run(Count(to=25, pause=0.1, helpers=5)).metrics["peak_memory_mib"]
+    assert together > alone + 100

@@ -1,8 +1,10 @@
 """A stage in a package of its own, as a user would write one: it counts slowly, and continues where it was."""
 
 import os
+import sys
 import time
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -20,9 +22,14 @@ class Count(Stage):
     to: int = Field(description="Where to stop.")
     pause: float = Field(0.01, description="Seconds between numbers.")
     trouble: str = Field("", description="What goes wrong half-way: user, bug, kill, disk.")
+    helpers: int = Field(0, description="Processes that each hold 50 MiB while it counts.")
     after: DocumentsRef | None = Field(None, description="A count to add to.")
 
     def run(self, ctx: Context) -> dict[str, Any]:
+        hold = "x = bytearray(b'x') * (50 * 2**20); print(flush=True); input()"
+        helpers = [Popen([sys.executable, "-c", hold], stdin=PIPE, stdout=PIPE) for _ in range(self.helpers)]
+        for helper in helpers:
+            assert helper.stdout and helper.stdout.readline()
         path = ctx.checkpoint("numbers")
         have = path.read_text().split() if path.exists() else []
         for number in range(len(have), self.to):
@@ -33,6 +40,8 @@ class Count(Stage):
                 file.write(f"{number} ")
             ctx.progress(number + 1, self.to, "numbers")
             ctx.metric("square", number**2, step=number)
+        for helper in helpers:
+            helper.communicate(b"\n")
         ctx.reject("row 1", "it is odd", {"number": 1})
         (ctx.out / "numbers.txt").write_text(path.read_text())
         return {"numbers": self.to}

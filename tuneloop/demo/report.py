@@ -57,6 +57,7 @@ def report(workspace: Workspace, outcome: Outcome) -> dict[str, Any]:
         "machine": machine(),
         "stages": [{"label": label, **r.as_json()} for label, r in results.items()],
         "seconds": round(sum(r.seconds for r in results.values()), 1),
+        "peak_memory_mib": max((r.metrics.get("peak_memory_mib", 0.0) for r in results.values()), default=0.0),
         "training": workspace.store.runs.metrics(train.run) if train else {},
         **evaluation.sections(workspace, results.get("evaluate"), synthetic=outcome.synthetic),
         "loadtest": results["loadtest"].summary if "loadtest" in results else {},
@@ -94,6 +95,15 @@ def stage_rows(body: dict[str, Any]) -> list[dict[str, Any]]:
             "rejected": stage["summary"].get("rejected", 0),
         })  # fmt: skip
     return rows
+
+
+def peak_memory(body: dict[str, Any]) -> str:
+    """The stage that held most memory, with how much."""
+    known = {s["label"]: s["metrics"].get("peak_memory_mib", 0.0) for s in body["stages"]}
+    if not any(known.values()):
+        return ""
+    label = max(known, key=lambda name: known[name])
+    return _("{stage}, {memory} MiB").format(stage=_(label), memory=f"{known[label]:,.0f}")
 
 
 def fact(key: str, value: float) -> str:
@@ -194,7 +204,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
     return environment.get_template("report.html").render(
         t=_, language="zh-CN" if outcome.language == "zh" else "en", name=outcome.name, created=body["created"],
         machine=body["machine"], version=__version__, tiles=tiles(body), stages=stage_rows(body),
-        total=duration(body["seconds"]), reused=any(s["reused"] for s in body["stages"]),
+        total=duration(body["seconds"]), peak_memory=peak_memory(body), reused=any(s["reused"] for s in body["stages"]),
         loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
         training_note=training_note(workspace, outcome), exam=exam, exam_rows=exam.get("rows", []),
         exam_table=evaluation.exam_table(exam),
