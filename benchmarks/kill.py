@@ -21,16 +21,26 @@ from pathlib import Path
 from tuneloop.store import Store
 
 
+def ancestors() -> set[int]:
+    """This process and all that it was started by, whose command lines name the workspace as well."""
+    found, number = set(), os.getpid()
+    while number > 1:
+        found.add(number)
+        fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        number = int(fields[1])
+    return found
+
+
 def ours(workspace: Path) -> list[str]:
     """Command lines of living processes that belong to this workspace."""
-    found = []
+    found, own = [], ancestors()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
             where = str((folder / "cwd").readlink())
         except OSError:
             continue
-        if int(folder.name) != os.getpid() and (str(workspace) in line or where.startswith(str(workspace))):
+        if int(folder.name) not in own and (str(workspace) in line or where.startswith(str(workspace))):
             found.append(f"{folder.name} {line[:100]}")
     return found
 

@@ -1,12 +1,18 @@
 """Keep a part of a dataset apart, so that what is measured was not learned."""
 
+from __future__ import annotations
+
 import hashlib
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
 from tuneloop.stage import Context, DatasetRef, Kind, Stage, read_table
+
+if TYPE_CHECKING:
+    from tuneloop.records import Example
 
 
 class Split(Stage):
@@ -28,19 +34,34 @@ class Split(Stage):
         from tuneloop.records import Example, write_rows
 
         rows = list(read_table(ctx, self.dataset, "examples", Example))
-        kept = [row for row in rows if self.held_out(row) == (self.part == "exam")]
+        exam = self.exam_groups(rows)
+        kept = [row for row in rows if (group(row) in exam) == (self.part == "exam")]
         if self.part == "exam":  # a question that holds its passages would be an open book
             kept = [row for row in kept if row.origin != "synthesize/grounded"]
         if not kept:
             raise TuneloopError(
-                f"the {self.part} part of {len(rows)} examples is empty", hint="Give more examples, or another --share."
+                _("the {part} part of {count} examples is empty").format(part=self.part, count=len(rows)),
+                hint=_("Give more examples: a split needs two source passages."),
             )
         write_rows(ctx.out / "examples.parquet", Example, kept)
         passages = ctx.summary(self.dataset).get("passages", 0) if self.part == "train" else 0
         return {"examples": len(kept), "of": len(rows), "part": self.part, "passages": passages}
 
-    def held_out(self, row: Any) -> bool:
-        """Decided by the hash of the row's source passage: the same row is always on the same side."""
-        group = row.sources[0].chunk if row.sources and row.sources[0].chunk else row.id
-        digest = hashlib.sha256(f"{self.seed}:{group}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") / 2**64 < self.share
+    def exam_groups(self, rows: list[Example]) -> set[str]:
+        """Decided by the hash of a source passage, so that the same row is always on the same side.
+
+        Of two groups or more, at least one is on each side, however few they are.
+        """
+        places = {name: self.place(name) for name in map(group, rows)}
+        chosen = {name for name, place in places.items() if place < self.share}
+        ordered = sorted(places, key=lambda name: places[name])
+        return (chosen or set(ordered[:1])) - (set(ordered[-1:]) if len(chosen) == len(ordered) else set())
+
+    def place(self, name: str) -> float:
+        digest = hashlib.sha256(f"{self.seed}:{name}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def group(row: Example) -> str:
+    """What must not be on both sides: the source passage, or a row without one by itself."""
+    return row.sources[0].chunk if row.sources and row.sources[0].chunk else row.id
