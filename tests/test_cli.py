@@ -21,6 +21,8 @@ from tuneloop.language import speaking
 from tuneloop.processes import free_port
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunContext, Workspace
+from tuneloop.settings import load_settings
+from tuneloop.store.database import versions
 
 SERVERS = [
     ("serve", "--upstream", "http://127.0.0.1:9/v1#some-model", "--no-auth"),
@@ -121,3 +123,50 @@ def test_a_refused_option_is_told_in_our_words_and_the_language_of_the_reader(
     shown = str(caught.value)
     assert says.replace("：", ": ") in shown and "Value error" not in shown and "value:" not in shown
     assert language == "en" or not re.search("Input|should|above", shown)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("TUNELOOP_THREADS", "abc", "TUNELOOP_THREADS: threads: Input should be a valid integer"),
+        ("TUNELOOP_LANGUAGE", "fr", "TUNELOOP_LANGUAGE: language: Input should be '', 'en' or 'zh' (given: 'fr')"),
+        ("TUNELOOP_LANGUAGE", "zh_CN.UTF-8", ""),
+    ],
+)
+def test_a_bad_setting_is_blamed_on_the_variable_that_gave_it(
+    variable: str, value: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    if not says:
+        assert load_settings(tmp_path).language == "zh"
+        return
+    with pytest.raises(TuneloopError) as caught:
+        load_settings(tmp_path)
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "stage"),
+    [
+        (["show", "documents"], "'documents' is a kind of artifact, and not one of them", None),
+        (["--workspace", ".", "chunk", "documents:none", "--json"], "there is no documents:none", "chunk"),
+        (["serve", "--upstream", "foo"], "'foo' does not say which model to ask", None),
+    ],
+)
+def test_what_is_mistyped_is_one_line_that_fits(
+    arguments: list[str], says: str, stage: str | None, tmp_path: Path
+) -> None:
+    command = subprocess.run(
+        [sys.executable, "-m", "tuneloop", *arguments], env={**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)},
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert command.returncode == 2 and says in command.stderr and len(command.stderr.splitlines()) == 1, command.stderr
+    assert not stage or json.loads(command.stdout)["stage"] == stage
+
+
+def test_doctor_gives_the_advice_that_fits_a_newer_workspace(workspace: Workspace) -> None:
+    with workspace.store.engine.begin() as connection:
+        connection.execute(versions.insert().values(version=999))
+    shown, _errors = start(workspace.store.root, "doctor", "--json").communicate(timeout=60)
+    database = next(c for c in json.loads(shown)["checks"] if "newer" in c["found"])
+    assert "Upgrade Tuneloop" in database["found"] and "TUNELOOP_DATABASE" not in json.dumps(database)

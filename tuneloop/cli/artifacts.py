@@ -91,6 +91,9 @@ def list_runs(as_json_: bool) -> None:
 def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool) -> None:
     """Show one artifact or one run."""
     store = Store()
+    if ref in KINDS:
+        hint = _("Write KIND:NAME. See: tuneloop ls {kind}").format(kind=ref)
+        raise NotFound(_("{text!r} is a kind of artifact, and not one of them").format(text=ref), hint=hint)
     if ":" not in ref:
         return show_run(store, ref, as_json)
     address = store.artifacts.resolve(ref)

@@ -45,7 +45,7 @@ def checks() -> list[dict[str, Any]]:
     except TuneloopError as error:
         problem = str(error)
     kind = "PostgreSQL" if store and store.settings.database else "SQLite"
-    found.append(check(_("database"), not problem, problem or kind, _("Check TUNELOOP_DATABASE and tuneloop.toml.")))
+    found.append(check(_("database"), not problem, problem or kind))  # the problem itself says what to do
     if store:
         free = shutil.disk_usage(store.folder).free / 1e9
         found.append(

@@ -98,8 +98,6 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     workspace = Workspace()
     store = workspace.store
     index = str(store.artifacts.resolve(knowledge, "index")) if knowledge else None
-    if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
-        click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
     signal.signal(signal.SIGTERM, stop_on_terminate)
     shown = {"knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported}
     running = None
@@ -123,6 +121,8 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
                 store, routes, log=f"gateway-{port}", host=host, port=port, auth=not no_auth, language=language or ""
             )
         )
+        if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
+            click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
         url, names = gateway.url, [r["name"] for r in routes]
         text = _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=names[0], url=url)
         print_ready(text, as_json=as_json, url=url, models=names, knowledge=index)
