@@ -112,7 +112,7 @@ def unconditional(claim: Statement, items: list[Item], fits: Sequence[Fit], told
     for match in CONDITION.finditer(told.folded):
         units = [u for u in told.units if match.start() <= u.start < match.end() and not u.light]
         stated = sum(u.text in said for u in units)
-        if stated * 3 < len(units) and used & set(ruled(told, match.start())):
+        if stated * 2 <= len(units) and used & set(ruled(told, match.start())):
             return True
     return False
 
