@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from toystage import Count
 
 from tuneloop import runner
@@ -166,6 +167,29 @@ def test_a_worker_takes_queued_runs(workspace: Workspace) -> None:
     queued = [workspace.submit(Count(to=n)).run for n in (2, 3)]
     work(workspace, once=True)
     assert [workspace.store.runs.get(r).state for r in queued] == ["done", "done"]
+
+
+def test_a_worker_leaves_a_run_that_another_has_and_takes_the_next(workspace: Workspace) -> None:
+    slow = workspace.submit(Count(to=200, pause=0.05)).run
+    child = start_run(workspace.store, slow)
+    wait_for(lambda: workspace.store.runs.get(slow).state == "running")
+    begun = time.monotonic()
+    assert workspace.follow(slow, own=False).state == "running" and time.monotonic() - begun < 2
+    assert list((workspace.store.folder / "watchers").glob("wanted-*")), "it is still wanted"
+    quick = workspace.submit(Count(to=2)).run
+    work(workspace, once=True)
+    assert [workspace.store.runs.get(r).state for r in (slow, quick)] == ["running", "done"]
+    workspace.cancel(slow)
+    child.wait(10)
+
+
+def test_many_results_take_no_more_queries_than_one(workspace: Workspace) -> None:
+    for n in (2, 3, 4):
+        workspace.run(Count(to=n), name=f"n{n}")
+    queries: list[str] = []
+    event.listen(workspace.store.engine, "before_cursor_execute", lambda *given: queries.append(given[2]))
+    found = workspace.results(workspace.store.runs.recent())
+    assert [r.summary["numbers"] for r in found] == [4, 3, 2] and len(queries) == 2, queries
 
 
 def test_references_are_resolved_recorded_and_refused_when_missing(workspace: Workspace) -> None:

@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -216,7 +216,7 @@ class Workspace:
         """Watch a run until it ends; start it, or take it up again, where no living process has it.
 
         Ctrl-C cancels a run that is one's ``own`` and that nobody else wants; any other is given back, for whoever
-        wants it to continue.
+        wants it to continue, and is left as soon as another process has it.
         """
         with self.watchers.watching(self.store.runs.get(run).key) as me:
             return self._follow(run, me, watch=watch, own=own)
@@ -233,6 +233,8 @@ class Workspace:
                     child = None
                 elif child is None and (row.state == "queued" or holder_is_dead(row)):
                     child = start_run(self.store, run)
+                elif child is None and not own:
+                    return self.result(run)
                 if watch:
                     watch({"run": run, "stage": row.stage, "progress": row.progress, "metrics": row.metrics})
                 time.sleep(0.1 if time.time() - row.created < 3 else 0.25)
@@ -295,17 +297,22 @@ class Workspace:
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
         """The result of a run as the database has it."""
-        row = self.store.runs.get(run)
-        summary: dict[str, Any] = {}
-        if row.output:
-            with contextlib.suppress(NotFound):
-                summary = self.store.artifacts.get(Address.parse(row.output)).summary
-        error = (row.error or {}).get("message") if row.error else None
-        return RunResult(
-            run=row.id, stage=row.stage, state=row.state, output=row.output, metrics=row.metrics or {},
-            seconds=round(row.seconds, 3), error=error, reused=reused, summary=summary,
-            tag=row.tag if tag is None else tag,
-        )  # fmt: skip
+        result = self.results([self.store.runs.get(run)])[0]
+        result.reused, result.tag = reused, result.tag if tag is None else tag
+        return result
+
+    def results(self, rows: Sequence[Any]) -> list[RunResult]:
+        """The results of many runs, given their rows, with one more query."""
+        outputs = {row.id: Address.parse(row.output) for row in rows if row.output}
+        summaries = self.store.artifacts.summaries(outputs.values())
+        return [
+            RunResult(
+                run=row.id, stage=row.stage, state=row.state, output=row.output, metrics=row.metrics or {},
+                seconds=round(row.seconds, 3), error=(row.error or {}).get("message"),
+                summary=summaries.get(outputs[row.id], {}) if row.output else {}, tag=row.tag,
+            )
+            for row in rows
+        ]  # fmt: skip
 
 
 def set_aside(store: Store, result: RunResult, limit: int) -> list[Rejected]:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,16 @@ class Artifacts:
             row = self._row(connection, address)
             if row is None:
                 raise NotFound(_("the artifact {artifact} is not in this workspace").format(artifact=address.short))
-            return self._artifact(row, self._tags(connection))
+            return self._artifact(row, self._tags(connection, address))
+
+    def summaries(self, addresses: Iterable[Address]) -> dict[Address, dict[str, Any]]:
+        """The summaries of those artifacts that are there, in one query."""
+        wanted = set(addresses)
+        columns = (artifacts.c.kind, artifacts.c.hash, artifacts.c.summary)
+        query = sa.select(*columns).where(artifacts.c.hash.in_({address.hash for address in wanted}))
+        with self.engine.connect() as connection:
+            found = {Address(row.kind, row.hash): row.summary for row in connection.execute(query)} if wanted else {}
+        return {address: found[address] for address in wanted if address in found}
 
     def find(self, kind: str | None = None) -> list[Artifact]:
         """All artifacts of a kind (or of every kind), newest first."""
@@ -132,9 +141,12 @@ class Artifacts:
             return [self._artifact(row, names) for row in connection.execute(query)]
 
     @staticmethod
-    def _tags(connection: sa.Connection) -> dict[tuple[str, str], list[str]]:
+    def _tags(connection: sa.Connection, only: Address | None = None) -> dict[tuple[str, str], list[str]]:
         found: dict[tuple[str, str], list[str]] = {}
-        for row in connection.execute(sa.select(tags).order_by(tags.c.name)):
+        query = sa.select(tags).order_by(tags.c.name)
+        if only:
+            query = query.where(tags.c.kind == only.kind, tags.c.hash == only.hash)
+        for row in connection.execute(query):
             found.setdefault((row.kind, row.hash), []).append(row.name)
         return found
 

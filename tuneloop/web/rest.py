@@ -73,7 +73,7 @@ def router(workspace: Workspace) -> APIRouter:
     @api.get("/runs", tags=["runs"])
     def list_runs(limit: Annotated[int, Query(ge=1, le=1000)] = 50, state: State | None = None) -> list[Run]:
         """Runs, newest first."""
-        return [as_run(workspace.result(row.id)) for row in workspace.store.runs.recent(limit=limit, state=state)]
+        return [as_run(result) for result in workspace.results(workspace.store.runs.recent(limit=limit, state=state))]
 
     @api.get("/runs/{run}", tags=["runs"])
     def get_run(run: str) -> dict[str, Any]:
