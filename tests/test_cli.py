@@ -17,10 +17,11 @@ from tuneloop.cli.artifacts import rm
 from tuneloop.cli.display import describe
 from tuneloop.cli.stages import build
 from tuneloop.errors import TuneloopError
+from tuneloop.execution import RunContext
 from tuneloop.language import speaking
 from tuneloop.processes import free_port
 from tuneloop.registry import find_stage
-from tuneloop.runner import RunContext, Workspace
+from tuneloop.runner import Workspace
 from tuneloop.settings import load_settings
 from tuneloop.store.database import versions
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 from toystage import Count
 
-from tuneloop import runner
+from tuneloop import execution, runner
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace, start_run, work
@@ -47,9 +47,9 @@ def test_the_same_work_is_not_done_twice_unless_asked(workspace: Workspace) -> N
     assert third.run != first.run and third.output == first.output  # same content, kept once, two producers
     assert len(workspace.store.artifacts.producers(first.address)) == 2
     key = workspace.store.runs.get(third.run).key
-    assert runner.RunContext(workspace, third.run, key).again, "a stage with a cache of its own must know"
+    assert execution.RunContext(workspace, third.run, key).again, "a stage with a cache of its own must know"
     workspace.store.artifacts.remove(first.address)
-    assert not runner.RunContext(workspace, third.run, key).again
+    assert not execution.RunContext(workspace, third.run, key).again
 
 
 def test_work_is_done_again_when_its_artifact_was_removed(workspace: Workspace) -> None:
@@ -63,12 +63,12 @@ def test_a_run_that_was_killed_as_it_ended_is_no_run_of_the_next(workspace: Work
     first = workspace.run(Count(to=3))
     scratch = workspace.store.scratch(workspace.store.runs.get(first.run).key)
     sealed = {"address": first.output, "run": first.run}
-    (scratch / runner.SEALED).write_text(json.dumps(sealed))
+    (scratch / execution.SEALED).write_text(json.dumps(sealed))
     again = workspace.run(Count(to=3), rerun=True)
     assert workspace.store.runs.metrics(again.run)["square"], "it worked"
     workspace.store.artifacts.remove(first.address)
     workspace.store.scratch(scratch.name)
-    (scratch / runner.SEALED).write_text(json.dumps(sealed))
+    (scratch / execution.SEALED).write_text(json.dumps(sealed))
     assert workspace.run(Count(to=3)).output == first.output
 
 

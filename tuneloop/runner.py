@@ -16,43 +16,28 @@ import hashlib
 import json
 import math
 import os
-import resource
 import secrets
-import shutil
 import signal
 import subprocess
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from tuneloop import processes, serving
+from tuneloop import processes
 from tuneloop.address import Address
 from tuneloop.errors import Cancelled, Conflict, NotFound, TuneloopError
 from tuneloop.language import _
-from tuneloop.machine import tree_memory
-from tuneloop.records import Rejected, read_rows, write_rows
+from tuneloop.records import Rejected, read_rows
 from tuneloop.registry import find_stage, targets
-from tuneloop.settings import describe_invalid
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Store, holder_is_dead
-from tuneloop.store.artifacts import MANIFEST, check_name, write_durably
-from tuneloop.store.database import fixable
-from tuneloop.store.runs import LIVE, RunLost
+from tuneloop.store.artifacts import check_name
+from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
 
-BEAT = 1.0  # seconds between heartbeats
-SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
-SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
-SPARE_BYTES = 2**18
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
 SOON = 5.0  # seconds that a request waits for a cancelled run to end
 
@@ -338,7 +323,7 @@ def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
     environment.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin starve each other where cores are shared
     try:
         return subprocess.Popen(
-            processes.module_command("tuneloop.runner", str(store.root), run),
+            processes.module_command("tuneloop.execution", str(store.root), run),
             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=environment, cwd=store.root,
         )  # fmt: skip
     finally:
@@ -356,227 +341,6 @@ def kill_group(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-
-
-# -- inside the child --------------------------------------------------------------------------------------------
-
-
-class RunContext:
-    """The ``Context`` that a stage sees: it writes progress to the database, and stops when it is cancelled."""
-
-    def __init__(self, workspace: Workspace, run: str, key: str, attempt: int = 1) -> None:
-        self.workspace, self.store, self.run, self.attempt = workspace, workspace.store, run, attempt
-        self.scratch = self.store.scratch(key)
-        self.out = self.scratch / "out"
-        done = workspace.store.runs.finished(key)
-        self.again = any(self.store.artifacts.exists(Address.parse(row.output)) for row in done)
-        self.rejected: list[Rejected] = []
-        self.values: dict[str, float] = {}
-        self.state: dict[str, Any] = {}
-        self.points: list[tuple[str, float, int | None, float]] = []
-        self.lock = threading.Lock()
-        self.ended = threading.Event()
-        self.peak = 0  # bytes: the most that this process and all that it started have held together
-        self.phase("")
-        (self.scratch / SPARE).write_bytes(bytes(SPARE_BYTES))
-
-    def make_room(self) -> None:
-        """Give up what is not needed to continue: the spare bytes, and output that is made anew anyway."""
-        with contextlib.suppress(OSError):
-            (self.scratch / SPARE).unlink()
-        if not (self.scratch / SEALED).is_file():
-            shutil.rmtree(self.out, ignore_errors=True)
-
-    def path(self, ref: str) -> Path:
-        return self.store.artifacts.path(Address.parse(ref))
-
-    def summary(self, ref: str) -> dict[str, Any]:
-        return self.store.artifacts.get(Address.parse(ref)).summary
-
-    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
-        with self.lock:
-            if self.state["start"] is None or done < self.state["start"]:
-                self.state.update(start=done, since=time.time())  # what an earlier attempt did is not of this rate
-            self.state.update(done=done, total=total, unit=unit or self.state["unit"])
-
-    def phase(self, name: str) -> None:
-        with self.lock:
-            self.state = {"phase": name, "done": 0, "total": None, "unit": "", "start": None, "since": time.time()}
-
-    def metric(self, name: str, value: float, step: int | None = None) -> None:
-        with self.lock:
-            self.values[name] = float(value)
-            self.points.append((name, float(value), step, time.time()))
-
-    def reject(self, where: str, reason: str, row: object = "") -> None:
-        text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
-        self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000]))
-
-    def checkpoint(self, key: str) -> Path:
-        path = self.scratch / "kept" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    @contextmanager
-    def chat(self, model: str, **options: Any) -> Iterator[Any]:
-        from tuneloop.chat import ChatClient
-
-        if self.workspace.is_endpoint(model):
-            endpoint = serving.endpoint(self.store, model)
-            yield ChatClient(endpoint.url, endpoint.model, endpoint.api_key(), **options)
-            return
-        with serving.engine(self.store, self.runnable(model), log=f"engine-{self.run}") as engine:
-            prompt = engine.card.system_prompt or None
-            options["context_length"] = engine.context_per_request
-            yield ChatClient(engine.base_url, engine.card.source or "model", "", system_prompt=prompt, **options)
-
-    @contextmanager
-    def gateway(self, model: str, knowledge: str | None = None) -> Iterator[str]:
-        with serving.gateway(self.store, self.runnable(model), knowledge, log=f"gateway-{self.run}") as url:
-            yield url
-
-    def runnable(self, model: str) -> str:
-        """The address of a model that the engine can load."""
-        self.phase(_("preparing the model for the engine"))
-        return self.workspace.runnable(self.workspace.address(model, "model"))
-
-    def beat(self) -> bool:
-        """Publish what is new; True when the user has cancelled. Raises ``RunLost`` where the run is another's now."""
-        with self.lock:
-            points, state, values = list(self.points), dict(self.state), dict(self.values)
-        cancelled = self.store.runs.beat(self.run, self.attempt, state, values)
-        self.store.runs.add_metrics(self.run, points)
-        with self.lock:
-            del self.points[: len(points)]
-        return cancelled
-
-    def heart(self) -> None:
-        """Beat until the run has ended. A cancel reaches the main thread as SIGTERM, in whatever it is doing.
-
-        A run that is another's now is left at once, with all that was started for it: both would write one folder.
-        """
-        told = False
-        while not self.ended.wait(BEAT):
-            try:
-                self.peak = max(self.peak, tree_memory(os.getpid()))
-                if self.beat() and not told:
-                    told = True
-                    os.kill(os.getpid(), signal.SIGTERM)
-            except RunLost:
-                if self.ended.is_set():
-                    return
-                print("another process has this run now", file=sys.stderr, flush=True)
-                processes.kill_group(os.getpid())
-                os._exit(1)
-            except Exception:  # the database may be busy or gone for a moment; the lease outlives some lost beats
-                traceback.print_exc()
-
-
-def execute(root: Path, run: str) -> int:
-    """Claim a run and do it. The exit status of the child process."""
-    processes.follow_parent()
-    signal.signal(signal.SIGTERM, raise_cancelled)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the watcher's to handle
-    workspace = Workspace(root)
-    attempt = workspace.store.runs.claim(run)
-    if not attempt:
-        return 0
-    row = workspace.store.runs.get(run)
-    ctx = RunContext(workspace, run, row.key, attempt)
-    threading.Thread(target=ctx.heart, daemon=True).start()
-    with contextlib.suppress(RunLost):
-        return carry_out(ctx, row)
-    return 1
-
-
-def carry_out(ctx: RunContext, row: Any) -> int:
-    """Do the work of a claimed run and record how it ended. Raises ``RunLost``."""
-    try:
-        if not is_sealed(ctx):
-            (ctx.scratch / SEALED).unlink(missing_ok=True)
-            shutil.rmtree(ctx.out, ignore_errors=True)
-            ctx.out.mkdir()
-            seal(ctx, row.stage, find_stage(row.stage).model_validate(row.params).run(ctx))
-        keep(ctx, row)
-        return 0
-    except Cancelled:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if ctx.store.runs.get(ctx.run).cancel:
-            end(ctx, "cancelled")
-        else:  # whoever watched is gone, and nobody has asked to stop: the next to ask for this work continues it
-            ctx.ended.set()
-            ctx.store.runs.release(ctx.run, ctx.attempt)
-    except RunLost:
-        raise
-    except TuneloopError as error:
-        bug_inside = isinstance(error, StageFailed) and error.bug  # of a stage that this one needed
-        end(ctx, "failed", {"message": str(error), "kind": "bug" if bug_inside else "user"})
-    except ValidationError as error:
-        end(ctx, "failed", {"message": describe_invalid(error), "kind": "user"})
-    except MemoryError:
-        end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
-    except Exception as error:
-        ctx.make_room()  # on a full disk the reason could not be recorded otherwise
-        known = fixable(error, ctx.store.folder)
-        end(ctx, "failed", {"message": str(known), "kind": "user"} if known else bug(error))
-    return 1
-
-
-def bug(error: BaseException) -> dict[str, str]:
-    traceback.print_exc()
-    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return {"message": message, "kind": "bug", "traceback": traceback.format_exc()}
-
-
-def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
-    """Say that the work is done. Killed after this, the run ends with what is there, and repeats nothing."""
-    summary = dict(summary or {})
-    if ctx.rejected:
-        write_rows(ctx.out / "rejected.parquet", Rejected, ctx.rejected)
-        summary.setdefault("rejected", len(ctx.rejected))
-    kind = find_stage(stage).makes
-    address = ctx.store.artifacts.seal(kind, ctx.out, summary)
-    write_durably(ctx.scratch / SEALED, json.dumps({"address": str(address), "run": ctx.run}))
-
-
-def is_sealed(ctx: RunContext) -> bool:
-    """Whether the work is done, here or already moved in. A run that ended leaves nothing for another to end with."""
-    try:
-        sealed = json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    moved = ctx.store.artifacts.exists(Address.parse(sealed["address"]))
-    return (ctx.out / MANIFEST).is_file() or (moved and sealed.get("run") == ctx.run)
-
-
-def keep(ctx: RunContext, row: Any) -> None:
-    """Move the sealed folder in as an artifact, name it, and end the run."""
-    ctx.beat()  # the run is still ours
-    address = Address.parse(json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))["address"])
-    ctx.store.artifacts.adopt(address, ctx.out)
-    if row.tag:
-        ctx.store.artifacts.tag(row.tag, address)
-    ctx.metric("peak_memory_mib", round(max(ctx.peak, largest_process()) / 2**20, 1))
-    end(ctx, "done", output=str(address))
-    ctx.store.drop_scratch(row.key)
-
-
-def largest_process() -> int:
-    """Bytes: the peak of this process, or of the largest that it started and that has ended."""
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return peak * (1024 if sys.platform == "linux" else 1)
-
-
-def end(ctx: RunContext, state: str, error: dict[str, Any] | None = None, output: str | None = None) -> None:
-    ctx.ended.set()
-    try:
-        ctx.beat()
-    finally:
-        ctx.store.runs.finish(ctx.run, ctx.attempt, state, output=output, error=error)
-
-
-def raise_cancelled(signum: int, frame: object) -> None:
-    raise Cancelled(_("the run was cancelled"))
 
 
 def is_watched(workspace: Workspace, key: str) -> bool:
@@ -598,7 +362,3 @@ def work(workspace: Workspace, *, once: bool = False, poll: float = 0.5) -> None
         if once and not taken:
             return
         time.sleep(poll)
-
-
-if __name__ == "__main__":
-    sys.exit(execute(Path(sys.argv[1]), sys.argv[2]))
