@@ -99,6 +99,13 @@ def test_a_short_answer_is_read_with_its_question() -> None:
     assert yes and yes.supported and no and not no.supported
 
 
+def test_an_address_in_the_text_is_found() -> None:
+    text = "The plugin calls the Guard API (v2) (https://docs.example.ai/docs/api) to scan the traffic."
+    found = Checker([(text, ["Guard"])], flat).check(text)
+    other = Checker([(text, ["Guard"])], flat).check(text.replace("docs/api", "docs/keys"))
+    assert found and found.supported and other and other.problem == "code"
+
+
 def test_code_is_supported_line_by_line() -> None:
     checker = Checker([("Run it:\n\n```sh\nstorectl stop\nstorectl restore\n```", ["Restore"])], flat)
     good, bad = checker.check("```sh\nstorectl restore\n```"), checker.check("```sh\nstorectl erase\n```")

@@ -141,7 +141,9 @@ def uncovered(item: Item, text: str) -> Iterator[Item]:
 def occurrences(piece: str, text: str, clause: Clause) -> Iterator[int]:
     """Where a piece of code stands in a clause, not as a part of a longer name."""
     pattern = re.escape(" ".join(piece.split())).replace(r"\ ", r"\s+")
-    pattern = rf"(?<![a-z0-9_/\-.]){pattern}(?![a-z0-9_]|[-./][a-z0-9])" if piece[:1].isascii() else pattern
+    pattern = (
+        rf"(?:(?<=://)|(?<![a-z0-9_/\-.])){pattern}(?![a-z0-9_]|[-./][a-z0-9])" if piece[:1].isascii() else pattern
+    )
     return (m.start() for m in re.compile(pattern).finditer(text, clause.start, clause.end))
 
 

@@ -60,8 +60,9 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
         exam = exam or paths[0].parent.parent / "examples" / "help-desk" / f"exam.{language}.jsonl"
     recipe = RECIPES[language]
     changed: dict[str, Any] = {k: v for k, v in (("base", model), ("teacher", teacher)) if v}
-    if limit >= 0:
-        changed["synthesize"] = {**recipe.synthesize, "limit": limit}
+    if limit >= 0 or exam is None:  # an exam of its own questions needs more of them
+        most = limit if limit >= 0 else recipe.synthesize["limit"] * 3 // 2
+        changed["synthesize"] = {**recipe.synthesize, "limit": most}
     recipe = dataclasses.replace(recipe, **changed)
     if serve:
         from tuneloop.cli.serve import check_port

@@ -71,10 +71,12 @@ LINK = re.compile(r"\s*[(（]https?://[^\s)）]+[)）]")
 NOTE = re.compile(r"^(?:Notes?|Tip|Warning|Important|注意|提示|说明|注)\s*[:：]\s*", re.I)
 ELSEWHERE = re.compile(
     r"\b(?:the (?:above|following|below)|above (?:script|command|configuration|figure|diagram|example|steps?)"
-    r"|see (?:also|below|above)|please (?:see|refer|note)|refer to|for (?:more|further) (?:details?|information)"
-    r"|as follows|click)\b|参考|参阅|参见|详见|详情|图所示|[上下]图|如下|以下|下列|下面|上面|点击|各款|本条|本款",
+    r"|see (?:also|below|above)|please (?:see|refer|note|read|visit|check|make sure|start)|refer to|readme"
+    r"|for (?:the |more |further )?(?:details?|information)|(?:image|figure|diagram|table|screenshot)s? (?:below|above)"
+    r"|(?:image|figure|diagram|screenshot) shows|you (?:will|should) (?:see|receive|get)|as follows|click)\b|参考|参阅|参见|详见|详情|图所示|[上下]图|如下|以下|下列|下面|上面|点击|各款|本条|本款",
     re.I,
 )  # a fact that sends its reader elsewhere
+OUTPUT = re.compile(r"\n\s*[<>{}\[\]$#|\"]")  # a line of code or of a program's output
 LENGTH = {"en": (25, 330), "zh": (12, 160)}  # characters of a fact
 CONTENT = 4  # content words, numbers and pieces of code of a fact
 
@@ -124,6 +126,8 @@ def fact_value(passage: Passage, first: int, last: int, language: str) -> int:
     if not SENTENCE[language].match(text) or not low <= len(text) <= high or "```" in text or CONTINUES.match(text):
         return 0
     if language == "en" and not (text[0].isupper() or text[0] in '`"“' or text[0].isdigit()):
+        return 0
+    if OUTPUT.search(passage.chunk.text[passage.sentences[first][0] : passage.sentences[last][1]]):
         return 0
     if ELSEWHERE.search(text) or any(DEICTIC.search(m[0]) for m in POINTS[language].finditer(text)):
         return 0

@@ -15,6 +15,8 @@ from tuneloop.runner import RunResult, Watcher, Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
+EXAM_SHARE = 0.25  # of the passages asked about, where no exam is given
+
 Told = Callable[[RunResult], None]
 
 
@@ -165,6 +167,8 @@ class Pipeline:
 
     def split(self, made: str) -> tuple[str, str]:
         """Without an exam: a part of the synthetic questions serves as one, and is kept out of training."""
-        kept = self.stage("split", "split", dataset=made, share=0.2, part="train")
-        held = self.stage("held out", "split", name=f"{self.outcome.name}-exam", dataset=made, share=0.2, part="exam")
+        kept = self.stage("split", "split", dataset=made, share=EXAM_SHARE, part="train")
+        held = self.stage(
+            "held out", "split", name=f"{self.outcome.name}-exam", dataset=made, share=EXAM_SHARE, part="exam"
+        )
         return str(kept.address), str(held.address)
