@@ -287,6 +287,7 @@ def chunk(
         ("When does the pump stop?", "", "empty"),
         ("谁不得担任教师？", "未取得教师资格的人员不得担任教师。", ""),
         ("学校每年向社会公布哪些信息？", "学校每年向社会公布招生人数和收费标准，接受社会监督。", ""),
+        ("教育法的第一章总则规定学校每年公布什么？", "学校每年向社会公布招生人数和收费标准。", "points at"),
         ("本法规定学校每年公布什么？", "学校每年向社会公布招生人数和收费标准。", "points at"),
         ("学校每年向社会公布哪些信息？", "学校每年向社会公布食品安全检查报告和教师工资总额。", "does not carry"),
         ("学校的办学条件应当符合国家规定的标准？", "学校的办学条件应当符合国家规定的标准。", "asks nothing"),
@@ -318,6 +319,8 @@ def test_facts_can_stand_alone() -> None:
     text = (
         "第三条 学校的办学条件应当符合国家规定的标准。\n\n第四条 教师享有权利。有下列情形的除外：\n\n（一）前款的情形。"
     )
+    output = "* The request was completely sent off by the client.\n< HTTP/3 200\n\nFor details, please read the Pump Guide 2."
+    assert choose_facts(Passage.of(chunk(output)), 3, "en") == []
     law = Passage.of(chunk(text, "law.md", ("教育法", "第三条")))
     assert choose_facts(law, 3, "zh") == ["学校的办学条件应当符合国家规定的标准。"]
     assert title_of(law.chunk) == "教育法"

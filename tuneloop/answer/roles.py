@@ -35,6 +35,8 @@ def role_problem(claim: Statement, items: list[Item], fits: Sequence[Fit], sourc
         return "opposite"
     if turned(claim, fits, told):
         return "opposite"
+    if passive(claim, items, fits, told):
+        return "subject"
     if broken_name(claim, source):
         return "name"
     if part_of_longer(claim, items, fits, told):
@@ -64,6 +66,19 @@ def turned(claim: Statement, fits: Sequence[Fit], told: Statement) -> bool:
         theirs = set(re.findall(rf"{match[1]}([{DIRECTION}])", text))
         if theirs and match[2] not in theirs:
             return True
+    return False
+
+
+def passive(claim: Statement, items: list[Item], fits: Sequence[Fit], told: Statement) -> bool:
+    """``审计单位`` where the passage has only ``被审计单位``, or the other way round."""
+    for fit in fits:
+        for item in items:
+            if item.kind != "word" or item.text.isascii() or not fit.takes(item):
+                continue
+            spots = list(spots_of(item, told, fit.clause))
+            mine = claim.folded[: item.start].endswith("被")
+            if spots and all(told.folded[:at].endswith("被") != mine for at in spots):
+                return True
     return False
 
 

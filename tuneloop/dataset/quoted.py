@@ -74,7 +74,7 @@ ELSEWHERE = re.compile(
     r"|see (?:also|below|above)|please (?:see|refer|note|read|visit|check|make sure|start)|refer to|readme"
     r"|for (?:the |more |further )?(?:details?|information)|(?:image|figure|diagram|table|screenshot)s? (?:below|above)"
     r"|(?:image|figure|diagram|screenshot) shows|you (?:will|should) (?:see|receive|get)|as follows|click)\b"
-    r"|参考|参阅|参见|详见|详情|图所示|[上下]图|如下|以下|下列|下面|上面|点击|各款|本条|本款",
+    r"|参考|参阅|参见|详见|详情|图所示|[上下]图|如下|以下|下列|下面|上面|点击|各款|本条|本款|前[一二两三]?[款条项]",
     re.I,
 )  # a fact that sends its reader elsewhere
 OUTPUT = re.compile(r"\n\s*[<>{}\[\]$#|\"]")  # a line of code or of a program's output
