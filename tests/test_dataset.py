@@ -319,7 +319,7 @@ def test_facts_can_stand_alone() -> None:
     text = (
         "第三条 学校的办学条件应当符合国家规定的标准。\n\n第四条 教师享有权利。有下列情形的除外：\n\n（一）前款的情形。"
     )
-    output = "* The request was completely sent off by the client.\n< HTTP/3 200\n\nFor details, please read the Pump Guide 2."
+    output = "* The request was completely sent off by the client.\n< HTTP/3 200\n\nFor details, read the Pump Guide 2."
     assert choose_facts(Passage.of(chunk(output)), 3, "en") == []
     law = Passage.of(chunk(text, "law.md", ("教育法", "第三条")))
     assert choose_facts(law, 3, "zh") == ["学校的办学条件应当符合国家规定的标准。"]

@@ -128,7 +128,7 @@ def fact_value(passage: Passage, first: int, last: int, language: str) -> int:
         return 0
     if language == "en" and not (text[0].isupper() or text[0] in '`"“' or text[0].isdigit()):
         return 0
-    if OUTPUT.search(passage.chunk.text[passage.sentences[first][0] : passage.sentences[last][1]]):
+    if OUTPUT.search(passage.chunk.text, max(0, passage.sentences[first][0] - 1), passage.sentences[last][1] + 2):
         return 0
     if ELSEWHERE.search(text) or any(DEICTIC.search(m[0]) for m in POINTS[language].finditer(text)):
         return 0
