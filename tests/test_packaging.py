@@ -56,7 +56,7 @@ def test_every_import_is_brought_by_the_extras_that_need_it(extras: tuple[str, .
     by_import = metadata.packages_distributions()
     missing = {}
     for name, place in imported(PACKAGE).items():
-        if place.split("/")[1] in left_out or name == "psycopg" and "postgres" not in extras:
+        if place.split("/")[1] in left_out or (name == "psycopg" and "postgres" not in extras):
             continue
         if not {normal(d) for d in by_import.get(name, [])} & brought:
             missing[name] = place

@@ -10,7 +10,7 @@ from itertools import pairwise
 from tuneloop.answer.fit import Fit, Item, Source, foreign, heavy, spots_of
 from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Clause, Statement, take_apart
-from tuneloop.answer.vocabulary import CONDITION, DIRECTION, OPPOSITES
+from tuneloop.answer.vocabulary import CONDITION, CONTRAST, DIRECTION, FRAME, OPPOSITES
 from tuneloop.tokens import CJK
 
 TURN = re.compile(rf"(?=([{CJK}]{{2}})([{DIRECTION}]))")
@@ -25,6 +25,7 @@ PHRASE = re.compile(r"[a-z]+ [a-z]+")
 START = re.compile(f"[{CJK}]{{2,3}}")
 RUN_BEFORE = re.compile(f"[{CJK}]\\Z")
 AND = re.compile(r"\b(?:and|or|but|while|whereas)\b|和|与|或|及|而")
+OR = re.compile(r"\bor\b|或")
 PASSIVE = re.compile(r"\bby\b|被|由")
 
 
@@ -35,8 +36,12 @@ def role_problem(claim: Statement, items: list[Item], fits: Sequence[Fit], sourc
         return "opposite"
     if turned(claim, fits, told):
         return "opposite"
-    if passive(claim, items, fits, told):
+    if passive(claim, items, fits, told) or contrasted(claim, items, fits, told):
         return "subject"
+    if framed(claim, told.folded[start:end]):
+        return "hedge"
+    if alternative(items, fits, told):
+        return "order"
     if broken_name(claim, source):
         return "name"
     if part_of_longer(claim, items, fits, told):
@@ -79,6 +84,43 @@ def passive(claim: Statement, items: list[Item], fits: Sequence[Fit], told: Stat
             mine = claim.folded[: item.start].endswith("被")
             if spots and all(told.folded[:at].endswith("被") != mine for at in spots):
                 return True
+    return False
+
+
+def contrasted(claim: Statement, items: list[Item], fits: Sequence[Fit], told: Statement) -> bool:
+    """``Chunk accepts folders`` where the passage has ``Unlike chunk, parse accepts folders``."""
+    for match in () if CONTRAST.search(claim.folded) else CONTRAST.finditer(told.folded):
+        for fit in fits:
+            reach = Clause(min(fit.first, fit.clause.start), fit.clause.end, fit.clause.block)
+            if not reach.start <= match.start() < reach.end:
+                continue
+            for item in (i for i in items if fit.takes(i) and heavy(i)):
+                spots = list(spots_of(item, told, reach))
+                if spots and all(match.start() <= at < match.end() for at in spots):
+                    return True
+    return False
+
+
+def framed(claim: Statement, text: str) -> bool:
+    """Whether the passage only tells that something is believed, supposed, past or planned: the sentence must too."""
+    return any(match[0] not in claim.folded for match in FRAME.finditer(text))
+
+
+def alternative(items: list[Item], fits: Sequence[Fit], told: Statement) -> bool:
+    """``14 days for orders from abroad`` where the passage has ``14 days, or 30 days for orders from abroad``."""
+    for fit in fits:
+        part = [item for item in items if fit.takes(item)]
+        mine = [item.number for item in part if item.number]
+        here = [n for n in told.numbers if fit.clause.start <= n.start < fit.clause.end]
+        for first, second in pairwise(here):
+            between = told.folded[first.start : second.start]
+            said = [any(m.agrees(n) for m in mine) for n in (first, second)]
+            if said != [True, False] or not OR.search(between):
+                continue
+            for item in part:
+                spots = list(spots_of(item, told, fit.clause)) if item.kind == "word" and heavy(item) else []
+                if spots and min(spots) > second.start:
+                    return True
     return False
 
 

@@ -71,6 +71,18 @@ CONDITION = re.compile(
     rf"|(?:如果|若|除非|只要|假如)[^{ENDS}]*|(?<![^{ENDS}])[^{ENDS}]+的(?=[,，])"
 )
 
+# A sentence that only tells what is believed, supposed, past or planned does not say that it is so.
+FRAME = re.compile(
+    r"\b(?:claim(?:s|ed)? that|believ\w+ that|(?:wrong|false|untrue|not true) that|is (?:false|wrong|untrue|a myth)"
+    r"|suppose|imagine|assuming|(?:earlier|older|previous|former) (?:versions?|releases?)|formerly|used to|in the past"
+    r"|(?:is|are) planned|(?:a|the) future|future (?:versions?|releases?)|will (?:support|be added|add|introduce))\b"
+    r"|以为|误认为|谣传|据说|假设|设想|过去|以前|曾|旧版本?|以往|将来|未来|即将"
+)
+CONTRAST = re.compile(
+    r"\b(?:unlike|in contrast to|contrary to|as opposed to|rather than|instead of)\b[^,.;:]*"
+    r"|[与和跟][^,，。；]{1,20}不同|不同于[^,，。；]*"
+)
+
 OPPOSITE_PAIRS = (
     "enable/disable enabled/disabled increase/decrease before/after minimum/maximum min/max allow/deny allow/forbid "
     "allow/block allow/reject accept/reject permit/prohibit true/false start/stop open/close success/failure "
