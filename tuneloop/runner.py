@@ -92,8 +92,13 @@ class Workspace:
     # -- what a stage refers to -------------------------------------------------------------------------------
 
     def resolve(self, stage: Stage, *, watch: Watcher | None = None, pull: bool = True) -> dict[str, Any]:
-        """The stage's parameters with every name replaced by an address. A catalogue model is pulled when missing."""
+        """The stage's parameters with every name replaced by an address, and what is left to a setting by its value.
+
+        A catalogue model is pulled when missing.
+        """
         params = stage.model_dump(mode="json")
+        for name, setting in stage.from_settings.items():
+            params[name] = params[name] or getattr(self.store.settings, setting)
         for name, kind in stage.references().items():
             values = [self.address(value, kind, watch=watch, pull=pull) for value in listed(params[name])]
             params[name] = values if isinstance(params[name], list) else (values[0] if values else params[name])

