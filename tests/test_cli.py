@@ -72,6 +72,18 @@ def test_rm_removes_all_or_nothing(workspace: Workspace, monkeypatch: pytest.Mon
     assert done.exit_code == 0 and not any(there(a) for a in (free, used, made)), "what goes too stands in nobody's way"
 
 
+def test_rm_leaves_what_a_queued_run_is_to_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(workspace.store.root))
+    free, read = (workspace.run(Count(to=n), name=f"n{n}").address for n in (2, 3))
+    run = workspace.submit(Count(to=4, after="documents:n3")).run
+    for force in ([], ["--force"]):
+        refused = CliRunner().invoke(rm, ["documents:n2", "documents:n3", *force]).exception
+        assert isinstance(refused, TuneloopError) and f"tuneloop cancel {run}" in str(refused)
+    assert workspace.store.artifacts.exists(free) and workspace.store.artifacts.exists(read)
+    workspace.cancel(run)
+    assert CliRunner().invoke(rm, ["documents:n3"]).exit_code == 0 and not workspace.store.artifacts.exists(read)
+
+
 def test_rate_and_time_left_count_what_this_attempt_did(workspace: Workspace) -> None:
     ctx = RunContext(workspace, "run", "key")
     ctx.phase("training")

@@ -212,6 +212,20 @@ def test_rows_come_back_from_parquet_as_they_went(
     assert list(read_rows(path, Document)) == rows
 
 
+def test_what_a_name_or_a_run_has_come_to_is_not_collected(store: Store) -> None:
+    """Between the look and the removal, another process may have named it, or queued a run on it."""
+    named, read, idle = (artifact(store, "documents", text) for text in ("named", "read", "idle"))
+    assert set(store.artifacts.unreachable()) == {named, read, idle}
+    store.artifacts.tag("x", named)
+    given = {"stage": "chunk", "stage_version": 1, "params": {}, "typed": {}, "tag": ""}
+    store.runs.submit(**given, key="k", inputs=[("documents", str(read))])
+    assert [store.artifacts.collect(a) for a in (named, read, idle)] == [False, False, True]
+    assert [store.artifacts.exists(a) for a in (named, read, idle)] == [True, True, False]
+    with pytest.raises(NotFound):  # and a run cannot be queued on what is gone
+        store.runs.submit(**given, key="l", inputs=[("documents", str(idle))])
+    assert artifact(store, "documents", "idle") == idle and store.artifacts.exists(idle)
+
+
 def test_gc_spares_what_a_live_run_reads(tmp_path: Path) -> None:
     store = Store(tmp_path)
     read, idle = artifact(store, "documents", "read"), artifact(store, "documents", "idle")

@@ -161,7 +161,8 @@ class Workspace:
         if not rerun:
             for row in self.store.runs.finished(work.key):
                 address = Address.parse(row.output)
-                if self.store.artifacts.exists(address):
+                with contextlib.suppress(NotFound):  # it was removed, maybe just now
+                    self.store.artifacts.path(address)
                     if tag:
                         self.store.artifacts.tag(tag, address)
                     return self.result(row.id, reused=True, tag=tag)

@@ -291,8 +291,10 @@ def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Remove artifacts."""
     store = Store()
     addresses = list(dict.fromkeys(store.artifacts.resolve(ref) for ref in refs))
+    for address in addresses:  # all of them, before the first is gone
+        store.artifacts.check_unread(address)
     if not force:
-        check_unused(store, addresses)  # all of them, before the first is gone
+        check_unused(store, addresses)
     for address in addresses:
         store.artifacts.remove(address, force=True)
     print_json({"removed": [str(a) for a in addresses]}) if as_json else click.echo(
@@ -321,15 +323,15 @@ def gc(dry_run: bool, as_json: bool) -> None:
     """Remove artifacts that no name leads to, and the leftovers of runs that ended over a day ago."""
     store = Store()
     victims = store.artifacts.unreachable()
-    freed = sum(store.artifacts.get(a).bytes for a in victims)
+    sizes = {a: store.artifacts.get(a).bytes for a in victims}
     old = [p for p in (store.folder / "scratch").iterdir() if p.stat().st_mtime < time.time() - 86400]
     live = {r.key[:32] for state in ("queued", "running") for r in store.runs.recent(limit=1000, state=state)}
     old = [p for p in old if p.name not in live]
     if not dry_run:
-        for address in victims:
-            store.artifacts.remove(address, force=True)
+        victims = [address for address in victims if store.artifacts.collect(address)]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
+    freed = sum(sizes[a] for a in victims)
     body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
     text = _("{count} artifacts, {size}, and {scratch} leftovers").format(
         count=len(victims), size=size(freed), scratch=len(old)

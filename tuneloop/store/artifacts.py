@@ -1,9 +1,11 @@
 """Artifacts on disk: content-addressed folders. A manifest is written last, so its existence means it is whole."""
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -15,9 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tuneloop.address import KINDS, NAME, Address
-from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.language import _
-from tuneloop.store.database import artifacts, run_inputs, runs, tags
+from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tags
 
 MANIFEST = "manifest.json"
 
@@ -45,6 +47,12 @@ def check_name(name: str) -> None:
         shown = name if len(name) <= 40 else name[:40] + "…"
         hint = _("Use at most 200 letters, digits, '-', '_' and '.', and at most one @.")
         raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
+
+
+def point(connection: sa.Connection, name: str, address: Address) -> None:
+    """Point a name at an artifact, moving it from where it was."""
+    connection.execute(tags.delete().where(tags.c.kind == address.kind, tags.c.name == name))
+    connection.execute(tags.insert().values(kind=address.kind, name=name, hash=address.hash, updated=time.time()))
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -77,20 +85,21 @@ class Artifacts:
         write_durably(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
         return address
 
-    def adopt(self, address: Address, folder: Path) -> None:
-        """Move a sealed folder to its place, where it is not there yet, and enter it in the database."""
+    def adopt(self, address: Address, folder: Path, names: Iterable[str] = ()) -> None:
+        """Move a sealed folder to its place, where it is not there yet, enter it in the database, and name it.
+
+        All at once: who removes what has no name must not find it half-way.
+        """
         target = self.folder / address.kind / address.hash
-        if not self.exists(address):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
-            folder.replace(target)
-            for changed in (target.parent, self.folder):
-                sync_one(changed)
-        (folder / MANIFEST).unlink(missing_ok=True)  # the same content was here before; half of it is not whole
-        shutil.rmtree(folder, ignore_errors=True)
-        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-        size = sum(facts["bytes"] for facts in manifest["files"].values())
-        with self.engine.begin() as connection:
+        with alone(self.engine) as connection:
+            if not self.exists(address):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short
+                folder.replace(target)
+                for changed in (target.parent, self.folder):
+                    sync_one(changed)
+            manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+            size = sum(facts["bytes"] for facts in manifest["files"].values())
             if not self._row(connection, address):
                 connection.execute(
                     artifacts.insert().values(
@@ -98,6 +107,10 @@ class Artifacts:
                         summary=manifest["summary"],
                     )
                 )  # fmt: skip
+            for name in names:
+                point(connection, name, address)
+        (folder / MANIFEST).unlink(missing_ok=True)  # the same content was here before; half of it is not whole
+        shutil.rmtree(folder, ignore_errors=True)
 
     @staticmethod
     def _row(connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
@@ -194,12 +207,9 @@ class Artifacts:
     def tag(self, name: str, address: Address) -> None:
         """Point a name at an artifact, moving it from where it was. Raises for a malformed name."""
         check_name(name)
-        self.path(address)
-        with self.engine.begin() as connection:
-            connection.execute(tags.delete().where(tags.c.kind == address.kind, tags.c.name == name))
-            connection.execute(
-                tags.insert().values(kind=address.kind, name=name, hash=address.hash, updated=time.time())
-            )
+        with alone(self.engine) as connection:
+            self.path(address)
+            point(connection, name, address)
 
     def untag(self, kind: str, name: str) -> None:
         with self.engine.begin() as connection:
@@ -246,7 +256,10 @@ class Artifacts:
             return [(row.near, row.stage, row.far) for row in connection.execute(query)]
 
     def remove(self, address: Address, *, force: bool = False) -> None:
-        """Delete an artifact. Refused while something was made from it, unless ``force``."""
+        """Delete an artifact. Refused while something was made from it, unless ``force``; always while a run needs it.
+
+        A run needs its inputs from the moment it is queued.
+        """
         made = [r for r in self.users(address) if r.output and self.exists(Address.parse(r.output))]
         if made and not force:
             raise TuneloopError(
@@ -255,18 +268,56 @@ class Artifacts:
                 ),
                 hint=_("Remove those first, or use --force."),
             )
-        with self.engine.begin() as connection:
-            for table in (tags, artifacts):
-                connection.execute(table.delete().where(table.c.kind == address.kind, table.c.hash == address.hash))
-        shutil.rmtree(self.folder / address.kind / address.hash, ignore_errors=True)
+        with alone(self.engine) as connection:
+            self._check_unread(connection, address)
+            leftover = self._take_out(connection, address)
+        shutil.rmtree(leftover, ignore_errors=True)
+
+    def collect(self, address: Address) -> bool:
+        """Delete an artifact that was found ``unreachable``, unless a name or a run has come to it meanwhile."""
+        with alone(self.engine) as connection:
+            if self._tags(connection, address) or self._reader(connection, address):
+                return False
+            leftover = self._take_out(connection, address)
+        shutil.rmtree(leftover, ignore_errors=True)
+        return True
+
+    def check_unread(self, address: Address) -> None:
+        """Raise ``Conflict`` while a run needs the artifact."""
+        with self.engine.connect() as connection:
+            self._check_unread(connection, address)
+
+    def _check_unread(self, connection: sa.Connection, address: Address) -> None:
+        if run := self._reader(connection, address):
+            raise Conflict(
+                _("{artifact} is an input of the run {run}, which is {state}").format(
+                    artifact=address.short, run=run.id, state=_(run.state)
+                ),
+                hint=_("Wait for its end, or stop it: tuneloop cancel {run}").format(run=run.id),
+            )
+
+    @staticmethod
+    def _reader(connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
+        """A live run that has the artifact as input."""
+        query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id)
+        return connection.execute(query.where(run_inputs.c.ref == str(address), runs.c.state.in_(LIVE))).first()
+
+    def _take_out(self, connection: sa.Connection, address: Address) -> Path:
+        """Forget an artifact and move its folder aside: whoever makes it again meanwhile finds its place free."""
+        for table in (tags, artifacts):
+            connection.execute(table.delete().where(table.c.kind == address.kind, table.c.hash == address.hash))
+        aside = self.folder.parent / "scratch" / f"removed-{secrets.token_hex(8)}"
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / address.kind / address.hash).replace(aside)
+        return aside
 
     def unreachable(self) -> list[Address]:
         """The artifacts that carry no tag, from which no tagged artifact was made, and which no live run reads."""
         everything = self.find()
         keep = {a.address for a in everything if a.tags}
         with self.engine.connect() as connection:
-            live = runs.c.state.in_(["queued", "running"])
-            query = sa.select(run_inputs.c.ref).join(runs, run_inputs.c.run == runs.c.id).where(live)
+            query = sa.select(run_inputs.c.ref).join(runs, run_inputs.c.run == runs.c.id)
+            query = query.where(runs.c.state.in_(LIVE))
             keep.update(Address.parse(ref) for ref in connection.scalars(query))
         for address in list(keep):
             keep.update(Address.parse(far) for _near, _stage, far in self.ancestry(address))

@@ -5,6 +5,8 @@ What is changed here needs a step in ``migrations``. A workspace of a newer vers
 
 import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -64,10 +66,11 @@ runs = sa.Table(
     sa.Column("progress", sa.JSON),  # {"done", "total", "unit", "phase", "since"}
     sa.Column("metrics", sa.JSON),  # the last value of each metric
 )
+LIVE = ("queued", "running")
 # One live run a key: two commands that ask for the same work share it.
 sa.Index(
     "one_live_run", runs.c.key, unique=True,
-    sqlite_where=runs.c.state.in_(["queued", "running"]), postgresql_where=runs.c.state.in_(["queued", "running"]),
+    sqlite_where=runs.c.state.in_(LIVE), postgresql_where=runs.c.state.in_(LIVE),
 )  # fmt: skip
 
 run_inputs = sa.Table(
@@ -209,13 +212,20 @@ def prepare_sqlite(connection, record) -> None:
     cursor.close()
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the database to the newest version. Safe when two processes start at once."""
+@contextmanager
+def alone(engine: Engine) -> Iterator[sa.Connection]:
+    """A transaction with no other of its sort beside it: what it has read stays true until it ends."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7461)"))
         else:  # the driver itself begins a transaction only with the first write, and this one reads before
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to the newest version. Safe when two processes start at once."""
+    with alone(engine) as connection:
         have = 0
         if sa.inspect(connection).has_table("schema_version"):
             have = connection.scalar(sa.select(sa.func.max(versions.c.version))) or 0

@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
+from tuneloop.address import Address
 from tuneloop.errors import NotFound
 from tuneloop.language import _
 from tuneloop.store.artifacts import json_safe
-from tuneloop.store.database import run_inputs, run_metrics, runs
+from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, run_metrics, runs
 
 LEASE = 20.0  # seconds a run lives without a heartbeat
-LIVE = ("queued", "running")
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -49,10 +49,15 @@ class Runs:
         self, *, stage: str, stage_version: int, params: dict[str, Any], typed: dict[str, Any], key: str, tag: str,
         inputs: list[tuple[str, str]],
     ) -> str:  # fmt: skip
-        """Queue a run and return its id; where the same work is queued or running, the id of that run."""
+        """Queue a run and return its id; where the same work is queued or running, the id of that run.
+
+        Raises ``NotFound`` where an input has been removed meanwhile: from now on it cannot be.
+        """
         run = new_run_id()
         try:
-            with self.engine.begin() as connection:
+            with alone(self.engine) as connection:
+                for _field, ref in inputs:
+                    check_there(connection, Address.parse(ref))
                 connection.execute(
                     runs.insert().values(
                         id=run, stage=stage, stage_version=stage_version, params=json_safe(params),
@@ -194,6 +199,12 @@ class Runs:
         return {
             name: sorted(points.items(), key=lambda p: (p[0] is not None, p[0] or 0)) for name, points in curves.items()
         }
+
+
+def check_there(connection: sa.Connection, address: Address) -> None:
+    row = sa.select(artifacts.c.hash).where(artifacts.c.kind == address.kind, artifacts.c.hash == address.hash)
+    if connection.scalar(row) is None:
+        raise NotFound(_("the artifact {artifact} is not in this workspace").format(artifact=address.short))
 
 
 def holder_is_dead(row: sa.Row[Any]) -> bool:
