@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from tuneloop.address import Address
+from tuneloop.cli.demo import demo as command
+from tuneloop.demo import pipeline
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
 from tuneloop.demo.pipeline import RECIPES, Outcome
 from tuneloop.demo.report import write_report
+from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.scores import summarise
 from tuneloop.records import write_rows
@@ -143,6 +146,45 @@ def test_the_report_shows_metrics_lengths_and_intervals_where_there_are_any(tmp_
     assert "left out: 1" in html and "ROUGE-L recall" in html and "mean length of an answer" in html
     assert ("no interval" in html) == (pages < 5) and "None" not in html
     assert "all its processes: evaluate, 1,234 MiB" in html
+
+
+def test_the_report_speaks_the_language_of_the_documents(tmp_path: Path) -> None:
+    assert os.environ["TUNELOOP_LANGUAGE"] == "en"
+    workspace = Workspace(tmp_path / "workspace")
+    made = "dataset:" + "0123456789abcdef" * 4
+    results = {
+        "synthesize": RunResult("r", "synthesize", "done", made, summary={"rejected": 3}),
+        "split": RunResult("r", "split", "done", "dataset:" + "f" * 64),
+    }
+    _data, page = write_report(workspace, Outcome("泵", "zh", RECIPES["zh"], True, results=results), tmp_path)
+    html = page.read_text(encoding="utf-8")
+    assert 'lang="zh-CN"' in html and "<h2>阶段</h2>" in html and "Stages" not in html
+    assert "tuneloop show dataset:0123456789ab --rejected" in html, "where the rows were set aside, not what was kept"
+
+
+@pytest.mark.parametrize("missing", ["torch", "gguf"])
+def test_what_training_needs_is_checked_before_anything_is_made(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(tmp_path))
+    monkeypatch.setattr(pipeline, "find_spec", lambda name: None if name == missing else sys)
+    (tmp_path / "pump.md").write_text(PUMP)
+    with pytest.raises(MissingExtra, match=rf"'{missing}'.*tuneloop\[train\]"):
+        command.main(["--documents", str(tmp_path / "pump.md")], standalone_mode=False)
+    assert not (tmp_path / ".tuneloop").exists()
+
+
+def test_the_guide_is_found_beside_the_package_or_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = Path(__file__).parent.parent
+    monkeypatch.setattr(pipeline, "REPOSITORY", tmp_path)  # as it is for an installed package
+    monkeypatch.chdir(clone)
+    assert pipeline.own_documents("zh")[0] == clone / "docs" / "zh"
+    (tmp_path / "docs" / "en").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TuneloopError, match="--documents FOLDER"):
+        pipeline.own_documents("en")  # somebody else's docs are not the guide
 
 
 def test_charts_hold_their_points() -> None:

@@ -45,7 +45,8 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
 
     Every stage that is done is reused; killed half-way, the same command continues.
     """
-    from tuneloop.demo import RECIPES, Outcome, Pipeline, guess_language, own_documents, write_report
+    from tuneloop.demo import RECIPES, Outcome, Pipeline, check_training, own_documents, write_report
+    from tuneloop.demo.pipeline import guess_language
     from tuneloop.store.artifacts import check_name
 
     if name:
@@ -56,14 +57,15 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             raise TuneloopError(_("there is no such file or folder"), where=str(path))
     language = language or (guess_language(paths) if paths else "en")
     if not paths:
-        paths = [own_documents(language)]
-        exam = exam or paths[0].parent.parent / "examples" / "help-desk" / f"exam.{language}.jsonl"
+        guide, questions = own_documents(language)
+        paths, exam = [guide], exam or questions
     recipe = RECIPES[language]
     changed: dict[str, Any] = {k: v for k, v in (("base", model), ("teacher", teacher)) if v}
     if limit >= 0 or exam is None:  # an exam of its own questions needs more of them
         most = limit if limit >= 0 else recipe.synthesize["limit"] * 3 // 2
         changed["synthesize"] = {**recipe.synthesize, "limit": most}
     recipe = dataclasses.replace(recipe, **changed)
+    check_training()  # now, and not after an hour of synthesis
     if serve:
         from tuneloop.cli.serve import check_port
 

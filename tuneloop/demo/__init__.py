@@ -1,6 +1,6 @@
 """``tuneloop demo``: the main job on Tuneloop's own documentation, or on yours, and its report."""
 
-from tuneloop.demo.pipeline import RECIPES, Outcome, Pipeline, guess_language, own_documents
+from tuneloop.demo.pipeline import RECIPES, Outcome, Pipeline, check_training, own_documents
 from tuneloop.demo.report import write_report
 
-__all__ = ["RECIPES", "Outcome", "Pipeline", "guess_language", "own_documents", "write_report"]
+__all__ = ["RECIPES", "Outcome", "Pipeline", "check_training", "own_documents", "write_report"]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.language import _
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunResult, Watcher, Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+TRAINING = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors", "gguf")
 
 EXAM_SHARE = 0.25  # of the passages asked about, where no exam is given
 
@@ -70,15 +72,23 @@ class Outcome:
         return self.recipe.base.rpartition(":")[2]
 
 
-def own_documents(language: str) -> Path:
-    """Tuneloop's own guide, where this is a checkout of the repository."""
-    folder = REPOSITORY / "docs" / language
-    if not folder.is_dir():
-        raise TuneloopError(
-            _("Tuneloop's own documentation is not here, because this is not a checkout of its repository"),
-            hint=_("Say which documents: tuneloop demo --documents FOLDER"),
-        )
-    return folder
+def check_training() -> None:
+    """Raise ``MissingExtra`` where training could not start, without importing what it needs."""
+    for package in TRAINING:
+        if find_spec(package) is None:
+            raise MissingExtra("train", package)
+
+
+def own_documents(language: str) -> tuple[Path, Path]:
+    """Tuneloop's own guide and its exam: beside the package, or, where that is installed, in the current folder."""
+    for root in (REPOSITORY, Path.cwd()):
+        guide, exam = root / "docs" / language, root / "examples" / "help-desk" / f"exam.{language}.jsonl"
+        if guide.is_dir() and exam.is_file():
+            return guide, exam
+    raise TuneloopError(
+        _("Tuneloop's own documentation is not here, because this is not a checkout of its repository"),
+        hint=_("Say which documents: tuneloop demo --documents FOLDER"),
+    )
 
 
 def guess_language(paths: list[Path]) -> str:

@@ -14,17 +14,19 @@ from tuneloop.address import Address
 from tuneloop.demo import evaluation
 from tuneloop.demo.chart import interval_chart, line_chart
 from tuneloop.demo.pipeline import Outcome
-from tuneloop.language import _
+from tuneloop.language import _, speaking
 from tuneloop.runner import RunResult, Workspace
 
 
 def write_report(workspace: Workspace, outcome: Outcome, folder: Path) -> tuple[Path, Path]:
-    """Write both files into ``folder`` and return their paths."""
-    body = report(workspace, outcome)
+    """Write both files into ``folder``, in the language of the documents, and return their paths."""
+    with speaking(outcome.language):
+        body = report(workspace, outcome)
+        html = render(workspace, outcome, body)
     folder.mkdir(parents=True, exist_ok=True)
     data, page = folder / "report.json", folder / "report.html"
     data.write_text(json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
-    page.write_text(render(workspace, outcome, body), encoding="utf-8")
+    page.write_text(html, encoding="utf-8")
     return data, page
 
 
@@ -67,11 +69,12 @@ def report(workspace: Workspace, outcome: Outcome) -> dict[str, Any]:
 
 def commands(outcome: Outcome) -> list[str]:
     """What to type next."""
-    name = outcome.name
+    name, made = outcome.name, outcome.results.get("synthesize")
+    written = made.address.short if made and made.output else f"dataset:{name}"  # a split may have the name by now
     return [
         f"tuneloop serve model:{name}-q8_0 --knowledge index:{name} --no-auth",
         f"tuneloop lineage model:{name}-q8_0",
-        f"tuneloop show dataset:{name} --rejected",
+        f"tuneloop show {written} --rejected",
         f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against model:{outcome.base}-q8_0",
         "tuneloop ls",
     ]
