@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tuneloop.documents import pool
 from tuneloop.documents.blocks import Unreadable, assemble
@@ -21,6 +22,7 @@ from tuneloop.documents.read import language_of, read_file, read_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.records import Chunk as ChunkRow
 from tuneloop.records import Document, read_rows
+from tuneloop.settings import describe_invalid
 from tuneloop.tokens import estimate_tokens
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -259,6 +261,59 @@ def test_names_are_relative_unique_and_in_order(tmp_path):
     found = find_files([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a" / "x.md")], 200)
     assert [file.name for file in found] == ["a/x.md", "b/x.md", "sub/y.md"]
     assert [file.name for file in find_files([str(tmp_path / "a" / "**" / "*.md")], 200)] == ["sub/y.md", "x.md"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take names in UTF-8 only")
+def test_names_that_are_not_utf8_are_read_and_shown(ctx, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "ok.md").write_text("This is fine.")
+    for number, name in enumerate(
+        ["测试.md".encode("gbk"), "問題.md".encode("big5"), b"caf\xe9.md", "a.测".encode("gbk")]
+    ):
+        (folder / os.fsdecode(name)).write_text(f"This is {number}.")
+    (folder / os.fsdecode("文件.pdf".encode("gbk"))).write_bytes(pdf([page_of_text(1)]))
+    Parse(paths=[str(folder)]).run(ctx)
+    names = [d.name for d in read_rows(ctx.out / "documents.parquet", Document)]
+    assert names == ["caf\\xe9.md", "ok.md", "問題.md", "文件.pdf", "测试.md"]
+    assert [where for where, _reason, _row in ctx.rejected] == ["a.测"]
+
+    alone = Parse(paths=[os.fsdecode(bytes(folder) + b"/" + "测试.md".encode("gbk"))])
+    assert alone.paths[0].endswith("/in/\\xb2\\xe2\\xca\\xd4.md")  # as any database and reply can hold it
+    assert alone.run(ctx)["documents"] == 1
+    with pytest.raises(NotFound) as caught:
+        Parse(paths=[os.fsdecode(b"/absent-\xb2\xe2")]).run(ctx)
+    assert str(caught.value).encode("utf-8")
+
+
+def test_folders_that_are_not_entered_are_set_aside(ctx, tmp_path, monkeypatch):
+    folder, scandir = tmp_path / "in", os.scandir
+    for path in (folder / "closed", tmp_path / "elsewhere"):
+        path.mkdir(parents=True)
+        (path / "b.md").write_text("This is elsewhere.")
+    (folder / "a.md").write_text("This is here.")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    Parse(paths=[str(folder)]).run(ctx)
+    assert [(where, reason) for where, reason, _row in ctx.rejected] == [
+        ("closed", "cannot be read: Permission denied"),
+        ("link", "a link to a folder, which is not followed: name that folder too"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["/a\0b", "/a\ud800b"])
+def test_text_that_nothing_can_hold_is_refused_by_every_stage(text):
+    for make in (lambda: Parse(paths=["/fine", text]), lambda: Chunk(documents=text)):
+        with pytest.raises(ValidationError) as caught:
+            make()
+        assert "NUL" in describe_invalid(caught.value) or "half a character" in describe_invalid(caught.value)
+        assert describe_invalid(caught.value).isprintable()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ decodes the other's bytes to something. What tells them apart is that the right 
 """
 
 import codecs
+import os
 import re
 from collections.abc import Iterable
 from itertools import pairwise
@@ -49,6 +50,7 @@ LETTER = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")  #
 WESTERN = re.compile("[À-ÖØ-öø-ÿ‘’“”–—€£©®°«»§…œŒšŽž]")
 UTF16 = ("utf-16-le", "utf-16-be")
 ASCII, HIGH = bytes(range(0x80)), bytes(range(0x80, 0x100))
+ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
 class NotText(Exception):
@@ -178,3 +180,46 @@ def other_encoding(sample: bytes) -> str:
     if best is None:
         raise NotText(stored("not text, or in an encoding that was not recognized"))
     return best.encoding
+
+
+# -- names of files, which may be any bytes: Python holds those that are not UTF-8 as lone surrogates ----------------
+
+
+def plain_text(text: str) -> str:
+    """``text`` as any file, database or reply can hold it: each byte that is not UTF-8 is written as ``\\xb2``.
+
+    Raises ``ValueError``, in words for the user, where it holds NUL or half a surrogate pair.
+    """
+    if "\0" in text:
+        raise ValueError(stored("a text may not hold the character NUL"))
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        raise ValueError(stored("half a character (a lone surrogate)")) from None
+
+
+def meant_path(text: str) -> str:
+    """The path that ``plain_text`` was made from."""
+    if "\\x" not in text or os.path.lexists(text):
+        return text
+    data = ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode("utf-8", "surrogateescape"))
+    return data.decode("utf-8", "surrogateescape")
+
+
+def readable_name(path: str) -> str:
+    """A path for people: a name that is not UTF-8 is read as Chinese where it can be, and else as ``plain_text``."""
+    return "/".join(map(readable_part, path.split("/")))
+
+
+def readable_part(name: str) -> str:
+    data = name.encode("utf-8", "surrogateescape")
+    readings: dict[str, float] = {}
+    for encoding, common in (("utf-8", None), ("gb18030", SIMPLIFIED), ("big5hkscs", TRADITIONAL)):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if common is None:
+            return text
+        readings.setdefault(text, plausibility(text, common))
+    return max(readings, key=lambda text: readings[text]) if readings else plain_text(name)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from tuneloop.address import KINDS, NAME, Address, Kind
+from tuneloop.encoding import plain_text
 
 if TYPE_CHECKING:
     from tuneloop.records import Record
@@ -102,6 +103,14 @@ class Stage(BaseModel):
     outside: ClassVar[bool] = False  # True: it reads files or servers that a caller names, so REST asks for an admin
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
     from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_text(cls, value: Any) -> Any:
+        """What no database, reply or system call takes is refused here, once for every surface."""
+        if isinstance(value, (list, tuple)):
+            return [plain_text(v) if isinstance(v, str) else v for v in value]
+        return plain_text(value) if isinstance(value, str) else value
 
     def run(self, ctx: Context) -> dict[str, Any]:
         """Do the work: write files into ``ctx.out`` and return the artifact's summary (small, JSON, deterministic)."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tuneloop.encoding import meant_path, readable_name
 from tuneloop.language import stored
 
 READABLE = frozenset([
@@ -18,6 +19,8 @@ INSTEAD = {
     ".doc": stored("legacy Word format: save it as .docx"), ".wps": stored("WPS format: save it as .docx"),
     ".ppt": stored("legacy PowerPoint format"), ".xls": stored("legacy Excel format: save it as .csv"),
 }  # fmt: skip
+LINK = stored("a link to a folder, which is not followed: name that folder too")
+CLOSED = stored("cannot be read: {}")
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,10 @@ def find_files(paths: list[str], max_mb: int) -> list[SourceFile]:
 
 def find(path: str, max_mb: int) -> Found:
     """The files below one path: all of a folder, or those that a pattern matches."""
+    path = meant_path(path)
     place = Path(path).expanduser()
     if place.is_dir():
-        return Found(place, [look_at(Path(file), place, max_mb) for file in walk(place)])
+        return Found(place, [look_at(Path(file), place, max_mb, problem) for file, problem in walk(place)])
     if place.exists() or not glob.has_magic(path):
         return Found(place.parent, [look_at(place, place.parent, max_mb)])
     root = fixed_part(place)
@@ -60,7 +64,7 @@ def find(path: str, max_mb: int) -> Found:
         if Path(match).is_dir():
             continue
         files.append(look_at(Path(match), root, max_mb))
-    return Found(root, files or [SourceFile(place, path, problem="no file matches the pattern")])
+    return Found(root, files or [SourceFile(place, readable_name(path), problem="no file matches the pattern")])
 
 
 def fixed_part(pattern: Path) -> Path:
@@ -70,30 +74,44 @@ def fixed_part(pattern: Path) -> Path:
     return Path(*parts[:first]) if first else Path()
 
 
-def walk(folder: Path) -> Iterator[str]:
-    """Every file below a folder, in order; hidden files and folders and Office's lock files are skipped."""
-    for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
+def walk(folder: Path) -> Iterator[tuple[str, str]]:
+    """Every file below a folder, and with its problem each folder that is not entered.
+
+    Hidden files and folders and Office's lock files are skipped.
+    """
+    closed: list[OSError] = []
+    for here, folders, files in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders:
+            if os.path.islink(path := os.path.join(here, name)):  # noqa: PTH114, PTH118 (os.walk gives strings)
+                yield path, LINK
+        for name in files:
             if not name.startswith((".", "~$")):
-                yield os.path.join(here, name)  # noqa: PTH118 (os.walk gives strings)
+                yield os.path.join(here, name), ""  # noqa: PTH118
+    for error in closed:
+        yield str(error.filename), CLOSED.format(error.strerror)
 
 
-def look_at(path: Path, root: Path, max_mb: int) -> SourceFile:
-    """A file with what can be said of it without opening it."""
-    name = path.relative_to(root).as_posix()
+def look_at(path: Path, root: Path, max_mb: int, problem: str = "") -> SourceFile:
+    """A file, or a folder with a problem, with what can be said of it without opening it."""
+    name = readable_name(path.relative_to(root).as_posix() if path != root else path.name)
+    if problem:
+        return SourceFile(path, name, problem=problem)
     suffix = path.suffix.lower()
     try:
         facts = path.stat()
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             return SourceFile(path, name, problem="no such file or folder")
-        return SourceFile(path, name, problem=stored("cannot be read: {}").format(error.strerror))
-    problem = ""
+        return SourceFile(path, name, problem=CLOSED.format(error.strerror))
     if not path.is_file():
         problem = stored("not a regular file")
     elif suffix not in READABLE:
-        other = stored("files of type {} are not read").format(suffix) if suffix else stored("has no file type")
+        other = (
+            stored("files of type {} are not read").format(readable_name(suffix))
+            if suffix
+            else stored("has no file type")
+        )
         problem = INSTEAD.get(suffix) or other
     elif facts.st_size == 0:
         problem = stored("empty")
@@ -108,7 +126,7 @@ def with_unique_names(found: list[Found]) -> list[SourceFile]:
     times = Counter(file.name for part in found for file in part.files)
     named: list[tuple[SourceFile, str]] = []
     for part in found:
-        prefix = part.root.absolute().name
+        prefix = readable_name(part.root.absolute().name)
         named += [(f, f"{prefix}/{f.name}" if times[f.name] > 1 and prefix else f.name) for f in part.files]
     used: Counter[str] = Counter()
     files = []
@@ -133,5 +151,5 @@ def fingerprint(files: list[SourceFile]) -> str:
             content = f"{file.size} {file.problem}" if file.problem else hash_content(file.path)
         except OSError as error:
             content = f"unreadable: {error.strerror}"
-        digest.update(f"{file.name}\0{content}\n".encode("utf-8", "surrogateescape"))
+        digest.update(f"{file.name}\0{content}\n".encode())
     return digest.hexdigest()

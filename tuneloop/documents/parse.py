@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from tuneloop.encoding import plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown, stored
 from tuneloop.stage import Context, Kind, Stage
@@ -24,7 +25,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     counted: ClassVar[str] = "files"
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("paths",)
@@ -37,7 +38,7 @@ class Parse(Stage):
     @classmethod
     def _absolute(cls, paths: list[str]) -> list[str]:
         """The run may be made by a process in another folder."""
-        return [os.path.abspath(os.path.expanduser(path)) for path in paths]  # noqa: PTH100, PTH111 (patterns)
+        return [plain_text(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (patterns)
 
     def fingerprint(self) -> str:
         from tuneloop.documents.files import fingerprint
@@ -53,7 +54,7 @@ class Parse(Stage):
         if missing and len(missing) == len(files):
             pattern = missing[0].problem == MISSING[1]
             message = _("no file matches the pattern") if pattern else _("no such file or folder")
-            raise NotFound(message, where=str(missing[0].path))
+            raise NotFound(message, where=readable_name(str(missing[0].path)))
         if not files:
             raise TuneloopError(_("the folder holds no files"), where=self.paths[0])
         return files
