@@ -139,6 +139,13 @@ def test_a_bad_row_is_set_aside_with_its_line_and_reason(ctx: Any, tmp_path: Pat
         ("numbers.csv", bytes(range(32)), "binary"),
         ("torn.parquet", b"PAR1" + b"x" * 50, "not a whole Parquet file"),
         ("strange.csv", b"colour,size\nred,3\n", "--columns question=NAME,answer=NAME"),
+        ("header.csv", b"question,answer\n", "holds no rows. Its first line is taken for the names of the columns"),
+        ("no-row.json", b"[]", "the file holds no rows"),
+        (
+            "cut.json",
+            b'{"data":[{"question": "a", "answer": "b"}',
+            "no row could be imported. Most frequent reason: the file is cut",
+        ),
         ("twice.csv", b"question,question\na,b\n", "each once"),
         (
             "bad.jsonl",
@@ -191,6 +198,15 @@ def test_a_broken_element_of_an_array_costs_one_row(tmp_path: Path) -> None:
     rows = list(read_rows(open_table(write(tmp_path, "torn.json", whole[:-20]))))
     assert [r.where for r in rows if isinstance(r, Broken)] == ["torn.json:1502", "torn.json:3001"]
     assert sum(isinstance(r, Row) for r in rows) == 2998
+
+
+@pytest.mark.parametrize("end", ["", ",", ",\n", ', {"instruction": "c", "outp', ', {"instruction": "c"'])
+def test_a_list_that_is_cut_short_is_told_of_once(ctx: Any, tmp_path: Path, end: str) -> None:
+    whole = '[{"instruction": "a", "output": "b"}'
+    examples, summary = run_import(ctx, write(tmp_path, "cut.json", whole + end))
+    assert len(examples) == summary["rejected"] == 1 and "cut short" in ctx.rejected[0][1]
+    for rest in ("]", ",]", "]\n"):
+        assert run_import(ctx, write(tmp_path, "whole.json", whole + rest))[1]["rejected"] == 0
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, shown, stored
 from tuneloop.records import Example, Source, content_id
@@ -26,7 +27,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
 
@@ -45,12 +46,12 @@ class ImportDataset(Stage):
     @classmethod
     def absolute(cls, value: str) -> str:
         """A run may be executed in another folder than the one it was asked for in."""
-        return str(Path(value).expanduser().absolute())
+        return plain_text(str(Path(value).expanduser().absolute()))
 
     def fingerprint(self) -> str:
         import hashlib
 
-        path = Path(self.file)
+        path = Path(meant_path(self.file))
         if not path.is_file():
             return ""
         with path.open("rb") as file:
@@ -59,7 +60,7 @@ class ImportDataset(Stage):
     def output_name(self) -> str:
         import re
 
-        return re.sub(r"[^\w-]+", "-", Path(self.file).stem).strip("-_")
+        return re.sub(r"[^\w-]+", "-", readable_name(Path(meant_path(self.file)).stem)).strip("-_")
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.records import write_rows
@@ -69,11 +70,7 @@ class ImportDataset(Stage):
         importer = Importer(ctx, form, columns)
         count = write_rows(ctx.out / "examples.parquet", Example, importer.examples(self.rows(table)))
         if not count:
-            raise TuneloopError(
-                _("no row could be imported"),
-                where=table.path.name,
-                hint=_("Most frequent reason: {}").format(shown(importer.reasons.most_common(1)[0][0])),
-            )
+            raise nothing_imported(table, importer.reasons)
         return {
             "examples": count, "rejected": importer.reasons.total(), "format": form, "encoding": table.encoding,
             "columns": columns, "reasons": dict(importer.reasons.most_common()), "turns": importer.turns,
@@ -87,19 +84,35 @@ class ImportDataset(Stage):
             "".encode(self.encoding or "utf-8")
         except LookupError:
             raise TuneloopError(_("there is no encoding {!r}").format(self.encoding), where="encoding") from None
-        return open_table(Path(self.file), self.encoding)
+        return open_table(Path(meant_path(self.file)), self.encoding)
 
     def rows(self, table: Table) -> Iterator[Any]:
         from tuneloop.dataset.rows import read_rows
 
         return islice(read_rows(table), self.limit or None)
 
+    def first_rows(self, table: Table) -> list[Row]:
+        """The first rows that could be read. Raises where there is none."""
+        from tuneloop.dataset.rows import Row
+
+        rows: list[Row] = []
+        reasons: Counter[str] = Counter()
+        for row in self.rows(table):
+            if isinstance(row, Row):
+                rows.append(row)
+            else:
+                reasons[row.reason] += 1
+            if len(rows) == LOOKED_AT:
+                break
+        if not rows:
+            raise nothing_imported(table, reasons)
+        return rows
+
     def understand(self, table: Table) -> tuple[str, dict[str, str]]:
         """The format of the rows, by majority, and which column plays which part."""
         from tuneloop.dataset.conversations import find_columns, format_of
-        from tuneloop.dataset.rows import Row
 
-        rows: list[Row] = [row for row in islice(self.rows(table), LOOKED_AT) if isinstance(row, Row)]
+        rows = self.first_rows(table)
         names = dict.fromkeys(str(name) for row in rows for name in row.values)
         columns = find_columns(names) | self.named_columns(list(names))
         form = self.format
@@ -112,7 +125,7 @@ class ImportDataset(Stage):
         if not form or (form in ("csv", "qa") and not {"question", "answer"} <= set(columns)):
             raise TuneloopError(
                 _("the format could not be detected; the columns are: {}").format(", ".join(names)[:200] or _("none")),
-                where=table.path.name,
+                where=table.name,
                 hint=_("Say which columns to use: --columns question=NAME,answer=NAME"),
             )
         return form, columns if form in ("csv", "qa") else {}
@@ -132,6 +145,15 @@ class ImportDataset(Stage):
                 raise TuneloopError(_("there is no column {!r}").format(column), where="columns", hint=hint)
             named[part] = column
         return named
+
+
+def nothing_imported(table: Table, reasons: Counter[str]) -> TuneloopError:
+    """Why a file gives no example."""
+    if reasons:
+        hint = _("Most frequent reason: {}").format(shown(reasons.most_common(1)[0][0]))
+        return TuneloopError(_("no row could be imported"), where=table.name, hint=hint)
+    hint = _("Its first line is taken for the names of the columns.") if table.form == "csv" else ""
+    return TuneloopError(_("the file holds no rows"), where=table.name, hint=hint)
 
 
 class Importer:

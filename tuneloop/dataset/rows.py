@@ -11,10 +11,11 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
-from tuneloop.encoding import NotText, detect
+from tuneloop.encoding import NotText, detect, readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, shown, stored
 
@@ -23,6 +24,7 @@ LONGEST_ROW = 16 << 20  # characters; a JSON value that is longer is taken for a
 LONGEST_RECORD = 400  # lines; a quotation mark that is still open after so many was never meant to be one
 LONGEST_OBJECT = 512 << 20  # characters of one object that holds all rows
 LISTS = ("data", "rows", "examples", "train", "items")
+CUT_SHORT = stored("the file is cut short, or a bracket or quotation mark is never closed")
 NEXT_OBJECT = re.compile(r"[\n,]\s*\{")
 
 
@@ -53,6 +55,10 @@ class Table:
     encoding: str = ""
     delimiter: str = ","
 
+    @cached_property
+    def name(self) -> str:
+        return readable_name(self.path.name)
+
 
 def open_table(path: Path, encoding: str = "") -> Table:
     """Look at a file, whose encoding is detected where none is given.
@@ -61,9 +67,9 @@ def open_table(path: Path, encoding: str = "") -> Table:
     """
     if not path.is_file():
         what = _("this is a folder, not a file") if path.is_dir() else _("there is no such file")
-        raise TuneloopError(what, where=str(path))
+        raise TuneloopError(what, where=readable_name(str(path)))
     if path.stat().st_size == 0:
-        raise TuneloopError(_("the file is empty"), where=str(path))
+        raise TuneloopError(_("the file is empty"), where=readable_name(str(path)))
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
             return Table(path, "parquet")
@@ -71,7 +77,7 @@ def open_table(path: Path, encoding: str = "") -> Table:
     with open_text(Table(path, "", encoding)) as text:
         start = text.read(BLOCK).lstrip("\ufeff \t\r\n")
     if not start:
-        raise TuneloopError(_("the file is empty"), where=str(path))
+        raise TuneloopError(_("the file is empty"), where=readable_name(str(path)))
     if start[0] == "[":
         return Table(path, "json", encoding)
     if start[0] == "{":
@@ -87,7 +93,7 @@ def text_encoding(path: Path) -> str:
         message = (
             _("this is a file of another kind: {}").format(problem.kind) if problem.kind else shown(problem.reason)
         )
-        raise TuneloopError(message, where=path.name, hint=_("Export it as CSV or JSONL.")) from None
+        raise TuneloopError(message, where=readable_name(path.name), hint=_("Export it as CSV or JSONL.")) from None
 
 
 def read_rows(table: Table) -> Iterator[Row | Broken]:
@@ -132,7 +138,7 @@ def read_jsonl(table: Table) -> Iterator[Row | Broken]:
             line = line.strip("\ufeff \t\r\n")
             if not line:
                 continue
-            where = f"{table.path.name}:{number}"
+            where = f"{table.name}:{number}"
             try:
                 yield as_row(where, json.loads(line), line)
             except (ValueError, RecursionError) as error:
@@ -146,18 +152,22 @@ def json_problem(error: Exception) -> str:
 def read_json(table: Table) -> Iterator[Row | Broken]:
     """The elements of an array, the objects that stand one after the other, or the list of rows in one object."""
     with open_text(table) as file:
-        stream = JsonStream(file, table.path.name)
+        stream = JsonStream(file, table.name)
         if stream.peek() == "[":
-            stream.at += 1
+            stream.at, stream.open = stream.at + 1, True
             yield from stream
             return
         stream.longest = LONGEST_OBJECT
         for row in stream:
             if isinstance(row, Row) and (key := list_of_rows(row.values)):
                 for number, element in enumerate(row.values[key], 1):
-                    yield as_row(f"{table.path.name}:{key}[{number}]", element, str(element))
+                    yield as_row(f"{table.name}:{key}[{number}]", element, str(element))
             else:
                 yield row
+
+
+class CutShort(ValueError):
+    """The file ends in the middle of a value."""
 
 
 class JsonStream:
@@ -166,24 +176,30 @@ class JsonStream:
     def __init__(self, file: TextIO, name: str) -> None:
         self.file, self.name, self.longest = file, name, LONGEST_ROW
         self.buffer, self.at, self.line, self.counted, self.ended = "", 0, 1, 0, False
+        self.open = False  # a list whose end has not been seen
         self.decoder = json.JSONDecoder()
 
     def __iter__(self) -> Iterator[Row | Broken]:
         while mark := self.peek():
             if mark in ",]}":  # between values, at the end, or left over from a broken one
                 self.at += 1
+                self.open = self.open and mark != "]"
                 continue
             where = f"{self.name}:{self.line_here()}"
             try:
                 value, end = self.value()
             except (ValueError, RecursionError) as error:
-                yield Broken(
-                    where, stored("not valid JSON"), json_problem(error), self.buffer[self.at : self.at + 2000]
-                )
+                reason, detail = stored("not valid JSON"), json_problem(error)
+                if isinstance(error, CutShort):
+                    reason, detail = CUT_SHORT, ""
+                yield Broken(where, reason, detail, self.buffer[self.at : self.at + 2000])
                 self.skip_to_object()
+                self.open = self.open and self.at < len(self.buffer)  # the end was looked for, and told of
                 continue
             yield as_row(where, value, self.buffer[self.at : end])
             self.at = end
+        if self.open:
+            yield Broken(f"{self.name}:{self.line_here()}", CUT_SHORT, "", "")
 
     def peek(self) -> str:
         """The next character that is not space; "" at the end of the file."""
@@ -196,15 +212,18 @@ class JsonStream:
                 return ""
 
     def value(self) -> tuple[Any, int]:
-        """The value at this place and where it ends, reading on while it is not whole."""
+        """The value at this place and where it ends, reading on while it is not whole. Raises ``ValueError``."""
         while True:
             try:
                 return self.decoder.raw_decode(self.buffer, self.at)
             except ValueError as error:
                 at, message = (error.pos, error.msg) if isinstance(error, json.JSONDecodeError) else (0, "")
                 broken = at < len(self.buffer) - 64 and not message.startswith("Unterminated")
-                if broken or len(self.buffer) - self.at > self.longest or not self.more():
+                if broken or len(self.buffer) - self.at > self.longest:
                     raise
+                at_end = message.startswith("Unterminated") or (message and not self.buffer[at:].strip())
+                if not self.more():
+                    raise (CutShort() if at_end else error) from None
 
     def skip_to_object(self) -> None:
         """Past a broken value, to the next line or comma behind which an object begins, or to the end."""
@@ -250,11 +269,11 @@ def read_csv(table: Table) -> Iterator[Row | Broken]:
         if len([n for n in names if n]) < 1 or len(set(names)) < len(names):
             raise TuneloopError(
                 _("the first line must name the columns, each once"),
-                where=f"{table.path.name}:{line}",
+                where=f"{table.name}:{line}",
                 hint=_("Add a header line such as: question,answer"),
             )
         for line, record in records:
-            where = f"{table.path.name}:{line}"
+            where = f"{table.name}:{line}"
             if isinstance(record, str):
                 yield Broken(where, stored("a quotation mark is opened and never closed"), "", record)
             elif len(record) != len(names):
@@ -301,7 +320,9 @@ def read_parquet(table: Table) -> Iterator[Row | Broken]:
             for batch in file.iter_batches(1024):
                 for values in batch.to_pylist():
                     number += 1
-                    yield Row(f"{table.path.name}:row {number}", values)
+                    yield Row(f"{table.name}:row {number}", values)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:200]
-        raise TuneloopError(_("not a whole Parquet file: {}").format(reason), where=str(table.path)) from None
+        raise TuneloopError(
+            _("not a whole Parquet file: {}").format(reason), where=readable_name(str(table.path))
+        ) from None
