@@ -1,6 +1,7 @@
 """The store on SQLite and on a real PostgreSQL: the same statements, the same answers."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.records import Document, Section, read_rows, write_rows
 from tuneloop.settings import Settings
 from tuneloop.store import Store
-from tuneloop.store.database import metadata, runs, versions
+from tuneloop.store.database import metadata, owner, postgres_url, runs, versions
 from tuneloop.store.migrations import MIGRATIONS
+from tuneloop.store.owner import FILE
 from tuneloop.store.runs import RunLost
 
 
@@ -35,14 +37,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "sqlite":
         return Store(tmp_path)
     url = request.getfixturevalue("postgres")
-    settings = Settings(database=url.replace("postgresql+psycopg2", "postgresql"))
-    made = Store(tmp_path, settings)
-    with made.engine.begin() as connection:  # each test starts empty
-        for table in reversed(sa.inspect(connection).get_table_names()):
-            if table != "schema_version":
-                connection.execute(sa.text(f'TRUNCATE "{table}"'))
+    made = Store(tmp_path, Settings(database=schema_of(url, "tests")))  # type: ignore[call-arg]
     assert made.engine.dialect.name == "postgresql"
     return made
+
+
+def schema_of(url: str, name: str) -> str:
+    """The URL of a new, empty schema: each test, and each workspace, has its own."""
+    url = url.replace("postgresql+psycopg2", "postgresql")
+    engine = sa.create_engine(postgres_url(url))
+    with engine.begin() as connection:
+        connection.execute(sa.text(f'DROP SCHEMA IF EXISTS "{name}" CASCADE'))
+        connection.execute(sa.text(f'CREATE SCHEMA "{name}"'))
+    engine.dispose()
+    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
 
 
 def artifact(store: Store, kind: str, text: str) -> Address:
@@ -175,11 +183,35 @@ def test_the_migrations_lead_to_the_tables_of_today(tmp_path: Path) -> None:
     assert tables_of(Store(tmp_path).engine) == tables_of(today)
 
 
+def test_a_database_is_that_of_one_workspace(postgres: str, tmp_path: Path) -> None:
+    def workspace(name: str) -> Store:
+        return Store(tmp_path / name, settings)
+
+    settings = Settings(database=schema_of(postgres, "shared"))  # type: ignore[call-arg]
+    first = workspace("a")
+    address = artifact(first, "index", "w")
+    refused = f"{tmp_path / 'b'}: the PostgreSQL database belongs to another workspace ({tmp_path / 'a'})"
+    for _again in range(2):
+        with pytest.raises(Conflict, match=re.escape(refused)) as caught:
+            workspace("b").artifacts.resolve(str(address))
+        assert "search_path" in str(caught.value) and "\n" not in str(caught.value)
+    assert [a.address for a in workspace("a").artifacts.find()] == [address]
+    (first.folder / FILE).unlink()  # known by its artifacts, and refused without them
+    assert workspace("a").artifacts.exists(address) and workspace("a").artifacts.find()
+    with first.engine.begin() as connection:  # as a database of before there were owners
+        connection.execute(owner.delete())
+    with pytest.raises(Conflict):
+        workspace("c").artifacts.find()
+    assert workspace("a").artifacts.find() and (first.folder / FILE).read_text()
+    elsewhere = Store(tmp_path / "b", Settings(database=schema_of(postgres, "other")))  # type: ignore[call-arg]
+    assert elsewhere.artifacts.find() == []
+
+
 def test_a_whole_run_works_on_postgresql(postgres: str, tmp_path: Path) -> None:
     """The command line, a child process and a resume, with the database named by the environment."""
     guide = tmp_path / "guide.md"
     guide.write_text("# Pumps\n\nThe pump stops at 40 bar.\n\n# Valves\n\nA valve opens at 3 bar.\n")
-    url = postgres.replace("postgresql+psycopg2", "postgresql")
+    url = schema_of(postgres, "whole")
     environment = {**os.environ, "TUNELOOP_DATABASE": url, "TUNELOOP_WORKSPACE": str(tmp_path / "w")}
 
     def tuneloop(*arguments: str) -> str:

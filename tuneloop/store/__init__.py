@@ -35,7 +35,12 @@ class Store:
     def engine(self):
         from tuneloop.store.database import open_engine
 
-        return open_engine(self.settings.database, self.folder)
+        engine = open_engine(self.settings.database, self.folder)
+        if self.settings.database:  # SQLite lies in the workspace and can be no other's
+            from tuneloop.store.owner import claim
+
+            claim(engine, self.folder)
+        return engine
 
     @cached_property
     def artifacts(self) -> Artifacts:

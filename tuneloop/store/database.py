@@ -22,6 +22,13 @@ metadata = sa.MetaData()
 
 versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
+owner = sa.Table(  # at most one row: the workspace whose artifacts are here, see the module of that name
+    "owner",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("folder", sa.Text, nullable=False),  # where it was when it took the database, for people
+)
+
 artifacts = sa.Table(
     "artifacts",
     metadata,

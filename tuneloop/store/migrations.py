@@ -90,4 +90,10 @@ def keys_and_traffic(tables: sa.MetaData) -> None:
     )  # fmt: skip
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables]
+def owner(connection: Connection) -> None:
+    tables = sa.MetaData()
+    sa.Table("owner", tables, Column("id", String(32), primary_key=True), Column("folder", sa.Text, nullable=False))
+    tables.create_all(connection)
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner]
