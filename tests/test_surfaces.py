@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,28 @@ def test_a_stage_is_described_everywhere(name: str) -> None:
         pages = "".join(p.read_text(encoding="utf-8") for p in (REPOSITORY / "docs" / language).glob("*.md"))
         command = "tuneloop models pull" if name == "pull" else f"tuneloop {name}"
         assert command in pages, f"the guide ({language}) does not name: {command}"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_imported_from_its_package(name: str) -> None:
+    stage = find_stage(name)
+    package = import_module(stage.__module__.rpartition(".")[0])
+    assert getattr(package, stage.__name__) is stage and stage.__name__ in package.__all__
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_python_of_the_guide_does_what_it_says(language: str, tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / language / "22-runs.md").read_text(encoding="utf-8")
+    snippet = page.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "handbook").mkdir()
+    (tmp_path / "handbook" / "pump.md").write_text("# Pump\n\nThe P7 pump stops at 40 bar.\n")
+    environment = {**os.environ, "TUNELOOP_WORKSPACE": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", snippet], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pump.md ") and "The P7 pump stops at 40 bar." in done.stdout
+    assert Workspace(tmp_path).store.artifacts.resolve("index:handbook")
 
 
 @pytest.mark.parametrize("name", [n for n in STAGES if n != "pull"])

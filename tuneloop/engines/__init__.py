@@ -6,11 +6,13 @@ if TYPE_CHECKING:
     from tuneloop.engines.agreement import parity
     from tuneloop.engines.engine import Engine, start
     from tuneloop.engines.memory import available_memory, engine_memory
+    from tuneloop.engines.pull import Pull
 
-__all__ = ["Engine", "available_memory", "engine_memory", "parity", "start"]
+__all__ = ["Engine", "Pull", "available_memory", "engine_memory", "parity", "start"]
 HOMES = {
     "Engine": "engine",
     "start": "engine",
+    "Pull": "pull",
     "available_memory": "memory",
     "engine_memory": "memory",
     "parity": "agreement",

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuneloop.knowledge.index import Index
     from tuneloop.knowledge.search import Knowledge, Passage
 
-__all__ = ["Knowledge", "Passage", "open_index"]
+__all__ = ["Index", "Knowledge", "Passage", "open_index"]
 
 
 def open_index(folder: Path, **options: Any) -> Knowledge:
@@ -19,6 +20,10 @@ def open_index(folder: Path, **options: Any) -> Knowledge:
 
 
 def __getattr__(name: str) -> Any:  # numpy and pyarrow wait until an index is opened
+    if name == "Index":
+        from tuneloop.knowledge.index import Index
+
+        return Index
     if name in ("Knowledge", "Passage"):
         from tuneloop.knowledge import search
 
