@@ -1,0 +1,48 @@
+"""What ``tuneloop models ls`` and ``tuneloop show --rejected`` say, to read below ``/api``."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from tuneloop.models import CATALOGUE
+from tuneloop.records import Rejected, read_rows
+from tuneloop.runner import Workspace
+
+
+class Model(BaseModel):
+    """A model that can be pulled by its name; ``here`` says whether it was."""
+
+    name: str
+    here: bool
+    parameters: int
+    licence: str
+    languages: list[str]
+    sources: list[str]
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """The routes of one workspace."""
+    api = APIRouter(prefix="/api")
+    artifacts = workspace.store.artifacts
+
+    @api.get("/models", tags=["models"])
+    def list_models() -> list[Model]:
+        """The model catalogue."""
+        here = {tag for artifact in artifacts.find("model") for tag in artifact.tags}
+        return [
+            Model(name=e.name, here=e.name in here, parameters=e.parameters, licence=e.licence,
+                  languages=list(e.languages), sources=[s.kind for s in e.sources])
+            for e in CATALOGUE
+        ]  # fmt: skip
+
+    @api.get("/artifacts/{ref}/rejected", tags=["artifacts"])
+    def list_rejected(ref: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[Rejected]:
+        """The first rows that were set aside when an artifact was made, with places and reasons."""
+        path = artifacts.path(artifacts.resolve(ref)) / "rejected.parquet"
+        return list(islice(read_rows(path, Rejected), limit)) if path.is_file() else []
+
+    return api
