@@ -1,6 +1,7 @@
 """REST and the console: what is refused is said clearly, and pages can be read by everybody."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from lxml import html
@@ -9,6 +10,8 @@ from toystage import Count
 
 from tuneloop.access import create_key, revoke_key
 from tuneloop.address import KINDS
+from tuneloop.errors import TuneloopError
+from tuneloop.language import speaking
 from tuneloop.records import Rejected, write_rows
 from tuneloop.registry import BUILT_IN
 from tuneloop.runner import Workspace
@@ -29,6 +32,37 @@ def test_a_kind_or_state_that_is_not_is_refused_by_name(client: TestClient) -> N
     assert client.get("/api/artifacts?kind=model").json() == []
     refused = client.get("/api/runs?state=zz")
     assert refused.status_code == 422 and "cancelled" in refused.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "body", "language", "says"),
+    [
+        ("loadtest", "{}", "en", "give the URL of a server, or --model, and not both"),
+        ("loadtest", "{}", "zh", "要么给出服务器的 URL，要么给出 --model，不能两者都给"),
+        ("count", '{"to": "many"}', "zh", "to：应为整数"),
+        ("count", '{"to": 2', "en", "Input should be valid JSON"),
+        ("count", "[]", "en", "Input should be an object"),
+        ("count", "", "en", "body: this is needed"),
+    ],
+)
+def test_a_bad_body_is_refused_in_the_words_of_the_command_line(
+    client: TestClient, stage: str, body: str, language: str, says: str
+) -> None:
+    with speaking(language):
+        refused = client.post(f"/api/stages/{stage}", content=body, headers={"content-type": "application/json"})
+    told = refused.json()["error"]
+    assert refused.status_code == 422 and told.replace("：", ": ").startswith(says.replace("：", ": ")), told
+
+
+def test_a_bug_and_a_broken_disk_are_told_as_json(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = TestClient(build_app(workspace, auth=False), base_url=HERE, raise_server_exceptions=False)
+    for error, status, says in ((KeyError("secret"), 500, "KeyError"), (OSError(28, "x"), 400, "the disk is full")):
+        monkeypatch.setattr(workspace, "submit", Mock(side_effect=error))
+        found = client.post("/api/stages/count", json={"to": 2})
+        assert found.status_code == status and says in found.json()["error"] and "secret" not in found.text
+        assert found.headers["x-content-type-options"] == "nosniff"
+    monkeypatch.setattr(workspace, "submit", Mock(side_effect=TuneloopError("there is no \ud800")))
+    assert client.post("/api/stages/count", json={"to": 2}).json()["error"] == "there is no \ud800"
 
 
 def test_a_wrong_key_is_refused_on_the_login_page(workspace: Workspace) -> None:

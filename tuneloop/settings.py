@@ -6,6 +6,7 @@ Secrets never come from the command line: an endpoint names the environment vari
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,8 +101,13 @@ def load_settings(root: Path) -> Settings:
 
 def describe_invalid(error: ValidationError) -> str:
     """A pydantic error as one line: each field, and what is wrong with it."""
+    return describe_problems(error.errors(include_url=False))
+
+
+def describe_problems(problems: Iterable[Any]) -> str:
+    """The same for the parts of such an error, wherever they come from."""
     parts = []
-    for problem in error.errors(include_url=False):
+    for problem in problems:
         place = ".".join(str(p) for p in problem["loc"])
         given: Any = problem.get("input")
         given_text = ""

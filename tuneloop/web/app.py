@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from tuneloop import __version__
@@ -16,7 +17,9 @@ from tuneloop.errors import Denied, TuneloopError
 from tuneloop.language import _
 from tuneloop.loopback import host_of, is_loopback, is_ours
 from tuneloop.runner import Workspace
-from tuneloop.web import pages, rest
+from tuneloop.settings import describe_problems
+from tuneloop.store.database import fixable
+from tuneloop.web import library, pages, rest
 
 LOCAL = Caller("local", "local", "admin")
 COOKIE = "tuneloop_key"
@@ -57,6 +60,11 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
             if isinstance(error, Denied) and not request.url.path.startswith("/api"):
                 return RedirectResponse("/login", 303)
             response = await refused(request, error)
+        except Exception as error:
+            known = fixable(error, workspace.store.folder)
+            if known is None:
+                raise
+            response = await refused(request, known)
         response.headers.update(SAFE)
         return response
 
@@ -75,10 +83,23 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        parts = [f"{'.'.join(str(p) for p in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors()]
-        return problem(TuneloopError("; ".join(parts)), 422)
+        problems = [{**found, "loc": place_of(found)} for found in error.errors()]
+        return problem(TuneloopError(describe_problems(problems)), 422)
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        """A bug: its traceback is in the log of the server, and the caller learns no more than its name."""
+        found = TuneloopError(
+            _("this is a bug of Tuneloop: {name}").format(name=type(error).__name__),
+            hint=_("Its traceback is in the log of the server."),
+        )
+        found.status = 500
+        response = await refused(request, found)
+        response.headers.update(SAFE)
+        return response
 
     app.include_router(rest.router(workspace))
+    app.include_router(library.router(workspace))
     app.include_router(pages.router(workspace, verifier if auth else None))
     return app
 
@@ -97,6 +118,16 @@ def identify(request: Request, verifier: Verifier) -> Caller:
     return verifier.verify(key)
 
 
-def problem(error: TuneloopError, status: int = 0) -> JSONResponse:
+def problem(error: TuneloopError, status: int = 0) -> Response:
     """A problem that the caller can fix, as JSON."""
-    return JSONResponse({"error": str(error), "hint": error.hint}, status or error.status)
+    body = json.dumps({"error": str(error), "hint": error.hint}, ensure_ascii=False)
+    body = body.encode("utf-8", "backslashreplace")  # half a character may be just what was wrong
+    return Response(body, status or error.status, media_type="application/json")
+
+
+def place_of(problem: Any) -> tuple[Any, ...]:
+    """Which field is wrong, as the caller knows it: none where it is the body as a whole."""
+    place = problem["loc"][1:]
+    if problem["type"] == "json_invalid":
+        return ()
+    return place or (("body",) if problem["type"] == "missing" else ())
