@@ -97,6 +97,11 @@ def test_the_same_work_has_the_same_address_from_python_command_line_and_rest(gu
     from_rest = client.get(f"/api/runs/{answer.json()['run']}").json()
     assert from_python.output == from_command["output"] == from_rest["output"]
     assert from_rest["state"] == "done" and from_rest["summary"]["rejected"] == 1
+    aside = client.get("/api/artifacts/documents:g/rejected").json()
+    assert [row["where"] for row in aside] == ["broken.pdf"] and aside[0]["reason"]
+    assert {"smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"} <= {
+        m["name"] for m in client.get("/api/models").json()
+    }
     page = client.get(f"/runs/{answer.json()['run']}")
     assert page.status_code == 200 and from_rest["output"] in page.text
 
