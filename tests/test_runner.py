@@ -128,6 +128,26 @@ def test_two_commands_at_once_share_one_run(workspace: Workspace) -> None:
     assert {r.tag for r in results} == {"a", "b", "c"}
 
 
+def test_each_name_that_a_queued_run_was_asked_for_is_given(workspace: Workspace) -> None:
+    queued = [workspace.submit(Count(to=2), name=name) for name in ("a", "b", "b")]
+    assert len({r.run for r in queued}) == 1 and [r.tag for r in queued] == ["a", "b", "b"]
+    work(workspace, once=True)
+    output = workspace.store.runs.get(queued[0].run).output
+    assert all(str(workspace.store.artifacts.resolve(f"documents:{name}")) == output for name in ("a", "b"))
+
+
+def test_a_name_that_is_asked_for_as_a_run_ends_is_given(workspace: Workspace) -> None:
+    made = workspace.run(Count(to=2)).address
+    wanted = {"stage": "s", "stage_version": 1, "params": {}, "typed": {}, "key": "k", "inputs": []}
+    run = workspace.store.runs.submit(**wanted, tag="a")
+    attempt = workspace.store.runs.claim(run)
+    workspace.store.artifacts.adopt(made, workspace.store.scratch("k") / "out", run)
+    assert workspace.store.runs.submit(**wanted, tag="b") == run
+    workspace.store.artifacts.untag("documents", "a")  # somebody took it away: it does not come back
+    workspace.store.runs.finish(run, attempt, "done", output=str(made))
+    assert workspace.store.artifacts.get(made).tags == ("b",)
+
+
 def test_a_cancelled_run_stops_soon_and_keeps_its_checkpoint(workspace: Workspace) -> None:
     run = workspace.submit(Count(to=1000, pause=0.05)).run
     child = start_run(workspace.store, run)

@@ -236,7 +236,7 @@ def keep(ctx: RunContext, row: Any) -> None:
     """Move the sealed folder in as an artifact, name it, and end the run."""
     ctx.beat()  # the run is still ours
     address = Address.parse(json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))["address"])
-    ctx.store.artifacts.adopt(address, ctx.out, [row.tag] if row.tag else [])
+    ctx.store.artifacts.adopt(address, ctx.out, ctx.run)
     ctx.metric("peak_memory_mib", round(max(ctx.peak, largest_process()) / 2**20, 1))
     end(ctx, "done", output=str(address))
     ctx.store.drop_scratch(row.key)

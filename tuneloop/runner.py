@@ -186,9 +186,7 @@ class Workspace:
             raise Cancelled(_("the run was cancelled"), where=stage.name)
         if result.state != "done":
             raise StageFailed(result, bug=(self.store.runs.get(result.run).error or {}).get("kind") == "bug")
-        if work.tag and work.tag != result.tag:  # the run is shared with somebody who named its output otherwise
-            self.store.artifacts.tag(work.tag, result.address)
-            result.tag = work.tag
+        result.tag = work.tag  # the run may be shared with somebody who named its output otherwise
         return result
 
     def _outlive_cancelled(self, key: str, seconds: float = math.inf) -> None:

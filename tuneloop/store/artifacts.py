@@ -19,7 +19,7 @@ from sqlalchemy.engine import Engine
 from tuneloop.address import KINDS, NAME, Address
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.language import _
-from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tags
+from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tags, wanted_names
 
 MANIFEST = "manifest.json"
 
@@ -55,6 +55,13 @@ def point(connection: sa.Connection, name: str, address: Address) -> None:
     connection.execute(tags.insert().values(kind=address.kind, name=name, hash=address.hash, updated=time.time()))
 
 
+def point_wanted(connection: sa.Connection, run: str, address: Address) -> None:
+    """Point the names at an artifact that its run was asked to give it."""
+    for name in connection.scalars(sa.select(wanted_names.c.name).where(wanted_names.c.run == run)).all():
+        point(connection, name, address)
+    connection.execute(wanted_names.delete().where(wanted_names.c.run == run))
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
 
@@ -85,7 +92,7 @@ class Artifacts:
         write_durably(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
         return address
 
-    def adopt(self, address: Address, folder: Path, names: Iterable[str] = ()) -> None:
+    def adopt(self, address: Address, folder: Path, run: str = "") -> None:
         """Move a sealed folder to its place, where it is not there yet, enter it in the database, and name it.
 
         All at once: who removes what has no name must not find it half-way.
@@ -107,8 +114,7 @@ class Artifacts:
                         summary=manifest["summary"],
                     )
                 )  # fmt: skip
-            for name in names:
-                point(connection, name, address)
+            point_wanted(connection, run, address)
         (folder / MANIFEST).unlink(missing_ok=True)  # the same content was here before; half of it is not whole
         shutil.rmtree(folder, ignore_errors=True)
 

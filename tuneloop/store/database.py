@@ -88,6 +88,13 @@ run_inputs = sa.Table(
     sa.Column("ref", sa.String(100), primary_key=True, index=True),
 )
 
+wanted_names = sa.Table(  # what the output is to be called, by everybody who asked for the run; emptied at its end
+    "wanted_names",
+    metadata,
+    sa.Column("run", sa.String(26), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+)
+
 run_metrics = sa.Table(
     "run_metrics",
     metadata,

@@ -96,4 +96,18 @@ def owner(connection: Connection) -> None:
     tables.create_all(connection)
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner]
+def wanted_names(connection: Connection) -> None:
+    tables = sa.MetaData()
+    names = sa.Table(
+        "wanted_names",
+        tables,
+        Column("run", String(26), primary_key=True),
+        Column("name", String(200), primary_key=True),
+    )
+    tables.create_all(connection)
+    runs = sa.table("runs", sa.column("id"), sa.column("tag"), sa.column("state"))
+    live = sa.select(runs.c.id, runs.c.tag).where(runs.c.state.in_(["queued", "running"]), runs.c.tag != "")
+    connection.execute(names.insert().from_select(["run", "name"], live))
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner, wanted_names]

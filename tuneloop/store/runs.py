@@ -14,13 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import IntegrityError
 
 from tuneloop.address import Address
 from tuneloop.errors import NotFound
 from tuneloop.language import _
-from tuneloop.store.artifacts import json_safe
-from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, run_metrics, runs
+from tuneloop.store.artifacts import json_safe, point_wanted
+from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, run_metrics, runs, wanted_names
 
 LEASE = 20.0  # seconds a run lives without a heartbeat
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -51,13 +50,15 @@ class Runs:
     ) -> str:  # fmt: skip
         """Queue a run and return its id; where the same work is queued or running, the id of that run.
 
+        Either way the output gets the name ``tag``, beside those that others asked for.
         Raises ``NotFound`` where an input has been removed meanwhile: from now on it cannot be.
         """
-        run = new_run_id()
-        try:
-            with alone(self.engine) as connection:
-                for _field, ref in inputs:
-                    check_there(connection, Address.parse(ref))
+        with alone(self.engine) as connection:
+            for _field, ref in inputs:
+                check_there(connection, Address.parse(ref))
+            run = connection.scalar(sa.select(runs.c.id).where(runs.c.key == key, runs.c.state.in_(LIVE)))
+            if not run:
+                run = new_run_id()
                 connection.execute(
                     runs.insert().values(
                         id=run, stage=stage, stage_version=stage_version, params=json_safe(params),
@@ -67,14 +68,10 @@ class Runs:
                 )  # fmt: skip
                 for field, ref in dict.fromkeys(inputs):
                     connection.execute(run_inputs.insert().values(run=run, field=field, ref=ref))
-            return run
-        except IntegrityError:
-            with self.engine.connect() as connection:
-                query = sa.select(runs.c.id).where(runs.c.key == key, runs.c.state.in_(LIVE))
-                other = connection.scalar(query)
-            return other or self.submit(
-                stage=stage, stage_version=stage_version, params=params, typed=typed, key=key, tag=tag, inputs=inputs
-            )
+            known = sa.select(wanted_names).where(wanted_names.c.run == run, wanted_names.c.name == tag)
+            if tag and connection.execute(known).first() is None:
+                connection.execute(wanted_names.insert().values(run=run, name=tag))
+        return run
 
     def get(self, run: str) -> sa.Row[Any]:
         """One run, by its id or a unique beginning of it. Raises ``NotFound``."""
@@ -148,14 +145,16 @@ class Runs:
     ) -> None:
         """End a run as ``done``, ``failed`` or ``cancelled``; not where a newer attempt has begun meanwhile."""
         now = time.time()
-        with self.engine.begin() as connection:
+        with alone(self.engine) as connection:
             row = connection.execute(sa.select(runs).where(runs.c.id == run)).one()
             spent = row.seconds + (now - row.started if row.started else 0.0)
-            connection.execute(
+            ended = connection.execute(
                 runs.update()
                 .where(runs.c.id == run, runs.c.state.in_(LIVE), runs.c.attempts == attempt)
                 .values(state=state, output=output, error=error, finished=now, seconds=spent, lease=None)
             )
+            if ended.rowcount and output:  # the names that were asked for since the artifact was moved in
+                point_wanted(connection, run, Address.parse(output))
 
     def release(self, run: str, attempt: int) -> None:
         """Give a run back, unfinished, for somebody to take up again."""
