@@ -1,5 +1,6 @@
 """REST and the console: what is refused is said clearly, and pages can be read by everybody."""
 
+import json
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -63,6 +64,31 @@ def test_a_bug_and_a_broken_disk_are_told_as_json(workspace: Workspace, monkeypa
         assert found.headers["x-content-type-options"] == "nosniff"
     monkeypatch.setattr(workspace, "submit", Mock(side_effect=TuneloopError("there is no \ud800")))
     assert client.post("/api/stages/count", json={"to": 2}).json()["error"] == "there is no \ud800"
+
+
+def test_the_openapi_description_says_what_is_sent(workspace: Workspace, rejecting: str) -> None:
+    client = TestClient(build_app(workspace), base_url=HERE)
+    client.headers["authorization"] = f"Bearer {create_key(workspace.store, 'x', role='admin').key}"
+    api = client.get("/api/openapi.json").json()
+    assert {s["type"] for s in api["components"]["securitySchemes"].values()} == {"http", "apiKey"}
+    assert "HTTPValidationError" not in api["components"]["schemas"]
+    run = client.post("/api/stages/count", json={"to": 2}).json()["run"]
+    workspace.store.traffic.log([{"id": "r", "time": 1.0, "path": "/", "route": "x", "status": 200, "streamed": True,
+                                  "seconds": 0.5, "citations": [{"n": 1}]}])  # fmt: skip
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            assert operation["security"] and {"401", "403", "404", "409", "422"} < {*operation["responses"]}
+            refused = operation["responses"]["422"]["content"]["application/json"]["schema"]
+            assert refused == {"$ref": "#/components/schemas/Problem"}
+            good = next(r for status, r in operation["responses"].items() if status < "300")
+            text = json.dumps(good["content"]["application/json"]["schema"])
+            assert "$ref" in text or "metrics" in path, f"{method} {path} says nothing of what it sends: {text}"
+            if method == "get":
+                found = client.get(path.format(run=run, ref=rejecting))
+                assert found.status_code == 200, found.text
+    assert client.get(f"/api/runs/{run}").json()["params"]["to"] == 2
+    assert client.get(f"/api/artifacts/{rejecting}/lineage").json() == {"artifact": rejecting, "edges": []}
+    assert "properties" in client.get("/api/stages").json()[0]["schema"]
 
 
 def test_a_wrong_key_is_refused_on_the_login_page(workspace: Workspace) -> None:

@@ -88,7 +88,7 @@ run_inputs = sa.Table(
     sa.Column("ref", sa.String(100), primary_key=True, index=True),
 )
 
-wanted_names = sa.Table(  # what the output is to be called, by everybody who asked for the run; emptied at its end
+wanted_names = sa.Table(  # what the output is to be called, by each who asked for the run, until it is done
     "wanted_names",
     metadata,
     sa.Column("run", sa.String(26), primary_key=True),

@@ -20,9 +20,9 @@ from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
 from tuneloop.web import library, pages, rest
+from tuneloop.web.replies import PROBLEMS
 
 LOCAL = Caller("local", "local", "admin")
-COOKIE = "tuneloop_key"
 SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -98,8 +98,8 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
         response.headers.update(SAFE)
         return response
 
-    app.include_router(rest.router(workspace))
-    app.include_router(library.router(workspace))
+    for routes in (rest.router(workspace), library.router(workspace)):
+        app.include_router(routes, dependencies=rest.keys() if auth else [], responses=PROBLEMS)
     app.include_router(pages.router(workspace, verifier if auth else None))
     return app
 
@@ -114,7 +114,7 @@ def identify(request: Request, verifier: Verifier) -> Caller:
     """The caller, by its bearer key, or by the cookie that the login page set."""
     scheme, _space, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        key = request.cookies.get(COOKIE, "")
+        key = request.cookies.get(rest.COOKIE, "")
     return verifier.verify(key)
 
 

@@ -20,6 +20,7 @@ from tuneloop.language import LANGUAGES, _, shown
 from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.stage import Stage
+from tuneloop.web.rest import COOKIE
 
 FOLDER = Path(__file__).parent
 SHOWN = 20  # rows that were set aside, and reasons, on the page of an artifact
@@ -145,7 +146,7 @@ def router(workspace: Workspace, verifier: Verifier | None) -> APIRouter:
         except Denied as denied:
             return page(request, "login.html", denied.status, problem="key")
         response = RedirectResponse("/", 303)
-        response.set_cookie("tuneloop_key", key.strip(), httponly=True, samesite="strict", max_age=12 * 3600)
+        response.set_cookie(COOKIE, key.strip(), httponly=True, samesite="strict", max_age=12 * 3600)
         return response
 
     @web.get("/static/{name}")

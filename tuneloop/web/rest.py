@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import APIKeyCookie, HTTPBearer
 
 from tuneloop.address import Kind
 from tuneloop.errors import TuneloopError
@@ -13,30 +13,27 @@ from tuneloop.language import _
 from tuneloop.registry import stages
 from tuneloop.runner import RunResult, Workspace
 from tuneloop.stage import Stage
-from tuneloop.store import as_json
+from tuneloop.store import Artifact, as_json
+from tuneloop.web.replies import (
+    ArtifactReply,
+    Cancelled,
+    Edge,
+    Lineage,
+    Progress,
+    Run,
+    RunDetail,
+    StageReply,
+    State,
+    TrafficReply,
+)
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+COOKIE = "tuneloop_key"
 
 
 class Forbidden(TuneloopError):
     """The caller's role is not enough."""
 
     status = 403
-
-
-class Run(BaseModel):
-    """A run: what ``--json`` prints."""
-
-    run: str
-    stage: str
-    state: str
-    output: str | None = None
-    metrics: dict[str, float] = {}
-    seconds: float = 0.0
-    error: str | None = None
-    reused: bool = False
-    summary: dict[str, Any] = {}
-    tag: str = ""
 
 
 def need(request: Request, role: str) -> None:
@@ -51,6 +48,13 @@ def as_run(result: RunResult) -> Run:
     return Run(**result.as_json())
 
 
+def keys() -> list[Any]:
+    """How a caller gives a key, for the description alone: the application looks at it before any route is found."""
+    bearer = HTTPBearer(auto_error=False, description="A key made with: tuneloop key create NAME --role member")
+    cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The same key, as the login page sets it.")
+    return [Depends(bearer), Depends(cookie)]
+
+
 def router(workspace: Workspace) -> APIRouter:
     """All routes of one workspace."""
     api = APIRouter(prefix="/api")
@@ -58,15 +62,10 @@ def router(workspace: Workspace) -> APIRouter:
         add_stage(api, workspace, stage)
 
     @api.get("/stages", tags=["stages"])
-    def list_stages() -> list[dict[str, Any]]:
+    def list_stages() -> list[StageReply]:
         """Every stage with the JSON schema of its parameters."""
         return [
-            {
-                "name": s.name,
-                "makes": s.makes,
-                "description": (s.__doc__ or "").strip(),
-                "schema": s.model_json_schema(),
-            }
+            StageReply(name=s.name, makes=s.makes, description=(s.__doc__ or "").strip(), schema=s.model_json_schema())
             for s in stages().values()
         ]
 
@@ -76,15 +75,13 @@ def router(workspace: Workspace) -> APIRouter:
         return [as_run(result) for result in workspace.results(workspace.store.runs.recent(limit=limit, state=state))]
 
     @api.get("/runs/{run}", tags=["runs"])
-    def get_run(run: str) -> dict[str, Any]:
+    def get_run(run: str) -> RunDetail:
         """One run with its progress."""
         row = workspace.store.runs.get(run)
-        return {
-            **workspace.result(row.id).as_json(),
-            "progress": row.progress,
-            "params": row.typed,
-            "attempts": row.attempts,
-        }
+        progress = Progress(**row.progress) if row.progress else None
+        return RunDetail(
+            **workspace.result(row.id).as_json(), progress=progress, params=row.typed, attempts=row.attempts
+        )
 
     @api.get("/runs/{run}/metrics", tags=["runs"])
     def get_metrics(run: str) -> dict[str, list[tuple[int | None, float]]]:
@@ -92,38 +89,36 @@ def router(workspace: Workspace) -> APIRouter:
         return workspace.store.runs.metrics(workspace.store.runs.get(run).id)
 
     @api.post("/runs/{run}/cancel", tags=["runs"])
-    def cancel_run(run: str, request: Request) -> dict[str, str]:
+    def cancel_run(run: str, request: Request) -> Cancelled:
         """Ask a run to stop."""
         need(request, "member")
         row = workspace.store.runs.get(run)
         workspace.store.traffic.note(request.state.caller.id, "run.cancel", row.id)
-        return {"run": row.id, "state": workspace.cancel(row.id)}
+        return Cancelled(run=row.id, state=workspace.cancel(row.id))  # type: ignore[arg-type]
 
     @api.get("/artifacts", tags=["artifacts"])
-    def list_artifacts(kind: Kind | None = None) -> list[dict[str, Any]]:
+    def list_artifacts(kind: Kind | None = None) -> list[ArtifactReply]:
         """Artifacts, newest first."""
         return [describe(a) for a in workspace.store.artifacts.find(kind)]
 
     @api.get("/artifacts/{ref}", tags=["artifacts"])
-    def get_artifact(ref: str) -> dict[str, Any]:
+    def get_artifact(ref: str) -> ArtifactReply:
         """One artifact, by its address or name."""
         return describe(workspace.store.artifacts.get(workspace.store.artifacts.resolve(ref)))
 
     @api.get("/artifacts/{ref}/lineage", tags=["artifacts"])
-    def get_lineage(ref: str, down: bool = False) -> dict[str, Any]:
+    def get_lineage(ref: str, down: bool = False) -> Lineage:
         """What an artifact was made from, or (``down``) what was made from it."""
         address = workspace.store.artifacts.resolve(ref)
         edges = workspace.store.artifacts.ancestry(address, down=down)
-        return {
-            "artifact": str(address),
-            "edges": [{"from": near, "stage": stage, "to": far} for near, stage, far in edges],
-        }
+        found = [Edge.model_validate({"from": near, "stage": stage, "to": far}) for near, stage, far in edges]
+        return Lineage(artifact=str(address), edges=found)
 
     @api.get("/traffic", tags=["traffic"])
-    def get_traffic(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[dict[str, Any]]:
+    def get_traffic(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[TrafficReply]:
         """The requests that the gateway answered, newest first."""
         need(request, "admin")
-        return as_json(workspace.store.traffic.requests(limit=limit))
+        return [TrafficReply(**row) for row in as_json(workspace.store.traffic.requests(limit=limit))]
 
     return api
 
@@ -160,8 +155,8 @@ def has_url(value: Any) -> bool:
     return any(has_url(part) for part in parts)
 
 
-def describe(artifact: Any) -> dict[str, Any]:
-    return {
-        "address": str(artifact.address), "tags": list(artifact.tags), "created": artifact.created,
-        "bytes": artifact.bytes, "summary": artifact.summary,
-    }  # fmt: skip
+def describe(artifact: Artifact) -> ArtifactReply:
+    return ArtifactReply(
+        address=str(artifact.address), tags=list(artifact.tags), created=artifact.created, bytes=artifact.bytes,
+        summary=artifact.summary,
+    )  # fmt: skip

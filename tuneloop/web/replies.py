@@ -1,0 +1,130 @@
+"""What REST answers with: the models behind the OpenAPI description."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    error: str = Field(description="What is wrong and what to do, in one line.")
+    hint: str = Field("", description="The part of it that says what to do.")
+
+
+class Run(BaseModel):
+    """A run: what ``--json`` prints."""
+
+    run: str
+    stage: str
+    state: State
+    output: str | None = Field(None, description="Address of the artifact that was made.")
+    metrics: dict[str, float] = Field({}, description="The last value of each.")
+    seconds: float = 0.0
+    error: str | None = None
+    reused: bool = Field(False, description="The work was done before.")
+    summary: dict[str, Any] = Field({}, description="What the stage says of its output; each stage has its own keys.")
+    tag: str = Field("", description="Name of the output.")
+
+
+class Progress(BaseModel):
+    """How far a run is."""
+
+    phase: str = ""
+    done: float = 0.0
+    total: float | None = None
+    unit: str = ""
+    start: float | None = Field(None, description="What was done when this attempt began to count.")
+    since: float | None = Field(None, description="When that was, in seconds since 1970.")
+
+
+class RunDetail(Run):
+    """A run with its progress."""
+
+    progress: Progress | None = None
+    params: dict[str, Any] = Field(description="The fields of the stage as they were given.")
+    attempts: int
+
+
+class Cancelled(BaseModel):
+    """What became of a run that was asked to stop."""
+
+    run: str
+    state: State
+
+
+class ArtifactReply(BaseModel):
+    """An artifact."""
+
+    address: str
+    tags: list[str]
+    created: float = Field(description="Seconds since 1970.")
+    bytes: int
+    summary: dict[str, Any] = Field(description="What the stage says of it; each stage has its own keys.")
+
+
+class Edge(BaseModel):
+    """One step of a lineage."""
+
+    near: str = Field(alias="from", description="The artifact that is nearer to the one asked for.")
+    stage: str
+    far: str = Field(alias="to", description="What it was made from; with ``down``, what was made from it.")
+
+
+class Lineage(BaseModel):
+    """What an artifact was made from, or what was made from it, nearest first."""
+
+    artifact: str
+    edges: list[Edge]
+
+
+class StageReply(BaseModel):
+    """A stage with the JSON schema of its parameters."""
+
+    name: str
+    makes: str
+    description: str
+    parameters: dict[str, Any] = Field(alias="schema")
+
+
+class TrafficReply(BaseModel):
+    """A request that the gateway answered."""
+
+    id: str
+    time: float = Field(description="Seconds since 1970.")
+    key: str | None
+    path: str
+    route: str
+    model: str | None
+    knowledge: str | None
+    status: int
+    streamed: bool
+    seconds: float
+    time_to_first_token: float | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    messages: list[Any] | None
+    answer: str | None
+    passages: list[dict[str, Any]] | None
+    citations: list[dict[str, Any]] | None
+    answerable: bool | None
+    error: str | None
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
+        400: "The request cannot be done as it is.",
+        401: "There is no key, or it is not valid.",
+        403: "The role of the key is not enough, or another site sent the request.",
+        404: "Something that is named is not there.",
+        409: "Something else holds what is needed.",
+        422: "The parameters are not valid.",
+        500: "A bug of Tuneloop.",
+        501: "An optional package is not installed.",
+    }.items()
+}
