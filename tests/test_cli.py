@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner
 from toystage import Count
 
+from tuneloop.cli import main
 from tuneloop.cli.artifacts import rm
 from tuneloop.cli.display import describe
+from tuneloop.cli.serve import print_ready
 from tuneloop.cli.stages import build
 from tuneloop.errors import TuneloopError
 from tuneloop.execution import RunContext
@@ -53,6 +57,42 @@ def test_a_server_with_json_prints_one_object_when_it_answers(arguments: tuple[s
         server.send_signal(signal.SIGINT)
         rest, _shown = server.communicate(timeout=20)
     assert rest == "" and server.returncode == 130
+
+
+def test_a_server_that_dies_later_prints_no_second_object(tmp_path: Path) -> None:
+    port = free_port()
+    server = start(tmp_path, *SERVERS[0], "--port", str(port), "--json")
+    assert server.stdout is not None and json.loads(server.stdout.readline())["state"] == "ready"
+    for child in subprocess.check_output(["pgrep", "-P", str(server.pid)], text=True).split():
+        os.kill(int(child), signal.SIGKILL)
+    rest, errors = server.communicate(timeout=20)
+    assert rest == "" and server.returncode == 2 and "has ended" in errors
+
+
+def test_a_loop_that_fails_half_way_tells_what_is_done(tmp_path: Path) -> None:
+    second = '[[stage]]\nstage = "count"\nto = 4\ntrouble = "user"\nafter = "documents:two"\n'
+    (tmp_path / "l.toml").write_text('[[stage]]\nstage = "count"\nto = 2\nname = "two"\n' + second)
+    shown, errors = start(tmp_path / "w", "run", str(tmp_path / "l.toml"), "--json").communicate(timeout=60)
+    body = json.loads(shown)
+    assert (body["stage"], body["state"], [r["tag"] for r in body["runs"]]) == ("count", "failed", ["two"])
+    assert body["run"] not in (None, body["runs"][0]["run"]) and "the numbers ran out" in body["error"]
+    assert f"{tmp_path / 'l.toml'}: [[stage]] 2 (count): numbers.txt:5: " in errors
+    (tmp_path / "l.toml").write_text('[[stage]]\nstage = "count"\nto = 2\nafter = "documents:none"\n')
+    shown, _errors = start(tmp_path / "w", "run", str(tmp_path / "l.toml"), "--json").communicate(timeout=60)
+    assert json.loads(shown)["stage"] == "count" and json.loads(shown)["runs"] == []
+
+
+def test_a_bug_is_one_object_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuneloop.cli.artifacts.list_runs", Mock(side_effect=ZeroDivisionError("oops")))
+    with pytest.raises(ZeroDivisionError):
+        main(["ls", "runs", "--json"])
+    assert json.loads(capsys.readouterr().out)["error"] == "ZeroDivisionError: oops"
+
+
+def test_what_follows_a_report_is_in_one_object_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with click.Context(click.Command("serve"), obj={"stages": []}):
+        print_ready("", as_json=True, url="u")
+    assert json.loads(capsys.readouterr().out) == {"stages": [], "state": "ready", "url": "u"}
 
 
 def test_a_worker_with_json_prints_one_object(tmp_path: Path) -> None:

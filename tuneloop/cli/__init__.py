@@ -1,7 +1,6 @@
 """The command line. Stage commands come from the stage classes; the others are loaded when they are called."""
 
 import gettext
-import json
 import os
 import re
 import sys
@@ -12,6 +11,7 @@ import click
 
 from tuneloop import __version__
 from tuneloop.cli.formatter import Context
+from tuneloop.cli.options import print_json, printed
 from tuneloop.errors import TuneloopError
 from tuneloop.language import LOCALES, _, current_language
 
@@ -91,6 +91,7 @@ def root(workspace: str | None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: 0 done, 2 a problem the user can fix, 1 a bug, 130 Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    printed.clear()
     if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
@@ -115,6 +116,8 @@ def main(arguments: list[str] | None = None) -> None:
 
         known = fixable(error, find_workspace() / FOLDER)
         if known is None:
+            if "--json" in arguments:
+                print_failure(f"{type(error).__name__}: {error}", arguments, None)
             raise
         fail(str(known), arguments, known)
 
@@ -133,13 +136,20 @@ def stage_of(arguments: list[str]) -> str | None:
     return word if word in targets() else None
 
 
+def print_failure(message: str, arguments: list[str], error: TuneloopError | None) -> None:
+    """The one JSON object of a command that failed; nothing where it has said its object already."""
+    if printed:
+        return
+    result, more = getattr(error, "result", None), getattr(error, "more", {})
+    nothing = {"run": None, "stage": stage_of(arguments), "state": "failed", "output": None, "metrics": {}}
+    body: dict[str, Any] = {**nothing, "seconds": 0.0} if result is None else result.as_json()
+    print_json({**body, **more, "error": " ".join(message.split())})
+
+
 def fail(message: str, arguments: list[str], error: TuneloopError | None = None) -> None:
     """One line on standard error, and with ``--json`` one object on standard output."""
-    result = getattr(error, "result", None)
     if "--json" in arguments:
-        nothing = {"run": None, "stage": stage_of(arguments), "state": "failed", "output": None, "metrics": {}}
-        body: dict[str, Any] = result.as_json() if result is not None else {**nothing, "seconds": 0.0}
-        click.echo(json.dumps({**body, "error": " ".join(message.split())}, ensure_ascii=False))
+        print_failure(message, arguments, error)
     line = re.sub(r"\. (?=[\u4e00-\u9fff])", "。", " ".join(message.split()))  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)
     sys.exit(1 if getattr(error, "bug", False) else 2)

@@ -81,7 +81,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
 
         Pipeline(workspace, outcome, watch=display.watch, told=told).run(paths, exam)
     data, page = write_report(workspace, outcome, out)
-    finish(outcome, data, page, as_json=as_json)
+    body = finish(outcome, data, page, as_json=as_json, last=not serve)
     if serve:
         from tuneloop.cli.serve import serve as command_
 
@@ -94,7 +94,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             str(port),
             *(["--json"] if as_json else []),
         ]
-        command_.main(arguments, standalone_mode=False)
+        command_.main(arguments, standalone_mode=False, obj=body)  # with --json, what it says holds the report too
 
 
 def name_of(path: Path) -> str:
@@ -102,15 +102,17 @@ def name_of(path: Path) -> str:
     return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-._")[:100] or "documents"
 
 
-def finish(outcome, data: Path, page: Path, *, as_json: bool) -> None:
-    """The table at the end, and where to look next."""
+def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True) -> dict[str, Any]:
+    """The table at the end, and where to look next. Returns the report; as JSON it is printed if nothing follows."""
     import json
 
     from tuneloop.demo.report import table, tiles
 
     body = json.loads(data.read_text(encoding="utf-8"))
     if as_json:
-        return print_json(body)
+        if last:
+            print_json(body)
+        return body
     click.echo()
     print_table(table(outcome), [_("stage"), _("time"), _("artifact"), _("set aside")])
     click.echo()
@@ -120,4 +122,4 @@ def finish(outcome, data: Path, page: Path, *, as_json: bool) -> None:
     click.echo(_("Go on:"))
     for line in body["commands"]:
         click.echo(f"  {line}")
-    return None
+    return body

@@ -35,6 +35,16 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
+class LoopFailed(TuneloopError):
+    """A stage of a loop failed. ``more``: what ``--json`` says beside, with the runs that are done."""
+
+    def __init__(self, error: TuneloopError, place: str, stage: str, stages: int, done: list[Any]) -> None:
+        where = f"{place}: {error.where}" if error.where else place
+        super().__init__(error.message, where=where, hint=error.hint)
+        self.result, self.bug = getattr(error, "result", None), getattr(error, "bug", False)
+        self.more = {"stage": stage, "stages": stages, "valid": True, "runs": [run.as_json() for run in done]}
+
+
 @command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="LOOP.toml")
 @click.option("--check", is_flag=True, help="Only validate the file.")
@@ -56,8 +66,12 @@ def run(file: Path, check: bool, as_json: bool) -> None:
     if not check:
         workspace = Workspace()
         for stage, name in steps:
-            with Display(quiet=as_json) as display:
-                results.append(workspace.run(stage, name=name, watch=display.watch))
+            try:
+                with Display(quiet=as_json) as display:
+                    results.append(workspace.run(stage, name=name, watch=display.watch))
+            except TuneloopError as error:
+                place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
+                raise LoopFailed(error, place, stage.name, len(steps), results) from None
             if not as_json:
                 print_result(workspace.store, results[-1], as_json=False)
     if as_json:

@@ -42,7 +42,11 @@ class TranslatedGroup(Translated, click.Group):
 command: Callable[..., Any] = functools.partial(click.command, cls=Translated)
 
 
+printed: list[object] = []  # what this command has said as JSON: never a second object, also where it fails later
+
+
 def print_json(value: Any) -> None:
+    printed.append(value)
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 

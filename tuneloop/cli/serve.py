@@ -45,8 +45,8 @@ def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
-    """Say that the server answers: a line for people, or one JSON object and nothing after it."""
-    print_json({"state": "ready", **ready}) if as_json else click.echo(text)
+    """Say that the server answers: a line for people, or one JSON object, with what called, and nothing after it."""
+    print_json({**(click.get_current_context().obj or {}), "state": "ready", **ready}) if as_json else click.echo(text)
 
 
 @command()
