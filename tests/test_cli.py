@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from toystage import Count
 
 from tuneloop.cli import main
-from tuneloop.cli.artifacts import rm
+from tuneloop.cli.artifacts import lineage, rm
 from tuneloop.cli.display import describe
 from tuneloop.cli.serve import print_ready
 from tuneloop.cli.stages import build
@@ -122,6 +123,18 @@ def test_rm_leaves_what_a_queued_run_is_to_read(workspace: Workspace, monkeypatc
     assert workspace.store.artifacts.exists(free) and workspace.store.artifacts.exists(read)
     workspace.cancel(run)
     assert CliRunner().invoke(rm, ["documents:n3"]).exit_code == 0 and not workspace.store.artifacts.exists(read)
+
+
+def test_lineage_says_what_was_removed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(workspace.store.root))
+    source = workspace.run(Count(to=2), name="two").address
+    workspace.run(Count(to=3, after="documents:two"), name="three")
+    command = ["documents:three", "--no-documents"]
+    assert "(removed)" not in CliRunner().invoke(lineage, command).output
+    shutil.rmtree(workspace.store.artifacts.path(source))
+    shown = CliRunner().invoke(lineage, command).output.splitlines()
+    assert [line.endswith("(removed)") for line in shown] == [False, True]
+    assert json.loads(CliRunner().invoke(lineage, [*command, "--json"]).output)["removed"] == [str(source)]
 
 
 def test_rate_and_time_left_count_what_this_attempt_did(workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -167,18 +168,16 @@ def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
     store = Store()
     address = store.artifacts.resolve(ref)
     edges = store.artifacts.ancestry(address, down=down)
-    names = (
-        source_documents(store, [str(address), *(far for _near, _stage, far in edges)])
-        if documents and not down
-        else {}
-    )
+    chain = dict.fromkeys([str(address), *(far for _near, _stage, far in edges)])
+    gone = [text for text in chain if not store.artifacts.exists(Address.parse(text))]
+    names = source_documents(store, chain) if documents and not down else {}
     if as_json:
         found = [
             {"artifact": near, "stage": stage, "input" if not down else "output": far} for near, stage, far in edges
         ]
-        return print_json({"artifact": str(address), "edges": found, "documents": names})
+        return print_json({"artifact": str(address), "edges": found, "documents": names, "removed": gone})
     labels = {str(a.address): a.tags[0] for a in store.artifacts.find() if a.tags}
-    print_tree(str(address), edges, labels, down)
+    print_tree(str(address), edges, labels, down, gone)
     for of, listed in names.items():
         click.echo("\n" + _("{count} documents in {ref}:").format(count=len(listed), ref=of[:22]))
         for name in listed:
@@ -186,12 +185,12 @@ def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
     return None
 
 
-def source_documents(store: Store, addresses: list[str]) -> dict[str, list[str]]:
+def source_documents(store: Store, addresses: Iterable[str]) -> dict[str, list[str]]:
     """The names of the documents inside each ``documents`` artifact among the addresses."""
     import pyarrow.parquet as pq
 
     found = {}
-    for text in dict.fromkeys(addresses):
+    for text in addresses:
         address = Address.parse(text)
         if address.kind == "documents" and store.artifacts.exists(address):
             table = pq.read_table(store.artifacts.path(address) / "documents.parquet", columns=["name"])
@@ -199,7 +198,9 @@ def source_documents(store: Store, addresses: list[str]) -> dict[str, list[str]]
     return found
 
 
-def print_tree(root: str, edges: list[tuple[str, str, str]], labels: dict[str, str], down: bool) -> None:
+def print_tree(
+    root: str, edges: list[tuple[str, str, str]], labels: dict[str, str], down: bool, gone: list[str]
+) -> None:
     children: dict[str, list[tuple[str, str]]] = {}
     for near, stage, far in edges:
         children.setdefault(near, []).append((stage, far))
@@ -208,6 +209,7 @@ def print_tree(root: str, edges: list[tuple[str, str, str]], labels: dict[str, s
     def line(address: str, prefix: str, stage: str, last: bool | None) -> None:
         kind, _colon, digest = address.partition(":")
         label = f"{kind}:{labels[address]} ({digest[:12]})" if address in labels else f"{kind}:{digest[:12]}"
+        label += " " + _("(removed)") if address in gone else ""
         arrow = ("→ " if down else "← ") + stage + "  " if stage else ""
         joint = "" if last is None else "└─ " if last else "├─ "
         again = " …" if address in shown and children.get(address) else ""
