@@ -1,6 +1,7 @@
 """REST and the console: what is refused is said clearly, and pages can be read by everybody."""
 
 import json
+import math
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -131,6 +132,22 @@ def test_numbers_of_a_summary_have_labels_in_the_language_of_the_reader(
     for language, says in (("en", "mean 0.3333, rejected 25"), ("zh", "平均 0.3333, 搁置 25")):
         shown = html.fromstring(client.get("/", headers={"accept-language": language}).text)
         assert says in " ".join(shown.text_content().split())
+
+
+def test_the_page_of_a_run_draws_its_loss(client: TestClient, workspace: Workspace) -> None:
+    run = workspace.run(Count(to=2)).run
+    losses = [("loss", value, step, 0.0) for step, value in ((1, 2.5), (2, math.inf), (3, 1.5), (None, 9.0))]
+
+    def drawn() -> list[str]:
+        page = html.fromstring(client.get(f"/runs/{run}", headers={"accept-language": "zh"}).text)
+        return [text.text_content() for text in page.xpath("//svg//text[@class='legend']")]
+
+    workspace.store.runs.add_metrics(run, [*losses[:1], ("validation_loss", 3.0, 0, 0.0)])
+    assert drawn() == []  # one point is no curve
+    workspace.store.runs.add_metrics(run, losses)
+    assert drawn() == ["训练损失"]
+    workspace.store.runs.add_metrics(run, [("validation_loss", 2.0, 3, 0.0)])
+    assert drawn() == ["训练损失", "验证损失"]
 
 
 def test_pages_have_a_title_one_heading_and_a_label_for_each_field(

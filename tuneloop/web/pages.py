@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,8 +15,10 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
 from tuneloop.access import Verifier
+from tuneloop.demo.chart import line_chart
 from tuneloop.errors import Denied, NotFound
 from tuneloop.language import LANGUAGES, _, shown
 from tuneloop.registry import find_stage, stages
@@ -95,6 +99,18 @@ def set_aside(folder: Path, language: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def loss_chart(metrics: Mapping[str, Sequence[tuple[int | None, float]]], language: str) -> Markup:
+    """How the loss went, and that of validation if it was measured, as SVG; empty where there is no curve to draw."""
+    t, curves = partial(_, language=language), {}
+    for name, label in (("loss", t("training loss")), ("validation_loss", t("validation loss"))):
+        points = [(float(step), y) for step, y in metrics.get(name, ()) if step is not None and math.isfinite(y)]
+        if len(points) > 1:
+            curves[label] = points
+        elif name == "loss":
+            return Markup()
+    return Markup(line_chart(curves, x_title=t("step"), y_title=t("loss")))  # which escapes what it is given
+
+
 def router(workspace: Workspace, verifier: Verifier | None) -> APIRouter:
     """The pages of one workspace. Without a verifier everybody may read them."""
     web = APIRouter(include_in_schema=False)
@@ -122,7 +138,11 @@ def router(workspace: Workspace, verifier: Verifier | None) -> APIRouter:
     @web.get("/runs/{run}")
     def show_run(run: str, request: Request) -> Response:
         row = store.runs.get(run)
-        return page(request, "run.html", run=row, inputs=store.runs.inputs(row.id), metrics=store.runs.metrics(row.id))
+        metrics = store.runs.metrics(row.id)
+        return page(
+            request, "run.html", run=row, inputs=store.runs.inputs(row.id), metrics=metrics,
+            loss_chart=loss_chart(metrics, language_of(request)),
+        )  # fmt: skip
 
     @web.get("/artifacts/{ref}")
     def show_artifact(ref: str, request: Request) -> Response:
