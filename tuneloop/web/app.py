@@ -49,7 +49,7 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
             if request.method == "POST" and not is_ours(named, request.headers.get("origin", "")):
                 raise Foreign(_("this was sent by a page of another site, and is refused"))
             if auth and not request.url.path.startswith(open_paths):
-                request.state.caller = identify(request, verifier)
+                request.state.caller = await identify(request, verifier)
                 rest.need(request, "member")  # the key of a caller is for /v1 alone
             else:
                 request.state.caller = LOCAL if not auth else Caller("", "", "caller")
@@ -110,12 +110,12 @@ class Foreign(TuneloopError):
     status = 403
 
 
-def identify(request: Request, verifier: Verifier) -> Caller:
-    """The caller, by its bearer key, or by the cookie that the login page set."""
+async def identify(request: Request, verifier: Verifier) -> Caller:
+    """The caller, by its bearer key, or by the cookie that the login page set. The database is asked in a thread."""
     scheme, _space, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         key = request.cookies.get(rest.COOKIE, "")
-    return verifier.verify(key)
+    return verifier.verify(key) if verifier.remembered(key) else await asyncio.to_thread(verifier.verify, key)
 
 
 def problem(error: TuneloopError, status: int = 0) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections import Counter
@@ -161,7 +162,7 @@ def router(workspace: Workspace, verifier: Verifier | None) -> APIRouter:
     async def enter(request: Request) -> Response:
         key = parse_qs((await request.body()).decode("utf-8", "replace")).get("key", [""])[0]
         try:
-            if verifier and not verifier.verify(key.strip()).may("member"):
+            if verifier and not (await asyncio.to_thread(verifier.verify, key.strip())).may("member"):
                 return page(request, "login.html", 403, problem="role")
         except Denied as denied:
             return page(request, "login.html", denied.status, problem="key")
