@@ -1,5 +1,6 @@
 """REST and the console: what is refused is said clearly, and pages can be read by everybody."""
 
+import asyncio
 import json
 import math
 from pathlib import Path
@@ -107,6 +108,24 @@ def test_a_wrong_key_is_refused_on_the_login_page(workspace: Workspace) -> None:
     assert client.get("/").status_code == 200
 
 
+def test_the_event_loop_does_not_wait_for_the_database_to_know_a_key(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, key = workspace.store.traffic.key, create_key(workspace.store, "x", role="member").key
+
+    def asked(public: str) -> object:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return ask(public)
+
+    monkeypatch.setattr(workspace.store.traffic, "key", Mock(side_effect=asked))
+    for method, path in (("GET", "/"), ("POST", "/login")):
+        client = TestClient(build_app(workspace), base_url=HERE)
+        found = client.request(method, path, data={"key": key}, headers={"authorization": f"Bearer {key}"})
+        assert found.status_code == 200
+    assert workspace.store.traffic.key.call_count == 2
+
+
 @pytest.fixture
 def rejecting(workspace: Workspace, tmp_path: Path) -> str:
     """The address of an artifact with 25 rows that were set aside."""
@@ -148,6 +167,18 @@ def test_the_page_of_a_run_draws_its_loss(client: TestClient, workspace: Workspa
     assert drawn() == ["训练损失"]
     workspace.store.runs.add_metrics(run, [("validation_loss", 2.0, 3, 0.0)])
     assert drawn() == ["训练损失", "验证损失"]
+
+
+def test_the_page_of_a_run_is_asked_for_again_until_the_run_has_ended(client: TestClient, workspace: Workspace) -> None:
+    def again(path: str) -> list[str]:
+        (part,) = html.fromstring(client.get(path).text).xpath("//*[@id='live']")
+        return part.xpath("@data-refresh")
+
+    queued = client.post("/api/stages/count", json={"to": 2}).json()["run"]
+    assert again(f"/runs/{queued}") == [f"/runs/{queued}"]
+    client.post(f"/api/runs/{queued}/cancel")
+    assert again(f"/runs/{queued}") == []
+    assert again("/") == again("/part/runs") == ["/part/runs"]
 
 
 def test_pages_have_a_title_one_heading_and_a_label_for_each_field(
