@@ -176,6 +176,7 @@ def test_the_page_of_a_run_is_asked_for_again_until_the_run_has_ended(client: Te
 
     queued = client.post("/api/stages/count", json={"to": 2}).json()["run"]
     assert again(f"/runs/{queued}") == [f"/runs/{queued}"]
+    assert "0.0 s" not in client.get("/").text + client.get(f"/runs/{queued}").text  # it has no duration yet
     client.post(f"/api/runs/{queued}/cancel")
     assert again(f"/runs/{queued}") == []
     assert again("/") == again("/part/runs") == ["/part/runs"]
