@@ -234,16 +234,16 @@ def wait_for(condition, seconds: float = 20.0):
 
 
 def test_a_worker_that_is_stopped_gives_its_run_back(workspace: Workspace) -> None:
-    run = workspace.submit(Count(to=400, pause=0.02)).run
+    run = workspace.submit(Count(to=4000, pause=0.02)).run
     command = [sys.executable, "-m", "tuneloop", "worker"]
     environment = {**os.environ, "TUNELOOP_WORKSPACE": str(workspace.store.root)}
     worker = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.time() + 20
+    deadline = time.time() + 60
     while workspace.store.runs.get(run).state != "running" and time.time() < deadline:
         time.sleep(0.05)
     child = workspace.store.runs.get(run).pid
     worker.send_signal(signal.SIGINT)
-    worker.communicate(timeout=20)
+    worker.communicate(timeout=60)
     row = workspace.store.runs.get(run)
     assert row.state == "queued" and not row.cancel and not alive(child)
     assert worker.returncode == 130
