@@ -139,3 +139,5 @@ def run_stage(stage: Stage, *, name: str, rerun: bool, as_json: bool) -> None:
         workspace = Workspace()
         result = workspace.run(stage, name=name, rerun=rerun, watch=display.watch)
     print_result(workspace.store, result, as_json=as_json)
+    if stage.brought and result.summary.get("rejected"):  # the rest is done, and a script must see that not all is
+        click.get_current_context().exit(2)

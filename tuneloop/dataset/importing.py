@@ -28,6 +28,7 @@ class ImportDataset(Stage):
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
     version: ClassVar[int] = 4
+    brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
 

@@ -27,6 +27,7 @@ class Parse(Stage):
     makes: ClassVar[Kind] = "documents"
     version: ClassVar[int] = 3
     counted: ClassVar[str] = "files"
+    brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("paths",)
 
