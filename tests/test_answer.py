@@ -204,6 +204,22 @@ def test_what_the_documents_do_not_answer_is_refused_without_a_model(knowledge: 
     assert ask(knowledge, model, "What is the capital of a revoked key?", abstain=False).plain == "Paris."
 
 
+def test_a_question_is_judged_by_the_same_passages_however_many_are_shown(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[list[str]] = []
+    answerable = Knowledge.answerable
+
+    def seen(self: Knowledge, query: str, passages: Any) -> float:
+        judged.append([passage.chunk.name for passage in passages])
+        return answerable(self, query, passages)
+
+    monkeypatch.setattr(Knowledge, "answerable", seen)
+    one, many = (ask(knowledge, Model("14 days."), "How long are revoked backups kept?", k=k) for k in (1, 8))
+    assert len(one.passages) == 1 < len(many.passages)
+    assert judged[0] == judged[1] and one.confidence == many.confidence
+
+
 def test_an_answer_cut_off_is_not_called_supported(knowledge: Knowledge) -> None:
     cut = ask(knowledge, Model("Backups are written every night at 02:30 and kept", finish="length"))
     assert [c.problem for c in cut.citations] == ["unfinished"]

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,14 +21,13 @@ from tuneloop.dataset.grounding import Passage
 from tuneloop.dataset.importing import ImportDataset
 from tuneloop.dataset.quoted import choose_facts, read_question
 from tuneloop.dataset.rows import Broken, Row, open_table, read_rows
-from tuneloop.dataset.split import Split
 from tuneloop.dataset.synthesize import Synthesize, spread
 from tuneloop.dataset.task import Pair, language_of, title_of
 from tuneloop.dataset.written import read_pairs
 from tuneloop.encoding import detect
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
-from tuneloop.records import Chunk, Example, Message, Source, write_rows
+from tuneloop.records import Chunk, Example, Message, write_rows
 from tuneloop.records import read_rows as read_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffd\ufeff"), min_size=1).filter(
@@ -600,43 +598,3 @@ def test_chunks_are_spread_over_documents() -> None:
     assert sorted(first[:3]) == ["doc0.md", "doc1.md", "doc2.md"] and first.count("doc2.md") == 1
     assert sorted(c.id for c in spread(chunks, 1)) == sorted(c.id for c in chunks)
     assert [c.id for c in spread(chunks, 1)] != [c.id for c in spread(chunks, 2)]
-
-
-# -- split ---------------------------------------------------------------------------------------------------------
-
-
-def parts(ctx: Any, folder: Path, groups: list[int], share: float) -> tuple[list[str], list[str]]:
-    """The ids of a split's train part and exam part; group 0 stands for rows that have no source passage."""
-    rows = []
-    for number, group in enumerate(groups):
-        said = [Message(role="user", content="Q?"), Message(role="assistant", content="A.")]
-        source = [Source(document="d", chunk=f"chunk {group}")] if group else []
-        rows.append(Example(id=str(number), messages=said, sources=source))
-    folder.mkdir()
-    write_rows(folder / "examples.parquet", Example, rows)
-    dataset, found = ctx.add("dataset", folder), []
-    for part in ("train", "exam"):
-        Split(dataset=dataset, part=part, share=share).run(ctx)
-        found.append([row.id for row in read_table(ctx.out / "examples.parquet", Example)])
-    return found[0], found[1]
-
-
-@settings(max_examples=30)
-@given(st.lists(st.integers(0, 6), min_size=2, max_size=20), st.floats(0.01, 0.99))
-def test_a_split_has_two_parts_and_no_passage_in_both(groups: list[int], share: float) -> None:
-    from conftest import SmallContext
-
-    with tempfile.TemporaryDirectory() as folder:
-        ctx = SmallContext(Path(folder))
-        if len({group or -number for number, group in enumerate(groups, 1)}) < 2:
-            with pytest.raises(TuneloopError, match="two source passages"):
-                parts(ctx, Path(folder) / "rows", groups, share)
-            return
-        train, exam = parts(ctx, Path(folder) / "rows", groups, share)
-    assert train and exam and sorted(train + exam) == sorted(map(str, range(len(groups))))
-    assert not {groups[int(n)] for n in train} & {groups[int(n)] for n in exam} - {0}
-
-
-def test_rows_that_are_added_move_no_other(ctx: Any, tmp_path: Path) -> None:
-    few, many = parts(ctx, tmp_path / "a", list(range(1, 40)), 0.2), parts(ctx, tmp_path / "b", list(range(1, 80)), 0.2)
-    assert 2 < len(few[1]) < 15 and set(few[0]) <= set(many[0]) and set(few[1]) <= set(many[1])

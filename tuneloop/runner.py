@@ -342,8 +342,7 @@ def kill_group(child: subprocess.Popen[bytes]) -> None:
         child.wait(5)
     except subprocess.TimeoutExpired:
         pass
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
+    processes.kill_group(child.pid)
     child.wait()
 
 

@@ -16,6 +16,7 @@ from tuneloop.answer.events import Answer, Citation, Cited, Done, Event, Passage
 from tuneloop.answer.support import Checker, Support
 from tuneloop.chat import ChatClient
 from tuneloop.errors import TuneloopError
+from tuneloop.knowledge.answerable import EVIDENCE
 from tuneloop.language import _
 from tuneloop.records import Message
 from tuneloop.tokens import estimate_tokens
@@ -54,7 +55,8 @@ class Answerer:
     """
 
     def __init__(
-        self, knowledge: Knowledge, client: ChatClient, *, language: Literal["auto", "en", "zh"] = "auto", k: int = 4,
+        self, knowledge: Knowledge, client: ChatClient, *, language: Literal["auto", "en", "zh"] = "auto",
+        k: int = prompt.PASSAGES,
         passage_tokens: int = 700, context_length: int = 0, abstain: bool = True, mark_text: bool = False,
     ) -> None:  # fmt: skip
         self.knowledge, self.client, self.language, self.k = knowledge, client, language, k
@@ -115,9 +117,9 @@ class Answerer:
         yield Done(answer)
 
     def retrieve(self, query: str) -> tuple[list[Passage], float]:
-        """The passages for a query, and how likely they answer it."""
-        passages = self.knowledge.search(query, self.k)
-        return passages, self.knowledge.answerable(query, passages)
+        """The passages to show for a query, and how likely the documents answer it, which more of them tell."""
+        passages = self.knowledge.search(query, max(self.k, EVIDENCE))
+        return passages[: self.k], self.knowledge.answerable(query, passages[:EVIDENCE])
 
     def budget(self, messages: Messages, max_tokens: int) -> int:
         """Tokens for passages: what the model's context leaves beside the conversation and the answer."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Pair = tuple[Example, Item]
 
 LEVEL = 0.95  # of the intervals
-JUDGED = 4  # passages that an answer is made from, and that decide whether there is one
 PATIENCE = 600.0  # seconds: on a slow machine a question waits for the seven before it
 SUMMARY = ("items", "metrics", "retrieval", "citations", "abstention", "errors", "warnings")
 WITH_PASSAGES = "synthesize/grounded"  # the origin of examples that are asked with passages
@@ -103,6 +102,7 @@ class Evaluate(Stage):
         if not self.knowledge:
             return []
         from tuneloop.knowledge import open_index
+        from tuneloop.knowledge.answerable import EVIDENCE
 
         knowledge = open_index(ctx.path(self.knowledge))
         ctx.phase(_("searching"))
@@ -111,7 +111,7 @@ class Evaluate(Stage):
             passages = knowledge.search(item.question, 5)
             item.found = [passage.chunk.name for passage in passages]
             item.rank = next((r for r, name in enumerate(item.found, 1) if item.is_page(name)), None)
-            item.confidence = round(knowledge.answerable(item.question, passages[:JUDGED]), 6)
+            item.confidence = round(knowledge.answerable(item.question, passages[:EVIDENCE]), 6)
             item.accepted = bool(passages) and item.confidence >= knowledge.answerability.threshold
             told(number)
         return [(examples[number], items[number]) for number in spread(len(items), self.cited)]
@@ -171,9 +171,10 @@ class Evaluate(Stage):
 
     def shown(self, ctx: Context) -> int:
         """How many passages the model is shown: as many as it learned to answer from."""
+        from tuneloop.answer.prompt import PASSAGES
         from tuneloop.models import read_card
 
-        return (read_card(ctx.path(self.model)).passages if self.model.startswith("model:") else 0) or JUDGED
+        return (read_card(ctx.path(self.model)).passages if self.model.startswith("model:") else 0) or PASSAGES
 
     def answer_cited(
         self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair]

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from tuneloop.answer.prompt import PASSAGES
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
@@ -30,7 +31,7 @@ class Route(BaseModel):
     knowledge_address: str = Field(default="", description="Address of the index, for the traffic log.")
     system_prompt: str = Field(default="", description="Put first where a conversation brings no system message.")
     defaults: dict[str, Any] = Field(default={}, description="Options used where a request leaves them out.")
-    passages: int = Field(default=4, ge=1, le=50, description="Most passages that the model is shown with a question.")
+    passages: int = Field(default=PASSAGES, ge=1, le=50, description="Most passages shown with a question.")
     context_length: int = Field(default=0, ge=0, description="Tokens of a prompt and its answer; 0: not known.")
     abstain: bool = Field(
         default=True, description="Say so, without asking the model, where the documents do not answer."

@@ -20,6 +20,7 @@ from typing import Literal
 
 from tuneloop.tokens import CJK
 
+EVIDENCE = 4  # passages that a question is judged by, however many a model is shown
 THRESHOLD = 0.35  # false refusals near 4%, in the regression's own questions
 COSINE_STEP = 0.01
 STRANGER = 2.0  # what a name that no document has takes off, in logits

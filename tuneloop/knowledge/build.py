@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuneloop.knowledge import vectors
-from tuneloop.knowledge.answerable import THRESHOLD, median
+from tuneloop.knowledge.answerable import EVIDENCE, THRESHOLD, median
 from tuneloop.knowledge.bm25 import BM25, K1, B
 from tuneloop.knowledge.embedding import NANO, NONE, Embedder, open_embedder
 from tuneloop.knowledge.generic import CHINESE, ENGLISH
@@ -71,7 +71,7 @@ def calibrate(ctx: Context, info: dict[str, Any], embedder: Embedder | None) -> 
             if scores is not None:
                 cosines.append(float(scores.max()))
                 spreads.append(float(scores.std()))
-            passages = knowledge.search(question, 4)
+            passages = knowledge.search(question, EVIDENCE)
             coverages.append(max((knowledge.coverage(question, p) for p in passages), default=0.0))
             ctx.progress(done, len(questions), _("questions"))
         info["answerability"]["coverage"][language] = round(median(coverages), 4)
