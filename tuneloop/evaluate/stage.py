@@ -38,7 +38,7 @@ class Evaluate(Stage):
 
     name: ClassVar[str] = "evaluate"
     makes: ClassVar[Kind] = "evaluation"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
 
     model: ModelRef = Field(description="Model to measure.")
@@ -49,7 +49,7 @@ class Evaluate(Stage):
     cited: int = Field(20, ge=0, description="Questions answered from the index, spread evenly; 0 means none.")
     max_tokens: int = Field(96, ge=1, le=8192, description="Longest answer, in tokens.")
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
-    resamples: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples of the intervals.")
+    resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
 
     def run(self, ctx: Context) -> dict[str, Any]:
