@@ -79,6 +79,7 @@ def summary_words() -> tuple[str, ...]:
         _("base"),
         _("steps"),
         _("held out"),
+        _("not reached"),
         _("learned tokens"),
         _("loss"),
         _("validation loss"),
