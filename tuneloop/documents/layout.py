@@ -63,8 +63,7 @@ class Page:
 
 
 def page_blocks(pages: list[Page]) -> list[Block]:
-    """The blocks of a document, each with its page."""
-    drop_running_lines(pages)
+    """The blocks of a document, each with its page; running heads are gone already."""
     levels = Levels(pages)
     blocks: list[Block] = []
     for page in pages:
@@ -91,19 +90,22 @@ def runs_on(last: Block, first: Block) -> bool:
     return (not BLOCK.match(first.text) and not first.text[:1].isupper()) or bool(CONTINUES.search(last.text))
 
 
-def drop_running_lines(pages: list[Page]) -> None:
-    """Take out heads and feet that repeat from page to page, and page numbers."""
+def drop_running_lines(pages: list[Page]) -> int:
+    """Take out heads and feet that repeat from page to page, and page numbers; return their characters."""
     seen: Counter[str] = Counter()
     for page in pages:
         seen.update({running_key(page, line) for line in margin_lines(page)})
     repeated = {key for key, count in seen.items() if count >= max(3, 0.2 * len(pages))}
+    dropped = 0
     for page in pages:
         drop = {
             id(line)
             for line in margin_lines(page)
             if running_key(page, line) in repeated or (len(pages) > 1 and is_page_number(line.text))
         }
+        dropped += sum(len(line.text) for line in page.lines if id(line) in drop)
         page.lines = [line for line in page.lines if id(line) not in drop]
+    return dropped
 
 
 def is_page_number(text: str) -> bool:

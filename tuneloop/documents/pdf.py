@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tuneloop.documents.blocks import INVISIBLE, Block, Reading, Unreadable, one_line
 from tuneloop.documents.hyphen import BREAK, is_parted_sign
-from tuneloop.documents.layout import Cell, Line, Page, page_blocks
+from tuneloop.documents.layout import Cell, Line, Page, drop_running_lines, page_blocks
 from tuneloop.language import stored
 from tuneloop.tokens import words
 
 SCANNED = stored("scanned, needs OCR")
 GARBLED = stored("its fonts do not say which characters they show, needs OCR")
+RUNNING = stored("running heads and page numbers")
 FEWEST_CHARACTERS = 8  # of a page with a picture, below which the picture is taken for the page
 UNKNOWN = re.compile("[\ufffd\ue000-\uf8ff\u0001-\u0008\u000e-\u001f]")
 BOLD = re.compile(rb"bold|black|heavy|semibold|demi|cmbx|simhei|-hei|heiti|\xe9\xbb\x91", re.I)
@@ -63,9 +65,10 @@ def read_pdf(path: Path) -> Reading:
                 pages.append(page)
         if not pages and set_aside:
             raise Unreadable(set_aside[0][1])
+        left_out = +Counter({RUNNING: drop_running_lines(pages)})
         blocks = page_blocks(pages)
         title = metadata_title(document, pages) or largest_heading(blocks)
-        return Reading(blocks, title=title, pages=len(document), set_aside=set_aside)
+        return Reading(blocks, title=title, pages=len(document), set_aside=set_aside, left_out=left_out)
     finally:
         document.close()
 
