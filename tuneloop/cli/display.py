@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -109,6 +110,17 @@ def facts(summary: dict[str, Any]) -> str:
     )
 
 
+def not_kept(summary: dict[str, Any]) -> Iterator[str]:
+    """What of the things that were read is in nothing that was made, with how much that is."""
+    if left_out := summary.get("left_out"):
+        parts = ", ".join(f"{shown(rule)} {number(count)}" for rule, count in left_out.items())
+        yield _("left out, in characters: {parts}").format(parts=parts)
+    if fields := summary.get("not_carried"):
+        row = _("{field} ({count} rows)")
+        parts = ", ".join(row.format(field=cut(field, 40), count=number(count)) for field, count in fields.items())
+        yield _("fields not carried: {parts}").format(parts=parts)
+
+
 def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
     """The end of a stage: one JSON object, or what was made, its name, and what was set aside and why."""
     if as_json:
@@ -126,6 +138,8 @@ def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
     click.echo(f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  ({took})")
     if text := facts(result.summary):
         click.echo(f"  {text}")
+    for line in not_kept(result.summary):
+        click.echo(f"  {line}")
     if rejected := result.summary.get("rejected"):
         line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
         noun = _(find_stage(result.stage).counted)

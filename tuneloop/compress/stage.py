@@ -78,9 +78,8 @@ class Compress(Stage):
             ctx.phase(_("Merging"))
             whole = ctx.checkpoint("merged")
             whole.mkdir(exist_ok=True)
-            write_folder(
-                whole, merged(source.folder, source.base, source.delta, source.precision()), whole, source.base
-            )
+            model = merged(source.folder, source.base, source.delta, source.precision())
+            write_folder(whole, model, source.folder, source.base)
         ctx.phase(_("Converting"))
         tool = converter.ensure(ctx.store.cache)
         log = ctx.checkpoint("converter.log")
