@@ -175,7 +175,7 @@ class Importer:
 
         for number, row in enumerate(rows, 1):
             if number % 500 == 0:
-                self.ctx.progress(number, None, _("rows"))
+                self.ctx.progress(number, None, stored("rows"))
             if isinstance(row, Broken):
                 self.set_aside(row.where, row.reason, row.detail, row.text)
                 continue

@@ -65,7 +65,7 @@ class Parse(Stage):
 
         files = self._files()
         facts = Facts()
-        ctx.phase(_("Reading {count} files").format(count=len(files)))
+        ctx.phase(stored("Reading {count} files").format(count=len(files)))
         jobs = self._jobs(ctx, files, facts)
         self._read(ctx, jobs, len(files) - len(jobs), len(files))
         count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
