@@ -60,8 +60,8 @@ PER_BEFORE = re.compile(rf"每[个名]?({'|'.join(CHINESE_UNITS)}|[{CJK}])[^\d�
 NOUN = re.compile(rf"[\s-]?([a-z]+(?![a-z0-9_])|[{CJK}])")
 FOLLOWING = re.compile(r"[a-z]+")
 SIGN = re.compile(rf"(?:^|[\s(（:：=,，、~～{CJK}])[-−–－]\s?$")
-FROM = re.compile(r"\s?[-–—~～至到]\s?[$¥￥]?\d")
-TO = re.compile(r"\d\s?[^\d\s，。；,;]{0,4}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{1,20} and [$¥￥]?$")
+FROM = re.compile(rf"\s?[-–—~～至到]\s?[$¥￥]?[\d{NUMERAL}]")
+TO = re.compile(rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$")
 ROOM = 48  # characters beside a number that are looked at
 MONEY = re.compile(r"([$¥￥])\s?$")
 

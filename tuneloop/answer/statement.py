@@ -59,6 +59,19 @@ class Clause:
     block: int
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """What stands between two breaks, with what is in it; ``pairs`` of its characters tell how much it reads alike."""
+
+    clause: Clause
+    text: str
+    words: frozenset[str]
+    numbers: tuple[Number, ...]
+    codes: tuple[str, ...]
+    turns: tuple[Turn, ...]
+    pairs: frozenset[tuple[str, str]]
+
+
 @dataclass
 class Statement:
     """A text taken apart. Positions are in ``text``; ``folded`` has the same length."""
@@ -77,6 +90,35 @@ class Statement:
     def turns(self) -> list[Turn]:
         """The words that turn its meaning; looked for only when they are asked for."""
         return list(find_turns(self.folded))
+
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """Its pieces, each with something in it: one without belongs to the next, or to the last of its sentence."""
+        found: list[Stretch] = []
+        start = 0
+        for piece, following in zip(self.pieces, [*self.pieces[1:], None], strict=True):
+            whole = Clause(start, piece.end, piece.block)
+            made = self.stretch(whole)
+            if made.words or made.numbers or made.codes:
+                found.append(made)
+                start = piece.end
+            elif (following is None or following.block != piece.block) and found:
+                found[-1] = self.stretch(Clause(found[-1].clause.start, piece.end, found[-1].clause.block))
+                start = piece.end
+        return found
+
+    def stretch(self, clause: Clause) -> Stretch:
+        text = self.folded[clause.start : clause.end]
+
+        def here(at: int) -> bool:
+            return clause.start <= at < clause.end
+
+        return Stretch(
+            clause, text, frozenset(u.text for u in self.units if here(u.start)),
+            tuple(n for n in self.numbers if here(n.start)), tuple(code for code, at in self.codes if here(at)),
+            tuple(turn for turn in self.turns if here(turn.start)),
+            frozenset(zip(text, text[1:], strict=False)),
+        )  # fmt: skip
 
 
 def take_apart(text: str) -> Statement:

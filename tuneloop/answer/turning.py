@@ -22,7 +22,7 @@ AND = "and+"
 WORDS = Path(__file__).parent / "words"
 PERIOD = rf"{'|'.join(CHINESE_UNITS)}|[{CJK}]"
 RATES = (
-    rf"(?P<zh_per>每[一个名]{{0,2}}(?:{PERIOD})|[/／]\s?(?:{'|'.join(CHINESE_UNITS)}))",
+    rf"(?P<zh_per>每\s?[\d零一二两三四五六七八九十百]*\s?[个名]?(?:{PERIOD})|[/／]\s?(?:{'|'.join(CHINESE_UNITS)}))",
     r"(?P<en_per>(?<![a-z])(?:per|(?:a|an|each|every)(?= (?:second|minute|hour|day|night|week|month|quarter|year)"
     r"(?![a-z]))) [a-z]+|/ ?(?:second|minute|hour|day|week|month|year|dose|sec|min|h|d|s)(?![a-z]))",
     r"(?P<adverb>(?<![a-z])(?:hourly|daily|nightly|weekly|monthly|quarterly|yearly|annually)(?![a-z]))",
@@ -70,7 +70,7 @@ def period(match: re.Match[str]) -> str:
     """What a rate counts for, whatever its words: ``per day``, ``每天`` and ``/d`` are one."""
     if match.lastgroup == "adverb":
         return ADVERBS[match[0]]
-    written = re.sub(r"^(?:[/／]\s?|每[一个名]{0,2}|\w+ )", "", match[0])
+    written = re.sub(r"^(?:[/／]\s?|每\s?[\d零一二两三四五六七八九十百]*\s?[个名]?|\w+ )", "", match[0])
     return UNIT.get(written, written)
 
 

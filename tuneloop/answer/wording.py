@@ -8,58 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tuneloop.answer.fit import Fit, Item, Source, heavy, places
+from tuneloop.answer.fit import Fit, Item, Source, heavy
 from tuneloop.answer.roles import ruled
-from tuneloop.answer.statement import Clause, Statement
+from tuneloop.answer.statement import Statement, Stretch
 from tuneloop.answer.turning import Turn, differ
 
 NARROWS = ("except", "unapproved")  # senses that rule a whole sentence, wherever in it they stand
-Atom = tuple[int, str]  # where in the sentence, and its text: a word, number or code, or a pair of Chinese characters
+Atom = tuple[str, Item]  # a word, number or code, or a pair of Chinese characters of one
 
 
 def wording_problem(claim: Statement, fits: Sequence[Fit], source: Source) -> str:
     """Why a sentence that its passage seems to hold has not the same words; "" where it has."""
-    told = source.statement
-    for clause in claim.clauses:
-        said = within(claim.turns, clause)
-        fit = next((f for f in fits if clause.start <= f.part[0].start < clause.end), None)
-        if fit is None:
-            if said:
-                return "turned"
-            continue
-        if all(differ(said, told_of) for told_of in carriers(fit, said, told)):
+    near = neighbourhood(fits, source.statement)
+    items = [item for fit in fits for item in fit.part]
+    for stretch in claim.stretches:
+        here = [item for item in items if stretch.clause.start <= item.start < stretch.clause.end]
+        if all(differ(stretch.turns, told) for told in carriers(stretch, here, near)):
             return "turned"
-    return "condition" if narrowed(claim, fits, told) else added(fits, source)
+    return "condition" if narrowed(claim, fits, source.statement) else added(fits, source)
 
 
-def within(turns: Sequence[Turn], stretch: Clause) -> list[Turn]:
-    return [turn for turn in turns if stretch.start <= turn.start < stretch.end]
+def neighbourhood(fits: Sequence[Fit], told: Statement) -> list[Stretch]:
+    """Where the words of a sentence may stand: from the first that was found to the end of the last statement."""
+    start, last = min(fit.first for fit in fits), max(fit.clause.block for fit in fits)
+    return [s for s in told.stretches if s.clause.end > start and s.clause.block <= last]
 
 
-def carriers(fit: Fit, said: Sequence[Turn], told: Statement) -> tuple[list[Turn], list[Turn]]:
-    """The turning words of the fewest pieces of a passage that hold all of a clause.
+def carriers(mine: Stretch, items: Sequence[Item], near: list[Stretch]) -> tuple[list[Turn], list[Turn]]:
+    """The turning words of the fewest stretches of a passage that hold all items of one stretch of a sentence.
 
-    Once all of them; and once without those that, in a piece that only lends words, stand behind what it lends: what
+    Once all of them; and once without those that, in a stretch that only lends words, stand behind what it lends: what
     the subject of a sentence does besides is not what is said of it here.
     """
     every: list[Turn] = []
     close: list[Turn] = []
-    left = {atom for item in fit.part for atom in atoms(item)}
-    near = [p for p in told.pieces if p.end > fit.first and p.start < fit.clause.end]
-    held = {p: {atom for item in fit.part for atom in atoms(item) if holds(p, atom, item, told)} for p in near}
-    main: Clause | None = None
-    while near:
-        best = min(near, key=lambda p: (*order(p, fit, held[p] & left), bool(differ(said, within(told.turns, p)))))
-        gained = held[best] & left
+    left = {atom for item in items for atom in atoms(item)}
+    held = {id(s): {atom for atom in left if holds(s, atom)} for s in near}
+    free, first = list(near), True
+    while free:
+        best = min(free, key=lambda s: (-len(held[id(s)] & left), -alike(mine, s)))
+        gained = held[id(best)] & left
         if not gained:
             break
-        near.remove(best)
+        free.remove(best)
         left -= gained
-        turns = within(told.turns, best)
-        every += turns
-        last = max(told.folded.rfind(text, best.start, best.end) for _, text in gained)
-        close += turns if main is None else [turn for turn in turns if turn.start <= last]
-        main = main or best
+        every += best.turns
+        last = best.clause.start + max(best.text.rfind(text) for text, _ in gained)
+        close += best.turns if first else [turn for turn in best.turns if turn.start <= last]
+        first = False
     return in_order(every), in_order(close)
 
 
@@ -67,23 +63,25 @@ def in_order(turns: Sequence[Turn]) -> list[Turn]:
     return sorted(turns, key=lambda turn: turn.start)
 
 
-def order(piece: Clause, fit: Fit, gained: set[Atom]) -> tuple[bool, int]:
-    """Pieces of the clause itself first, then those that hold more."""
-    return piece.start < fit.clause.start or not gained, -len(gained)
+def alike(mine: Stretch, theirs: Stretch) -> float:
+    return len(mine.pairs & theirs.pairs) / (len(mine.pairs | theirs.pairs) or 1)
 
 
 def atoms(item: Item) -> Iterator[Atom]:
     if item.kind != "word" or item.text.isascii():
-        yield item.start, item.text
+        yield item.text, item
         return
     for at in range(max(1, len(item.text) - 1)):
-        yield item.start + at, item.text[at : at + 2]
+        yield item.text[at : at + 2], item
 
 
-def holds(piece: Clause, atom: Atom, item: Item, told: Statement) -> bool:
-    if item.kind == "word" and not item.text.isascii():
-        return told.folded.find(atom[1], piece.start, piece.end) >= 0
-    return any(True for _ in places(item, told, piece))
+def holds(stretch: Stretch, atom: Atom) -> bool:
+    text, item = atom
+    if item.kind == "number" and item.number:
+        return any(item.number.agrees(number) for number in stretch.numbers)
+    if item.kind == "word" and text.isascii():
+        return text in stretch.words
+    return text in stretch.text
 
 
 def narrowed(claim: Statement, fits: Sequence[Fit], told: Statement) -> bool:
