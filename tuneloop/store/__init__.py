@@ -36,7 +36,8 @@ class Store:
                 _("cannot make the workspace: {reason}").format(reason=told(error)), where=str(self.folder)
             ) from None
         if not (self.folder / ".gitignore").exists():
-            (self.folder / ".gitignore").write_text("*\n")
+            with permissions.open_append(self.folder / ".gitignore") as file:
+                file.write(b"*\n")
 
     @cached_property
     def engine(self):
