@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.language import _
 from tuneloop.models.card import ModelCard
+from tuneloop.models.folder import require_tokenizer
 from tuneloop.models.gguf import Header, read_gguf
 from tuneloop.models.tensors import mapped, read_tensor, rotate, rotated_heads, tensor_names
 
@@ -84,6 +85,7 @@ def load_tokenizer(folder: Path, card: ModelCard) -> Tokenizer:
     try:
         if card.format == "gguf":
             return gguf_tokenizer(read_gguf(folder / card.file))
+        require_tokenizer(folder)
         backend = transformers.AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise TuneloopError(_("cannot read the tokenizer: {}").format(error), where=str(folder)) from None
