@@ -166,8 +166,8 @@ def test_a_model_too_large_to_compare_is_refused_before_it_is_loaded(ctx, models
 def test_the_output_is_named_after_its_type():
     from tuneloop.compress.stage import Compress
 
-    assert Compress(model="model:help").output_name() == "help-q8_0"
-    assert Compress(model="model:help", to="hf").output_name() == "help-hf"
+    assert Compress(model="model:help").default_name() == "help-q8_0"
+    assert Compress(model="model:help", to="hf").default_name() == "help-hf"
 
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["whole", "adapter"])

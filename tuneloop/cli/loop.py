@@ -55,7 +55,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
     from tuneloop.cli.display import Display, print_result
     from tuneloop.cli.stages import build
     from tuneloop.registry import find_stage
-    from tuneloop.runner import Workspace
+    from tuneloop.runner import Workspace, told_together, worst
 
     steps = []
     for number, (stage, name, fields) in enumerate(read_loop(file), 1):
@@ -74,8 +74,10 @@ def run(file: Path, check: bool, as_json: bool) -> None:
                 place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
                 raise LoopFailed(error, place, stage.name, len(steps), results) from None
             if not as_json:
-                print_result(workspace.store, results[-1], as_json=False)
+                print_result(results[-1], as_json=False)
     if as_json:
-        print_json({"stages": len(steps), "valid": True, "runs": [r.as_json() for r in results]})
+        runs = [result.as_json() for result in results]
+        print_json({"stages": len(steps), "valid": True, **told_together(results), "runs": runs})
     elif check:
         click.echo(_("{count} stages, all valid.").format(count=len(steps)))
+    click.get_current_context().exit(worst(results))

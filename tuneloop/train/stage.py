@@ -61,6 +61,9 @@ class Train(Stage):
     def one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    def is_now(self) -> str:
+        return "tuned"
+
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.models.weights import load_config, load_tokenizer, transformers_module
 
