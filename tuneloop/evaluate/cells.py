@@ -1,0 +1,87 @@
+"""Right answers of each model, with the documents and without: the four cells, what they differ by, and refusals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tuneloop.evaluate.comparison import compare, mean_interval
+from tuneloop.evaluate.correctness import judge, refuses
+from tuneloop.evaluate.items import Item, Verdict
+
+CLOSED, WITH_DOCUMENTS = ("against", "answer"), ("against_cited", "cited")
+CELLS = (*CLOSED, *WITH_DOCUMENTS)
+BASELINE = "sentence"  # no model at all
+DIFFERENCES = {  # name: (of, minus)
+    "with_documents": ("cited", "against_cited"),
+    "closed_book": ("answer", "against"),
+    "documents_for_model": ("cited", "answer"),
+    "documents_for_against": ("against_cited", "against"),
+    "model_over_no_model": ("cited", BASELINE),
+}  # fmt: skip
+
+
+def mark_items(items: Sequence[Item]) -> None:
+    """Hold every answer of the answerable items against its reference."""
+    for item in items:
+        said = {field: getattr(item, field) for field in (*CELLS, BASELINE)} if item.answerable else {}
+        verdicts = {f: judge(item.question, item.reference, t) for f, t in said.items() if t is not None}
+        item.verdicts = [Verdict(field=f, mark=v.mark, problem=v.problem) for f, v in verdicts.items()]
+
+
+def correctness(items: Sequence[Item], resamples: int, seed: int) -> dict[str, Any]:
+    """The cells over the questions that every one of them answered, paired differences, and refusals."""
+    mark_items(items)
+    asked = {field for item in items for field in CELLS if item.mark(field)}
+    paired = [item for item in items if item.answerable and asked <= {v.field for v in item.verdicts}]
+    pages = [item.page for item in paired] if any(item.pages for item in paired) else []
+    right = {
+        field: [float(item.mark(field) == "right") for item in paired] for field in (*CELLS, BASELINE)
+        if paired and all(item.mark(field) for item in paired)
+    }  # fmt: skip
+    return {
+        "items": len(paired), "clusters": len(set(pages)) or len(paired),
+        "cells": {field: cell(field, values, paired, pages, resamples, seed) for field, values in right.items()},
+        "differences": {
+            name: asdict(compare(right[one], right[two], pages, resamples=resamples, seed=seed))
+            for name, (one, two) in DIFFERENCES.items() if one in right and two in right
+        },
+        "refusals": {field: refusals(items, field) for field in CELLS if field in asked},
+    }  # fmt: skip
+
+
+def cell(
+    field: str, values: list[float], items: list[Item], pages: list[tuple[str, str]], resamples: int, seed: int
+) -> dict[str, Any]:
+    """How many were right, wrong and refused, the share of the right with its interval, and why the wrong were."""
+    marks = Counter(item.mark(field) for item in items)
+    problems = Counter(v.problem for item in items for v in item.verdicts if v.field == field and v.problem)
+    return {
+        "items": len(values), "right": marks["right"], "wrong": marks["wrong"], "refused": marks["refused"],
+        "share": sum(values) / len(values),
+        "interval": mean_interval(values, pages, resamples=resamples, seed=seed),
+        "problems": dict(sorted(problems.items())),
+    }  # fmt: skip
+
+
+def refusals(items: Sequence[Item], field: str) -> dict[str, Any]:
+    """Of what the documents answer, how many were refused; of what they do not, how many were answered."""
+    said = [(item, text) for item in items if (text := getattr(item, field)) is not None]
+    yes = [refuses(text) for item, text in said if item.answerable]
+    no = [not refuses(text) for item, text in said if not item.answerable]
+    return {
+        "answerable": len(yes), "refused": sum(yes), "refused_interval": wilson(sum(yes), len(yes)),
+        "unanswerable": len(no), "answered": sum(no), "answered_interval": wilson(sum(no), len(no)),
+    }  # fmt: skip
+
+
+def wilson(count: int, total: int, z: float = 1.959964) -> tuple[float, float] | None:
+    """The 95% score interval of a share (Wilson 1927); None where nothing was counted."""
+    if not total:
+        return None
+    share, spread = count / total, z * z / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * ((share * (1 - share) + spread / 4) / total) ** 0.5 / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
