@@ -19,13 +19,14 @@ def duration(seconds: float) -> str:
 
 def cells_note(correctness: dict[str, Any]) -> str:
     """What was counted, and over how many pages."""
-    if not correctness.get("items"):
+    cell = correctness.get("cells", {}).get("cited")
+    if not cell:
         return ""
     text = _(
-        "The same {count} questions about {pages} pages in every cell; the questions on one page count as one draw. "
-        "Both models were given the same passages."
+        "Both models answered the same questions from the same passages, which are about {pages} pages; the questions "
+        "on one page count as one draw."
     )
-    return text.format(count=correctness["items"], pages=correctness["clusters"])
+    return text.format(pages=cell["clusters"])
 
 
 def samples_note(body: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ RECIPES = {
         teacher="qwen2.5-coder-0.5b-instruct",
         synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.5, "passages": 1},
         train={"epochs": 2, "learning_rate": 8e-4},
-        evaluate={"max_tokens": 64, "cited": 20},
+        evaluate={"max_tokens": 64, "closed": 40, "cited": 80},
         loadtest={"rate": 0.4, "seconds": 20, "max_tokens": 48},
     ),
     "zh": Recipe(
@@ -48,7 +48,7 @@ RECIPES = {
         teacher="qwen2.5-coder-0.5b-instruct",
         synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.4, "passages": 2},
         train={"epochs": 2, "learning_rate": 4e-4},
-        evaluate={"max_tokens": 64, "cited": 20},
+        evaluate={"max_tokens": 64, "closed": 40, "cited": 60},
         loadtest={"rate": 0.15, "seconds": 30, "max_tokens": 48},
     ),
 }

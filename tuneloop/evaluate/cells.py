@@ -32,36 +32,53 @@ def mark_items(items: Sequence[Item]) -> None:
 
 
 def correctness(items: Sequence[Item], resamples: int, seed: int) -> dict[str, Any]:
-    """The cells over the questions that every one of them answered, paired differences, and refusals."""
+    """The cells, paired differences, and refusals.
+
+    A pair of cells is counted over the questions that both models answered in that way; a difference, over those that
+    both of its cells have.
+    """
     mark_items(items)
     asked = {field for item in items for field in CELLS if item.mark(field)}
-    paired = [item for item in items if item.answerable and asked <= {v.field for v in item.verdicts}]
-    pages = [item.page for item in paired] if any(item.pages for item in paired) else []
-    right = {
-        field: [float(item.mark(field) == "right") for item in paired] for field in (*CELLS, BASELINE)
-        if paired and all(item.mark(field) for item in paired)
-    }  # fmt: skip
+    drawn = {"resamples": resamples, "seed": seed}
+    kept = {f: marked(items, asked & set(pair)) for pair in (CLOSED, WITH_DOCUMENTS) for f in pair if f in asked}
+    if "cited" in kept:
+        kept[BASELINE] = kept["cited"]
     return {
-        "items": len(paired), "clusters": len(set(pages)) or len(paired),
-        "cells": {field: cell(field, values, paired, pages, resamples, seed) for field, values in right.items()},
+        "cells": {field: cell(field, found, drawn) for field, found in kept.items() if found},
         "differences": {
-            name: asdict(compare(right[one], right[two], pages, resamples=resamples, seed=seed))
-            for name, (one, two) in DIFFERENCES.items() if one in right and two in right
+            name: difference(both, one, two, drawn) for name, (one, two) in DIFFERENCES.items()
+            if one in kept and two in kept and (both := [i for i in kept[one] if i in kept[two]])
         },
         "refusals": {field: refusals(items, field) for field in CELLS if field in asked},
     }  # fmt: skip
 
 
-def cell(
-    field: str, values: list[float], items: list[Item], pages: list[tuple[str, str]], resamples: int, seed: int
-) -> dict[str, Any]:
+def marked(items: Sequence[Item], fields: set[str]) -> list[Item]:
+    """The items with a verdict in every one of these fields."""
+    return [item for item in items if fields <= {verdict.field for verdict in item.verdicts}]
+
+
+def right(items: Sequence[Item], field: str) -> list[float]:
+    return [float(item.mark(field) == "right") for item in items]
+
+
+def pages(items: Sequence[Item]) -> list[tuple[str, str]]:
+    """What the items are clustered by; empty where none has a page."""
+    return [item.page for item in items] if any(item.pages for item in items) else []
+
+
+def difference(items: Sequence[Item], one: str, two: str, drawn: dict[str, int]) -> dict[str, Any]:
+    return asdict(compare(right(items, one), right(items, two), pages(items), **drawn))
+
+
+def cell(field: str, items: Sequence[Item], drawn: dict[str, int]) -> dict[str, Any]:
     """How many were right, wrong and refused, the share of the right with its interval, and why the wrong were."""
     marks = Counter(item.mark(field) for item in items)
     problems = Counter(v.problem for item in items for v in item.verdicts if v.field == field and v.problem)
     return {
-        "items": len(values), "right": marks["right"], "wrong": marks["wrong"], "refused": marks["refused"],
-        "share": sum(values) / len(values),
-        "interval": mean_interval(values, pages, resamples=resamples, seed=seed),
+        "items": len(items), "clusters": len(set(pages(items))) or len(items),
+        "right": marks["right"], "wrong": marks["wrong"], "refused": marks["refused"],
+        "share": marks["right"] / len(items), "interval": mean_interval(right(items, field), pages(items), **drawn),
         "problems": dict(sorted(problems.items())),
     }  # fmt: skip
 

@@ -28,6 +28,7 @@ ENOUGH = 0.5  # of the weight of what the reference says and the question does n
 FEW = 0.25  # the same, where the number that was asked for is there
 LEAST = 3.0  # weight of what a part of the reference must say, beyond the question, to be enough by itself
 CODE = 0.5  # of the parts of code and names that were asked for
+SURE = 0.75  # of the reference: an answer without a negation may say a denial in other words
 SAME = 0.75  # of the question's content: an answer that holds it says yes or no to it
 NUMBER, WORD, BIGRAM = 2.0, 1.0, 0.5  # weights
 HOW_MANY = re.compile(
@@ -111,7 +112,7 @@ def fault(question: str, reference: str, answer: str) -> str:
     least = FEW if numbered else ENOUGH
     options = [w for part in (opening(first), first) if says(w := weights(part), known) >= LEAST]
     found = max([everything, *(share(option, held(told), held(known)) for option in options)])
-    return "" if found >= least else "words"
+    return "" if found >= least and (told_not(told) or not told_not(first) or found >= SURE) else "words"
 
 
 def stance(known: Statement, told: Statement) -> str:
@@ -210,6 +211,10 @@ def turned(fact: Statement, told: Statement) -> bool:
     if theirs & {unit.text for unit in fact.units} - mine and not mine:
         return True
     return any(opposed(fact, told, word, other) for word, other in OPPOSITES)
+
+
+def told_not(statement: Statement) -> bool:
+    return any(cue.kind == "not" for cue in statement.cues)
 
 
 def denied(statement: Statement) -> Iterable[str]:
