@@ -59,7 +59,7 @@ def cost(body: dict[str, Any]) -> list[tuple[str, str]]:
         value = told.format(median=duration(first.get("p50") or 0), slowest=duration(first.get("max") or 0))
         rows.append((_("until an answer begins, median"), value))
         rows.append((_("measured with"), _("{count} requests").format(count=first.get("count", 0))))
-    rows.append((_("on"), body["machine"]))
+    rows.append((_("machine"), body["machine"]))
     return rows
 
 

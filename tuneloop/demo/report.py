@@ -198,7 +198,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         alone=verdict.without_a_model(found), cells=verdict.cell_rows(found), cells_note=limits.cells_note(found),
         differences=verdict.differences(found), refusals=verdict.refusal_rows(found), cost=limits.cost(body),
         limits=limits.limits(body), samples=body.get("samples") or {}, samples_note=limits.samples_note(body),
-        told=samples.told, stages=stage_rows(body),
+        told=samples.told, short=samples.short, stages=stage_rows(body),
         total=duration(body["seconds"]), peak_memory=peak_memory(body), reused=any(s["reused"] for s in body["stages"]),
         loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
         training_note=training_note(workspace, outcome), exam=exam, exam_table=evaluation.exam_table(exam),

@@ -9,6 +9,7 @@ from typing import Any
 from tuneloop.evaluate.items import Item
 from tuneloop.language import _
 
+SHOWN = 260  # characters of a text on the page; report.json has all of it
 DRAWN = {"right": 3, "wrong": 3, "refused": 2}  # at most, by what the tuned model with the documents was
 
 
@@ -39,7 +40,7 @@ def row(item: Item, mark: str) -> dict[str, Any]:
     return {
         "id": item.id, "mark": mark, "answerable": item.answerable, "question": item.question,
         "reference": item.reference if item.answerable else "", "base": item.against_cited, "tuned": item.cited,
-        "base_mark": item.mark("against_cited"), "problem": problem(item),
+        "base_right": item.mark("against_cited") == "right", "problem": problem(item),
         "citation": {"place": place(supported), "quote": supported.quote} if supported else None,
     }  # fmt: skip
 
@@ -56,6 +57,12 @@ def place(citation: Any) -> str:
     if citation.heading:
         parts.append(" › ".join(citation.heading))
     return " · ".join([*parts, f"{citation.start}–{citation.end}"])
+
+
+def short(text: str, most: int = SHOWN) -> str:
+    """The beginning of a long text, with a sign that it goes on."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[:most].rstrip() + " …"
 
 
 def told(row: dict[str, Any]) -> str:
