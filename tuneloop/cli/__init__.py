@@ -5,15 +5,17 @@ import os
 import re
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
-from tuneloop import __version__
+from tuneloop import __version__, logbook
 from tuneloop.cli.formatter import Context
 from tuneloop.cli.options import print_json, printed
 from tuneloop.errors import TuneloopError
 from tuneloop.language import LOCALES, _, current_language
+from tuneloop.settings import FOLDER, find_workspace, use_language
 
 # Commands that are not stages: name -> (module:attribute, one line of help).
 COMMANDS = {
@@ -92,6 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: 0 done, 2 a problem the user can fix, 1 a bug, 130 Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     printed.clear()
+    use_language(workspace_of(arguments))
     if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
@@ -105,21 +108,35 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         interrupted()
     except click.ClickException as error:
-        fail(error.format_message(), arguments)
+        from tuneloop.cli.words import told_by_click
+
+        fail(told_by_click(error), arguments)
     except BrokenPipeError:
         sys.exit(0)
     except TuneloopError as error:
         fail(str(error), arguments, error)
     except Exception as error:
-        from tuneloop.settings import FOLDER, find_workspace
         from tuneloop.store.database import fixable
 
         known = fixable(error, find_workspace() / FOLDER)
         if known is None:
             if "--json" in arguments:
-                print_failure(f"{type(error).__name__}: {error}", arguments, None)
+                print_failure(logbook.kind(error) if logbook.is_private() else f"{type(error).__name__}: {error}",
+                              arguments, None)  # fmt: skip
             raise
         fail(str(known), arguments, known)
+
+
+def workspace_of(arguments: list[str]) -> Path:
+    """The workspace that was typed, as far as it can be known before anything is parsed: help too has a language."""
+    for number, word in enumerate(arguments):
+        name, sign, value = word.partition("=")
+        if name in ("-w", "--workspace"):
+            value = value if sign else next(iter(arguments[number + 1 :]), "")
+            return Path(value).expanduser()
+        if not word.startswith("-"):
+            break
+    return find_workspace()
 
 
 def interrupted() -> None:

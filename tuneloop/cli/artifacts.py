@@ -11,19 +11,11 @@ from typing import Any
 import click
 
 from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import facts, span
+from tuneloop.cli.display import facts, size, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown
 from tuneloop.store import Artifact, Store, as_json
-
-
-def size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return ""
 
 
 def when(seconds: float) -> str:
@@ -108,10 +100,15 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     if as_json:
         return print_json(body)
     names, place, maker, given = _("names"), _("folder"), _("made by"), _("with")
-    click.echo(f"{address}\n  {names}: {', '.join(artifact.tags) or '-'}\n  {place}: {folder}")
+    labelled = _("{name}: {value}")
+    click.echo(str(address))
+    for name, value in ((names, ", ".join(artifact.tags) or "-"), (place, folder)):
+        click.echo("  " + labelled.format(name=name, value=value))
     for run in store.artifacts.producers(address):
-        click.echo(f"  {maker}: {run.stage} {run.id} {when(run.created)} ({span(run.seconds)})")
-        click.echo(f"  {given}: " + " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", [])))
+        made = f"{run.stage} {run.id} {when(run.created)} ({span(run.seconds)})"
+        click.echo("  " + labelled.format(name=maker, value=made))
+        options = " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", []))
+        click.echo("  " + labelled.format(name=given, value=options))
     click.echo(json.dumps(artifact.summary, ensure_ascii=False, indent=2))
     for name, file in manifest["files"].items():
         click.echo(f"  {size(file['bytes']):>10}  {name}")

@@ -51,7 +51,7 @@ def exam_note(exam: dict[str, Any]) -> str:
     note = _("{count} questions, closed book; paired bootstrap over {pages} pages with their questions, p = {p}")
     if pages == asked:
         note = _("{count} questions, closed book; paired bootstrap over the questions, p = {p}")
-    return note.format(count=asked, pages=pages, p=f"{exam['p']:.4f}")
+    return note.format(count=asked, pages=pages, p="–" if exam["p"] is None else f"{exam['p']:.4f}")
 
 
 def exam_table(exam: dict[str, Any]) -> list[tuple[str, str, str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tuneloop.language import _
+from tuneloop.language import _, shown
 
 ROWS = (("against", "against_cited"), ("answer", "cited"))  # base, tuned: without and with the documents
 SHOWN = ("with_documents", "closed_book", "documents_for_model", "model_over_no_model")
@@ -27,8 +27,9 @@ def verdict(correctness: dict[str, Any]) -> dict[str, str]:
     head = _("With the documents, the tuned model answered {tuned} of {count} questions right, the base model {base}")
     head = head.format(**facts)
     if not found["interval"]:
-        why = _("{head}. The questions are about too few pages to say what this means for other questions.")
-        return {"answer": "not known", "word": _("Not known"), "why": why.format(head=head)}
+        why = _("{head}. What this means for other questions is not known: {reason}.")
+        told = why.format(head=head, reason=shown(found["unknown"]))
+        return {"answer": "not known", "word": _("Not known"), "why": told}
     low, high = found["interval"]
     facts |= {"head": head, "low": points(low), "high": points(high)}
     if low > 0:

@@ -49,7 +49,7 @@ def correctness(items: Sequence[Item], resamples: int, seed: int) -> dict[str, A
             name: difference(both, one, two, drawn) for name, (one, two) in DIFFERENCES.items()
             if one in kept and two in kept and (both := [i for i in kept[one] if i in kept[two]])
         },
-        "refusals": {field: refusals(items, field) for field in CELLS if field in asked},
+        "refusals": {field: refusals(items, field, drawn) for field in CELLS if field in asked},
     }  # fmt: skip
 
 
@@ -83,22 +83,15 @@ def cell(field: str, items: Sequence[Item], drawn: dict[str, int]) -> dict[str, 
     }  # fmt: skip
 
 
-def refusals(items: Sequence[Item], field: str) -> dict[str, Any]:
+def refusals(items: Sequence[Item], field: str, drawn: dict[str, int]) -> dict[str, Any]:
     """Of what the documents answer, how many were refused; of what they do not, how many were answered."""
-    said = [(item, text) for item in items if (text := getattr(item, field)) is not None]
-    yes = [refuses(text) for item, text in said if item.answerable]
-    no = [not refuses(text) for item, text in said if not item.answerable]
+    said = [item for item in items if getattr(item, field) is not None]
+    yes, no = [i for i in said if i.answerable], [i for i in said if not i.answerable]
+    refused = [float(refuses(getattr(item, field))) for item in yes]
+    answered = [float(not refuses(getattr(item, field))) for item in no]
     return {
-        "answerable": len(yes), "refused": sum(yes), "refused_interval": wilson(sum(yes), len(yes)),
-        "unanswerable": len(no), "answered": sum(no), "answered_interval": wilson(sum(no), len(no)),
+        "answerable": len(yes), "refused": int(sum(refused)),
+        "refused_interval": mean_interval(refused, pages(yes), **drawn),
+        "unanswerable": len(no), "answered": int(sum(answered)),
+        "answered_interval": mean_interval(answered, pages(no), **drawn),
     }  # fmt: skip
-
-
-def wilson(count: int, total: int, z: float = 1.959964) -> tuple[float, float] | None:
-    """The 95% score interval of a share (Wilson 1927); None where nothing was counted."""
-    if not total:
-        return None
-    share, spread = count / total, z * z / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * ((share * (1 - share) + spread / 4) / total) ** 0.5 / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
