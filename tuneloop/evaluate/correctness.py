@@ -49,6 +49,8 @@ NO = re.compile(
     r"\s*(?:no|nope|不是|不可以|不能够?|不会|不需要?|不用|不必|不一定|不行|不支持|没有|否|无需)\s*(?:[,.，。；;:：!]|$)",
     re.I,
 )
+BARE_NO = re.compile(r"\s*(?:不能|不会|不可|不需|不用|不必|不是|不支持|不一定|没有|无法|无需)")
+BARE_YES = re.compile(r"\s*(?:可以|能|会(?!议)|需要|支持)")
 REFUSING = re.compile(
     r"\b(?:documents?|passages?|context|text|information)\b[^.]{0,40}\b(?:do(?:es)?\s+not|don't|doesn't|is\s+not|no)\b"
     r"[^.]{0,30}\b(?:answer|say|mention|contain|provide|include|specif\w+|information|given|available)"
@@ -92,18 +94,18 @@ def refuses(answer: str) -> bool:
 
 def fault(question: str, reference: str, answer: str) -> str:
     """Why an answer does not say what the reference says; "" where it does."""
-    asked, said = lead(reference), lead(answer)
+    asked, said = lead(reference), lead(answer) or bare_lead(answer)
     rest = without_lead(answer)
     told, known = take_apart(rest), take_apart(question)
     first, whole = take_apart(core(reference)), take_apart(without_lead(reference))
     if asked and said:
         return "" if asked == said else "opposite"
-    if turned(first, told):
-        return "opposite"
     everything = share(weights(whole), held(told), held(known))
     seen = stance(known, opening(told)) if asked else ""
     if seen and everything < ENOUGH:
         return "" if asked == seen else "opposite"
+    if turned(first, told):
+        return "opposite"
     if wrong_numbers(first, told, known, whole, HOW_MANY.search(question) is not None):
         return "number"
     if HOW_TO.search(question) and share(parts(first), held(told), held(known)) < CODE:
@@ -127,6 +129,11 @@ def stance(known: Statement, told: Statement) -> str:
 def lead(text: str) -> str:
     """``yes`` or ``no`` where a text begins with it."""
     return "no" if NO.match(text) else "yes" if YES.match(text) else ""
+
+
+def bare_lead(answer: str) -> str:
+    """The same of a Chinese answer that begins with the verb itself: 不能共用。"""
+    return "no" if BARE_NO.match(answer) else "yes" if BARE_YES.match(answer) else ""
 
 
 def without_lead(text: str) -> str:
