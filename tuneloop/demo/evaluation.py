@@ -6,13 +6,20 @@ from typing import Any
 
 from tuneloop.address import Address
 from tuneloop.demo import samples
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.records import read_rows
 from tuneloop.runner import RunResult, Workspace
 
 TITLES = {
-    "rouge_l": "ROUGE-L F1", "rouge_l_recall": "ROUGE-L recall", "bleu_4": "BLEU-4", "token_f1": "F1",
-    "exact_match": "EM",
+    "rouge_l": stored("ROUGE-L F1 (longest common run of words)"),
+    "rouge_l_recall": stored("ROUGE-L recall (how much of the reference is said)"),
+    "bleu_4": stored("BLEU-4 (runs of up to four words in common)"),
+    "token_f1": stored("F1 (words in common)"),
+    "exact_match": stored("exact match"),
+}
+SHORT = {
+    "rouge_l": "ROUGE-L F1", "rouge_l_recall": stored("ROUGE-L recall"), "bleu_4": "BLEU-4", "token_f1": "F1",
+    "exact_match": stored("exact match"),
 }  # fmt: skip
 
 
@@ -27,13 +34,9 @@ def sections(workspace: Workspace, result: RunResult | None, *, synthetic: bool,
     summary = result.summary
     main = summary["metrics"]["rouge_l"]
     exam = {
-        "metric": "rouge_l", "title": TITLES["rouge_l"], "base": main["against"], "tuned": main["model"],
+        "metric": "rouge_l", "title": SHORT["rouge_l"], "base": main["against"], "tuned": main["model"],
         "difference": main["difference"], "interval": main["interval"], "p": main["p"], "items": main["items"],
         "synthetic": synthetic, "metrics": summary["metrics"],
-        "intervals": [
-            [title, v["difference"], *(v["interval"] or (None, None))]
-            for metric, title in TITLES.items() if (v := summary["metrics"].get(metric))
-        ],
         "lengths": summary["metrics"].get("answer_tokens"),
         "clusters": main["clusters"], "warnings": summary.get("warnings", []),
     }  # fmt: skip
@@ -41,6 +44,12 @@ def sections(workspace: Workspace, result: RunResult | None, *, synthetic: bool,
         "correctness": summary.get("correctness", {}), "samples": samples.draw(items, seed), "exam": exam,
         "retrieval": summary.get("retrieval", {}), "citations": summary.get("citations", {}),
     }  # fmt: skip
+
+
+def intervals(exam: dict[str, Any]) -> list[tuple[str, float, float | None, float | None]]:
+    """The differences of the text metrics, for a chart."""
+    parts = {title: exam.get("metrics", {}).get(metric) for metric, title in SHORT.items()}
+    return [(_(title), v["difference"], *(v["interval"] or (None, None))) for title, v in parts.items() if v]
 
 
 def exam_note(exam: dict[str, Any]) -> str:
@@ -58,7 +67,7 @@ def exam_table(exam: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """The metrics with the lengths of the answers: label, base, tuned, and the reference where it has one."""
     lengths = exam.get("lengths")
     rows = [
-        (title, f"{part['against']:.3f}", f"{part['model']:.3f}", "")
+        (_(title), f"{part['against']:.3f}", f"{part['model']:.3f}", "")
         for metric, title in TITLES.items()
         if (part := exam.get("metrics", {}).get(metric))
     ]

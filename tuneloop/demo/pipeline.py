@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.errors import MissingExtra, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunResult, Watcher, Workspace
 
@@ -20,6 +20,12 @@ TRAINING = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "s
 EXAM_SHARE = 0.25  # of the passages asked about, where no exam is given
 
 Told = Callable[[RunResult], None]
+
+LABELS = (
+    stored("parse"), stored("chunk"), stored("index"), stored("base model"), stored("teacher"), stored("exam"),
+    stored("synthesize"), stored("split"), stored("held out"), stored("train"), stored("compress"),
+    stored("base at equal precision"), stored("evaluate"), stored("loadtest"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from tuneloop.demo import evaluation, limits, samples, verdict
 from tuneloop.demo.chart import interval_chart, line_chart
 from tuneloop.demo.limits import duration
 from tuneloop.demo.pipeline import Outcome
-from tuneloop.language import _, shown, speaking
+from tuneloop.language import _, shown, speaking, stored
 from tuneloop.runner import RunResult, Workspace
+
+FACTS = (stored("answerable"),)  # names of facts that nothing else says to people
 
 
 def write_report(workspace: Workspace, outcome: Outcome, folder: Path, *, seed: int = 0) -> tuple[Path, Path]:
@@ -202,7 +204,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         total=duration(body["seconds"]), peak_memory=peak_memory(body), reused=any(s["reused"] for s in body["stages"]),
         loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
         training_note=training_note(workspace, outcome), exam=exam, exam_table=evaluation.exam_table(exam),
-        interval_chart=Markup(interval_chart(exam["intervals"], title=forest) if exam else ""),
+        interval_chart=Markup(interval_chart(evaluation.intervals(exam), title=forest) if exam else ""),
         exam_note=evaluation.exam_note(exam), warnings=[shown(w) for w in exam.get("warnings", [])],
         retrieval=evaluation.retrieval_rows(body),
         loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],

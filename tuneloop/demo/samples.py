@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from tuneloop.evaluate.items import Item
 from tuneloop.language import _
 
-SHOWN = 260  # characters of a text on the page; report.json has all of it
+SHOWN = 200  # columns of a text on the page, a Chinese character being two; report.json has all of it
 DRAWN = {"right": 3, "wrong": 3, "refused": 2}  # at most, by what the tuned model with the documents was
 
 
@@ -61,8 +62,12 @@ def place(citation: Any) -> str:
 
 def short(text: str, most: int = SHOWN) -> str:
     """The beginning of a long text, with a sign that it goes on."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[:most].rstrip() + " …"
+    text, wide = " ".join(text.split()), 0
+    for at, character in enumerate(text):
+        wide += 1 + (unicodedata.east_asian_width(character) in "WF")
+        if wide > most:
+            return text[:at].rstrip() + " …"
+    return text
 
 
 def told(row: dict[str, Any]) -> str:
