@@ -10,6 +10,7 @@ from typing import Any
 from tuneloop.evaluate.comparison import compare, mean_interval
 from tuneloop.evaluate.correctness import judge, refuses
 from tuneloop.evaluate.items import Item, Verdict
+from tuneloop.records import Score
 
 CLOSED, WITH_DOCUMENTS = ("against", "answer"), ("against_cited", "cited")
 CELLS = (*CLOSED, *WITH_DOCUMENTS)
@@ -29,6 +30,16 @@ def mark_items(items: Sequence[Item]) -> None:
         said = {field: getattr(item, field) for field in (*CELLS, BASELINE)} if item.answerable else {}
         verdicts = {f: judge(item.question, item.reference, t) for f, t in said.items() if t is not None}
         item.verdicts = [Verdict(field=f, mark=v.mark, problem=v.problem) for f, v in verdicts.items()]
+
+
+def correct_scores(items: Sequence[Item]) -> list[Score]:
+    """1 for right and 0 for all else, of the questions that no model was kept from answering in that way."""
+    return [
+        Score(item=item.id, model=verdict.field, metric="correct", value=float(verdict.mark == "right"))
+        for item in items
+        for verdict in item.verdicts
+        if not set(CLOSED if verdict.field in CLOSED else WITH_DOCUMENTS) & set(item.failed)
+    ]
 
 
 def correctness(items: Sequence[Item], resamples: int, seed: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from tuneloop.evaluate.cells import correctness
+from tuneloop.evaluate.cells import correct_scores, correctness
 from tuneloop.evaluate.comparison import NO_SPREAD, compare, mean_interval, ratio_interval, why_no_interval
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4, tokenize
@@ -41,11 +41,7 @@ def summarise(
     }  # fmt: skip
     body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
     body["correctness"] = correctness(items, resamples, seed)
-    scores += [
-        Score(item=item.id, model=verdict.field, metric="correct", value=float(verdict.mark == "right"))
-        for item in items
-        for verdict in item.verdicts
-    ]
+    scores += correct_scores(items)
     pairs = {side: list(zip(texts, (i.reference for i in closed), strict=True)) for side, texts in sides.items()}
     body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:

@@ -124,7 +124,7 @@ class Evaluate(Stage):
         """Ask one model: closed book into ``field`` of the items, then with citations. No engine where all is known."""
         journal = self.journal(ctx, model)
         plain = [key(model, self.max_tokens, "", example) for example, _item in closed]
-        source = f"{self.knowledge}, passages {self.shown(ctx)}"
+        source = f"{self.knowledge}, passages {self.shown(ctx)}" if cited else ""
         with_passages = [key(model, self.max_tokens, source, example) for example, _item in cited]
         if all(k in journal for k in plain + with_passages):
             self.answer_closed(ctx, None, journal, plain, closed, field)
