@@ -14,7 +14,7 @@ from toystage import Count
 from tuneloop.access import create_key, revoke_key
 from tuneloop.address import KINDS
 from tuneloop.errors import TuneloopError
-from tuneloop.language import speaking
+from tuneloop.language import _, speaking
 from tuneloop.records import Rejected, write_rows
 from tuneloop.registry import BUILT_IN
 from tuneloop.runner import Workspace
@@ -151,7 +151,7 @@ def test_numbers_of_a_summary_have_labels_in_the_language_of_the_reader(
     client: TestClient, workspace: Workspace, rejecting: str
 ) -> None:
     workspace.store.artifacts.tag("x", workspace.store.artifacts.resolve(rejecting))
-    for language, says in (("en", "mean 0.3333; rejected 25"), ("zh", "平均 0.3333；搁置 25")):
+    for language, says in (("en", "mean 0.3333; rejected 25"), ("zh", f"平均 0.3333；{_('rejected', 'zh')} 25")):
         shown = html.fromstring(client.get("/", params={"language": language}).text)
         assert says in " ".join(shown.text_content().split())
 
@@ -193,7 +193,16 @@ def test_pages_have_a_title_one_heading_and_a_label_for_each_field(
     run = workspace.run(Count(to=2), name="two").run
     stages = [f"/stages/{name}" for name in BUILT_IN]
     titles = set()
-    for path in ("/", "/runs", "/artifacts", "/nothing", f"/runs/{run}", f"/artifacts/{rejecting}", "/artifacts/model:x", *stages):
+    for path in (
+        "/",
+        "/runs",
+        "/artifacts",
+        "/nothing",
+        f"/runs/{run}",
+        f"/artifacts/{rejecting}",
+        "/artifacts/model:x",
+        *stages,
+    ):
         page = html.fromstring(client.get(path).text)
         titles.add(page.findtext(".//title"))
         assert [bool(h1.text_content().strip()) for h1 in page.iter("h1")] == [True], path

@@ -21,7 +21,7 @@ COLUMNS = {
     "documents": ("name", "title", "language", "pages", "text"),
     "chunks": ("name", "heading", "page", "tokens", "text"),
     "examples": ("question", "answer", "origin", "answerable"),
-    "items": ("question", "reference", "answer", "against", "rank"),
+    "items": ("question", "reference", "answer", "against", "rank_of_the_right_page"),
     "requests": ("scheduled", "state", "error", "time_to_first_token", "latency", "output_tokens"),
     "rejected": ("where", "reason", "row"),
 }
@@ -50,7 +50,7 @@ def router(workspace: Workspace) -> APIRouter:
         found, count = rows.search(table, text=q.strip(), reason=reason, offset=(number - 1) * SIZE, limit=SIZE)
         asked = {"q": q.strip(), "reason": reason}
         paging = Paging(f"/artifacts/{artifact.address}/rows/{name}", asked, number, count)
-        shown = [(at, flat(row)) for at, row in found]
+        shown = [(at, flat(renamed(name, row))) for at, row in found]
         columns = COLUMNS.get(name) or tuple(shown[0][1] if shown else ())
         return page(
             request, "rows.html", artifact=artifact, table=table, rows=shown, paging=paging, asked=asked,
@@ -65,7 +65,7 @@ def router(workspace: Workspace) -> APIRouter:
         text = row.get("text") if isinstance(row.get("text"), str) else ""
         marked = (text[:start], text[start:end], text[end:]) if text and 0 <= start < end <= len(text) else None
         return page(
-            request, "row.html", artifact=artifact, table=table, number=number, row=row, marked=marked,
+            request, "row.html", artifact=artifact, table=table, number=number, row=renamed(name, row), marked=marked,
             origins=origins(str(artifact.address), name, row),
         )  # fmt: skip
 
@@ -94,6 +94,12 @@ def router(workspace: Workspace) -> APIRouter:
         return files.send(store.path(store.resolve(ref)), name)
 
     return web
+
+
+def renamed(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its columns called so that their labels mean one thing: a rank is also one of LoRA."""
+    names = {"rank": "rank_of_the_right_page"} if table == "items" else {}
+    return {names.get(name, name): value for name, value in row.items()}
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:

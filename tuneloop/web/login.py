@@ -75,7 +75,7 @@ def router(verifier: Verifier | None, public_url: str) -> APIRouter:
     @web.post("/choose")
     async def choose(request: Request) -> Response:
         given = await posted(request)
-        response = RedirectResponse(safe_place(given.get("next", "/")), 303)
+        response = RedirectResponse(safe_place(given.get("next", "/"), login=True), 303)
         for field, name, values in (("language", LANGUAGE, LANGUAGES), ("theme", THEME, THEMES)):
             if given.get(field) in values:
                 cookie(request, response, name, given[field], YEAR)

@@ -49,9 +49,13 @@ def place_of(request: Request) -> str:
     return path + (f"?{urlencode(kept)}" if kept else "")
 
 
-def safe_place(place: str) -> str:
-    """``place`` where it is a page of this console, and the first page otherwise: no site of somebody else's."""
-    local = place.startswith("/") and not place.startswith(("//", "/\\", "/api/", "/login", "/logout", "/part/"))
+def safe_place(place: str, *, login: bool = False) -> str:
+    """``place`` where it is a page of this console, and the first page otherwise: no site of somebody else's.
+
+    ``login``: it may also be the login page itself.
+    """
+    local = place.startswith("/") and not place.startswith(("//", "/api/", "/logout", "/part/", "/choose"))
+    local = local and (login or not place.startswith("/login"))
     return place if local and place.isascii() and place.isprintable() and "\\" not in place else "/"
 
 

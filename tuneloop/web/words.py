@@ -17,7 +17,7 @@ WORDS = (
     stored("answerable"), stored("sources"), stored("quote"), stored("question"), stored("answer"),
     stored("reference"), stored("against"), stored("cited"), stored("citations"), stored("sentence"),
     stored("supported"), stored("problem"), stored("number"), stored("confidence"), stored("accepted"),
-    stored("found"), stored("said unanswerable"), stored("failed"), stored("error"), stored("rank"), stored("row"),
+    stored("found"), stored("said unanswerable"), stored("failed"), stored("error"), stored("rank of the right page"), stored("row"),
     stored("where"), stored("reason"), stored("part"), stored("learned tokens"), stored("metric"), stored("value"),
     stored("scheduled"), stored("started"), stored("prompt"), stored("counted"), stored("finish reason"),
     stored("token times"), stored("role"), stored("content"), stored("state"), stored("kind"), stored("level"),
