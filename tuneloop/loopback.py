@@ -52,6 +52,11 @@ def is_named(host: str, public: str = "") -> bool:
     return is_loopback(named) or (bool(named) and named == host_of(public))
 
 
+def came_by_proxy(headers: Mapping[str, str]) -> bool:
+    """Whether a proxy has passed a request on, which may come from anywhere, though its Host names this machine."""
+    return any(name in headers for name in ("forwarded", "x-forwarded-for", "x-forwarded-host"))
+
+
 def is_ours(headers: Mapping[str, str], *, public: str = "", forwarded: bool = False) -> bool:
     """Whether a request was sent by a page of this very server, or by a program, and by no page of another site.
 

@@ -21,7 +21,7 @@ from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.upstream import Upstream, open_client
 from tuneloop.language import _
-from tuneloop.loopback import is_local, is_named, is_ours
+from tuneloop.loopback import came_by_proxy, is_local, is_named, is_ours
 from tuneloop.store import Store
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def header(scope: Scope, name: bytes) -> str:
 def check_origin(scope: Scope, public: str = "") -> None:
     """Without keys, a page of another site in a browser on this machine is a stranger too. Raises ``Problem`` 403."""
     headers = Headers(scope=scope)
-    if not is_named(headers.get("host", ""), public) or not is_ours(headers, public=public):
+    unnamed = came_by_proxy(headers) and not public
+    if unnamed or not is_named(headers.get("host", ""), public) or not is_ours(headers, public=public):
         raise Problem(
             403, _("without keys, only programs and pages of this machine may call"),
             hint=_("Name others with: {option}").format(option="--public-url URL"),

@@ -16,7 +16,7 @@ from tuneloop import __version__
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied, TuneloopError
 from tuneloop.language import _, speaking
-from tuneloop.loopback import is_loopback, is_named, is_ours
+from tuneloop.loopback import came_by_proxy, is_loopback, is_named, is_ours
 from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
@@ -124,7 +124,8 @@ def check_site(request: Request, *, auth: bool, public_url: str) -> None:
     A name that was made to point here matters only without keys, for a browser sends it no cookie. What a proxy says of
     the outside is believed from a program on this machine, and only where keys are needed: see ``is_ours``.
     """
-    if not auth and not is_named(request.headers.get("host", ""), public_url):
+    unnamed = came_by_proxy(request.headers) and not public_url
+    if not auth and (unnamed or not is_named(request.headers.get("host", ""), public_url)):
         raise Foreign(
             _("only programs and pages of this machine may call"),
             hint=_("Name others with: {option}").format(option="--public-url URL"),

@@ -17,7 +17,8 @@ WORDS = (
     stored("answerable"), stored("sources"), stored("quote"), stored("question"), stored("answer"),
     stored("reference"), stored("against"), stored("cited"), stored("citations"), stored("sentence"),
     stored("supported"), stored("problem"), stored("number"), stored("confidence"), stored("accepted"),
-    stored("found"), stored("said unanswerable"), stored("failed"), stored("error"), stored("rank of the right page"), stored("row"),
+    stored("found"), stored("said unanswerable"), stored("failed"), stored("error"), stored("row"),
+    stored("rank of the right page"),
     stored("where"), stored("reason"), stored("part"), stored("learned tokens"), stored("metric"), stored("value"),
     stored("scheduled"), stored("started"), stored("prompt"), stored("counted"), stored("finish reason"),
     stored("token times"), stored("role"), stored("content"), stored("state"), stored("kind"), stored("level"),
@@ -38,5 +39,5 @@ WORDS = (
     stored("licence"), stored("languages"), stored("held out"), stored("loss"), stored("validation loss"),
     stored("validation loss before"), stored("of"), stored("types"), stored("pages"), stored("characters"),
     stored("longest"), stored("dimensions"), stored("answerability"), stored("bytes"), stored("groups"),
-    stored("square"), stored("numbers"),
+    stored("square"), stored("numbers"), stored("time to first token objective"), stored("answered"), stored("known"),
 )  # fmt: skip
