@@ -84,12 +84,14 @@ class GatewayProcess:
 
 
 @contextmanager
-def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, host: str = "127.0.0.1", port: int = 0,
-                    auth: bool = True, language: str = "") -> Iterator[GatewayProcess]:  # fmt: skip
+def gateway_process(
+    store: Store, routes: list[dict[str, Any]], *, log: str, host: str = "127.0.0.1", port: int = 0, auth: bool = True,
+    language: str = "", public_url: str = "",
+) -> Iterator[GatewayProcess]:  # fmt: skip
     """The gateway as a child process. Port 0 takes a free one."""
     body = {
         "host": host, "port": port, "workspace": str(store.root), "auth": auth, "routes": routes,
-        "language": language or store.settings.language,
+        "language": language or store.settings.language, "public_url": public_url or store.settings.gateway_url,
     }  # fmt: skip
     # One of its own for each, for its owner alone, and gone once it is read: a URL in it may hold a password.
     handle, name = tempfile.mkstemp(prefix=f"{log}-", suffix=".json", dir=store.folder)
