@@ -102,6 +102,7 @@ class Stage(BaseModel):
     counted: ClassVar[str] = "rows"  # what is set aside one by one
     brought: ClassVar[bool] = False  # people bring what it reads: anything set aside is theirs to mend, status 2
     outside: ClassVar[bool] = False  # True: it reads files or servers that a caller names, so REST asks for an admin
+    asks_hubs: ClassVar[bool] = False  # True: it was typed to bring a model here; every other stage runs offline
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
     from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
 

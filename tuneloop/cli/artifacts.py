@@ -15,6 +15,7 @@ from tuneloop.cli.display import facts, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown
+from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, as_json
 
 
@@ -48,7 +49,8 @@ def ls(kind: str | None, everything: bool, as_json: bool) -> None:
     if kind and kind not in KINDS:
         known = ", ".join(KINDS)
         raise TuneloopError(
-            _("there is no kind {kind!r}").format(kind=kind), hint=_("Kinds: {kinds}, runs.").format(kinds=known)
+            _("there is no kind {kind!r}").format(kind=kind),
+            hint=meant(kind, [*KINDS, "runs"]) or _("Kinds: {kinds}, runs.").format(kinds=known),
         )
     found = [a for a in Store().artifacts.find(kind) if a.tags or everything or as_json]
     if as_json:
@@ -127,7 +129,8 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         if table == "rejected":
             return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
         raise NotFound(
-            _("there is no table {table!r}").format(table=table), hint=_("Tables: {tables}.").format(tables=there)
+            _("there is no table {table!r}").format(table=table),
+            hint=meant(table, there.split(", ")) or _("Tables: {tables}.").format(tables=there),
         )
     with pq.ParquetFile(path) as file:
         rows = next(iter(file.iter_batches(limit)), None)

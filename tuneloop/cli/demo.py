@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tuneloop.cli.display import Display, print_result
-from tuneloop.cli.options import as_json_option, command, print_json, print_table
+from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.runner import RunResult, Workspace
@@ -30,7 +30,7 @@ from tuneloop.runner import RunResult, Workspace
     metavar="FILE",
     help="Questions with reference answers; without it, a part of the synthetic ones serves.",
 )
-@click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the documents; guessed where left out.")
+@click.option("--language", type=Choice(["en", "zh"]), help="Language of the documents; guessed where left out.")
 @click.option("--name", default="", help="Name of everything that is made.")
 @click.option("--model", default="", help="Model to tune; a small one by default.")
 @click.option("--teacher", default="", help="Model or endpoint that writes the questions.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tuneloop.cli.options import as_json_option, command, print_json
+from tuneloop.cli.options import Choice, as_json_option, command, print_json
 from tuneloop.errors import Conflict, TuneloopError
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
@@ -76,7 +76,7 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
 )
 @click.option("--mark-unsupported", is_flag=True, help="Mark sentences without support in the text as well.")
 @click.option(
-    "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
+    "--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
 )
 @as_json_option
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
@@ -137,7 +137,7 @@ def local_engine(
     from tuneloop.cli.display import Display
 
     with Display(quiet=quiet) as display:
-        address = workspace.address(model, "model", watch=display.watch)
+        address = workspace.address(model, "model")
         runnable = workspace.runnable(address, watch=display.watch)
     click.echo(_("Loading {model}…").format(model=model), err=True)
     running = stack.enter_context(serving.engine(workspace.store, runnable, **options))

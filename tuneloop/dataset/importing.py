@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, shown, stored
+from tuneloop.nearest import meant
 from tuneloop.records import Example, Source, content_id
 from tuneloop.stage import Context, Kind, Stage
 
@@ -139,10 +140,10 @@ class ImportDataset(Stage):
         for pair in filter(None, (p.strip() for p in self.columns.split(","))):
             part, equals, column = (p.strip() for p in pair.partition("="))
             if not equals or part not in COLUMNS:
-                hint = _("Write PART=COLUMN; parts are {}.").format(", ".join(COLUMNS))
+                hint = (equals and meant(part, COLUMNS)) or _("Write PART=COLUMN; parts are {}.").format(", ".join(COLUMNS))
                 raise TuneloopError(_("{!r} names no part of a row").format(pair), where="columns", hint=hint)
             if column not in names:
-                hint = _("The columns are: {}").format(", ".join(names)[:200])
+                hint = meant(column, names) or _("The columns are: {}").format(", ".join(names)[:200])
                 raise TuneloopError(_("there is no column {!r}").format(column), where="columns", hint=hint)
             named[part] = column
         return named

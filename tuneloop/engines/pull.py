@@ -26,6 +26,7 @@ class Pull(Stage):
     name: ClassVar[str] = "pull"
     makes: ClassVar[Kind] = "model"
     outside: ClassVar[bool] = True
+    asks_hubs: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("model",)
 
     model: str = Field(

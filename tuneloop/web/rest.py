@@ -128,7 +128,7 @@ def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
 
     def submit(body: Stage, request: Request, name: str = "", rerun: bool = False) -> Run:
         need(request, "admin" if names_outside(body) else "member")
-        result = workspace.submit(body, name=name, rerun=rerun, pull=False)
+        result = workspace.submit(body, name=name, rerun=rerun)
         workspace.store.traffic.note(request.state.caller.id, f"run.{stage.name}", result.run)
         return as_run(result)
 
