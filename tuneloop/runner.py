@@ -123,7 +123,9 @@ class Workspace:
         missing = _("the model {name!r} is not here").format(name=name)
         known = [entry.name for entry in CATALOGUE]
         if name.lower() in known:
-            return NotFound(missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower()))
+            return NotFound(
+                missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower())
+            )
         here = [tag for artifact in self.store.artifacts.find("model") for tag in artifact.tags]
         near = meant(name, [*here, *self.store.settings.endpoints, *known])
         return NotFound(missing, hint=near or _("See: tuneloop ls model, and tuneloop models ls"))

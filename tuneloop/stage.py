@@ -122,6 +122,9 @@ class Stage(BaseModel):
         """What the output depends on beside parameters and input artifacts: of files, the hash of their bytes."""
         return ""
 
+    def check_outside(self) -> None:
+        """Raise where a file that is named is not there, before anything is run; of a long loop, before its start."""
+
     def output_name(self) -> str:
         """The tag given to the output where the user names none: that of the first input."""
         for field in self.references():

@@ -175,8 +175,10 @@ def worded(error: click.ClickException) -> str:
         known = [o for p in ctx.command.get_params(ctx) for o in (*p.opts, *p.secondary_opts) if o.startswith("-")]
         return str(TuneloopError(error.message, hint=meant(error.option_name, known) or hint))
     message = error.format_message()
-    return message if isinstance(error, click.BadParameter) and message.endswith(("?", "？")) else str(
-        TuneloopError(message, hint=hint)
+    return (
+        message
+        if isinstance(error, click.BadParameter) and message.endswith(("?", "？"))
+        else str(TuneloopError(message, hint=hint))
     )
 
 
@@ -208,6 +210,8 @@ def fail(message: str, arguments: list[str], error: TuneloopError | None = None)
     """One line on standard error, and with ``--json`` one object on standard output."""
     if "--json" in arguments:
         print_failure(message, arguments, error)
-    line = re.sub(r"\. (?=[\u4e00-\u9fff])", "。", as_typed(" ".join(message.split())))  # before a Chinese hint, a Chinese stop
+    line = re.sub(
+        r"\. (?=[\u4e00-\u9fff])", "。", as_typed(" ".join(message.split()))
+    )  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)
     sys.exit(1 if getattr(error, "bug", False) else 2)

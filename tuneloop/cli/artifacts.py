@@ -4,7 +4,6 @@ import json
 import shutil
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,13 @@ import click
 from tuneloop.address import KINDS, Address
 from tuneloop.cli.display import facts, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
+from tuneloop.cli.results import size
+from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, as_json
-
-
-def size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return ""
-
-
-def when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+from tuneloop.typed import as_typed
 
 
 def as_object(artifact: Artifact) -> dict[str, Any]:
@@ -56,7 +46,7 @@ def ls(kind: str | None, everything: bool, as_json: bool) -> None:
     if as_json:
         return print_json({"artifacts": [as_object(a) for a in found]})
     if not found:
-        click.echo(_("Nothing yet. Begin with: tuneloop parse FOLDER --name NAME"))
+        click.echo(as_typed(_("Nothing yet. Begin with: tuneloop parse FOLDER")))
         return None
     rows = [
         [", ".join(f"{a.address.kind}:{t}" for t in a.tags) or "-", a.address.hash[:12], size(a.bytes), when(a.created),
@@ -109,14 +99,8 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     body["runs"] = [r.id for r in store.artifacts.producers(address)]
     if as_json:
         return print_json(body)
-    names, place, maker, given = _("names"), _("folder"), _("made by"), _("with")
-    click.echo(f"{address}\n  {names}: {', '.join(artifact.tags) or '-'}\n  {place}: {folder}")
-    for run in store.artifacts.producers(address):
-        click.echo(f"  {maker}: {run.stage} {run.id} {when(run.created)} ({span(run.seconds)})")
-        click.echo(f"  {given}: " + " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", [])))
-    click.echo(json.dumps(artifact.summary, ensure_ascii=False, indent=2))
-    for name, file in manifest["files"].items():
-        click.echo(f"  {size(file['bytes']):>10}  {name}")
+    for line in describe(store, artifact, folder, manifest["files"]):
+        click.echo(line.rstrip())
     return None
 
 
@@ -150,12 +134,8 @@ def show_run(store: Store, run: str, as_json_: bool) -> None:
     body["curves"] = store.runs.metrics(row.id)
     if as_json_:
         return print_json(body)
-    for key in ("id", "stage", "state", "typed", "output", "seconds", "attempts", "progress", "metrics"):
-        click.echo(f"{key:>9}  {json.dumps(body[key], ensure_ascii=False)}")
-    if row.error:
-        click.echo(f"    error  {row.error.get('message')}")
-        if row.error.get("traceback"):
-            click.echo(row.error["traceback"])
+    for line in describe_run(row, body["curves"]):
+        click.echo(line.rstrip())
     return None
 
 

@@ -15,6 +15,8 @@ from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.runner import RunResult, Workspace
 
+SOURCES = {"huggingface": "Hugging Face", "modelscope": "ModelScope", "pypi": "PyPI"}
+
 
 @command()
 @click.option(
@@ -73,6 +75,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     default = f"help-desk-{language}" if not documents else name_of(documents[0])
     outcome = Outcome(name=name or default, language=language, recipe=recipe, synthetic=exam is None)
     workspace = Workspace()
+    announce(workspace, recipe.base, recipe.teacher)
     with Display(quiet=as_json) as display:
 
         def told(result: RunResult) -> None:
@@ -95,6 +98,21 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             *(["--json"] if as_json else []),
         ]
         command_.main(arguments, standalone_mode=False, obj=body)  # with --json, what it says holds the report too
+
+
+def announce(workspace: Workspace, *models: str) -> None:
+    """Say first what will be brought from elsewhere, how much it is, and from where."""
+    from tuneloop.cli.results import size
+    from tuneloop.models import CATALOGUE
+
+    here = {tag for artifact in workspace.store.artifacts.find("model") for tag in artifact.tags}
+    missing = [e for e in CATALOGUE if e.name in models and e.name not in here]
+    if not missing:
+        return
+    listed = ", ".join(f"{e.name} ({size(e.bytes or e.parameters * 2)})" for e in missing)
+    sources = ", ".join(dict.fromkeys(SOURCES[s.kind] for e in missing for s in e.sources))
+    text = _("To be pulled: {models}, unless a folder of tuneloop.toml has them; from {sources}, in this order.")
+    click.echo(text.format(models=listed, sources=sources), err=True)
 
 
 def name_of(path: Path) -> str:

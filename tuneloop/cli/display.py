@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from tuneloop.cli.results import told
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunResult, set_aside
 from tuneloop.store import Store
+from tuneloop.typed import as_typed
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
 SHOWN = 3  # of what was set aside
@@ -124,17 +126,18 @@ def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
         else f"{result.seconds:.1f} s"
     )
     click.echo(f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  ({took})")
-    if text := facts(result.summary):
-        click.echo(f"  {text}")
+    if result.output:
+        for line in told(kind, result.summary, store.artifacts.path(result.address)):
+            click.echo(f"  {line}".rstrip())
     if rejected := result.summary.get("rejected"):
         line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
         noun = _(find_stage(result.stage).counted)
-        click.echo("  " + line.format(noun=noun, count=number(rejected), ref=name or result.output))
+        click.echo("  " + as_typed(line.format(noun=noun, count=number(rejected), ref=name or result.output)))
         for row in set_aside(store, result, SHOWN):
             click.echo(f"  - {cut(row.where)}: {cut(shown(row.reason))}")
 
 
 def cut(text: str, length: int = 120) -> str:
     """A text from somewhere else as part of one line."""
-    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))  # never an order to the terminal
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -12,6 +12,7 @@ from tuneloop.cli.options import Choice, as_json_option, command, print_json
 from tuneloop.errors import Conflict, TuneloopError
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
+from tuneloop.typed import as_typed
 
 PORT = click.IntRange(1, 65535)
 
@@ -75,9 +76,7 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
     help="Most passages that the model is shown with a question; 0 takes as many as it learned to answer from.",
 )
 @click.option("--mark-unsupported", is_flag=True, help="Mark sentences without support in the text as well.")
-@click.option(
-    "--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
-)
+@click.option("--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out.")
 @as_json_option
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
           no_auth: bool, parallel: int, context: int, passages: int, mark_unsupported: bool, language: str | None,
@@ -122,7 +121,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
             )
         )
         if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
-            click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
+            click.echo(as_typed(_("There is no key yet. Make one with: tuneloop key create NAME")), err=True)
         url, names = gateway.url, [r["name"] for r in routes]
         text = _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=names[0], url=url)
         print_ready(text, as_json=as_json, url=url, models=names, knowledge=index)

@@ -79,10 +79,10 @@ class Compress(Stage):
             whole = ctx.checkpoint("merged")
             whole.mkdir(exist_ok=True)
             write_folder(
-                whole, merged(source.folder, source.base, source.delta, source.precision()), whole, source.base
+                whole, merged(source.folder, source.base, source.delta, source.precision()), source.folder, source.base
             )
         ctx.phase(_("Converting"))
-        tool = converter.ensure(ctx.store.cache)
+        tool = converter.installed(ctx.store.cache)
         log = ctx.checkpoint("converter.log")
         converter.convert(tool, whole, file, kind, log=log, beat=lambda: ctx.progress(0))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from tuneloop.encoding import meant_path, plain_text, readable_name
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown, stored
 from tuneloop.nearest import meant
 from tuneloop.records import Example, Source, content_id
@@ -58,6 +58,10 @@ class ImportDataset(Stage):
             return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def check_outside(self) -> None:
+        if not Path(meant_path(self.file)).exists():
+            raise NotFound(_("there is no such file"), where=readable_name(self.file))
 
     def output_name(self) -> str:
         import re
@@ -140,7 +144,9 @@ class ImportDataset(Stage):
         for pair in filter(None, (p.strip() for p in self.columns.split(","))):
             part, equals, column = (p.strip() for p in pair.partition("="))
             if not equals or part not in COLUMNS:
-                hint = (equals and meant(part, COLUMNS)) or _("Write PART=COLUMN; parts are {}.").format(", ".join(COLUMNS))
+                hint = (equals and meant(part, COLUMNS)) or _("Write PART=COLUMN; parts are {}.").format(
+                    ", ".join(COLUMNS)
+                )
                 raise TuneloopError(_("{!r} names no part of a row").format(pair), where="columns", hint=hint)
             if column not in names:
                 hint = meant(column, names) or _("The columns are: {}").format(", ".join(names)[:200])

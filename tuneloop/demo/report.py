@@ -16,6 +16,7 @@ from tuneloop.demo.chart import interval_chart, line_chart
 from tuneloop.demo.pipeline import Outcome
 from tuneloop.language import _, speaking
 from tuneloop.runner import RunResult, Workspace
+from tuneloop.typed import as_typed
 
 
 def write_report(workspace: Workspace, outcome: Outcome, folder: Path) -> tuple[Path, Path]:
@@ -68,16 +69,17 @@ def report(workspace: Workspace, outcome: Outcome) -> dict[str, Any]:
 
 
 def commands(outcome: Outcome) -> list[str]:
-    """What to type next."""
+    """What to type next, as it works where the demo was started."""
     name, made = outcome.name, outcome.results.get("synthesize")
     written = made.address.short if made and made.output else f"dataset:{name}"  # a split may have the name by now
-    return [
+    lines = [
         f"tuneloop serve model:{name}-q8_0 --knowledge index:{name} --no-auth",
         f"tuneloop lineage model:{name}-q8_0",
         f"tuneloop show {written} --rejected",
         f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against model:{outcome.base}-q8_0",
         "tuneloop ls",
     ]
+    return [as_typed(line) for line in lines]
 
 
 def duration(seconds: float) -> str:

@@ -46,6 +46,9 @@ class Parse(Stage):
 
         return fingerprint(self._files())
 
+    def check_outside(self) -> None:
+        self._files()
+
     def _files(self) -> list["SourceFile"]:
         """All files named. Raises where not one of the paths exists; one missing among others is set aside."""
         from tuneloop.documents.files import find_files
