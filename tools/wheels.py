@@ -4,8 +4,8 @@
 
 The packages are the core's dependencies and theirs, at the versions of constraints.txt, as they are installed here.
 For each platform pip is asked whether it could install exactly these without building anything (``--dry-run
---only-binary=:all: --no-deps``). What it cannot tell: a dependency that only another platform has (its marker is read on
-this one), whether a wheel also runs there, and what an index that is a mirror has not copied.
+--only-binary=:all: --no-deps``). What it cannot tell: a dependency that only another platform has (its marker is read
+on this one), whether a wheel also runs there, and what an index that is a mirror has not copied.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The user's language: English, or Simplified Chinese through gettext.
 
-``TUNELOOP_LANGUAGE`` wins over ``LC_ALL``, ``LC_MESSAGES`` and ``LANG``. Text is looked up when it is shown,
-never when a module is imported, so one process can answer two people in two languages. What an artifact keeps, such
-as the reason why a row was set aside, is English whoever made it (``stored``), and is translated by ``shown``.
+``TUNELOOP_LANGUAGE`` wins over ``LC_ALL``, ``LC_MESSAGES`` and ``LANG``; where one of these names a locale, gettext's
+own ``LANGUAGE``, a list such as ``zh_CN:zh``, says which language its messages are in. Text is looked up when it is
+shown, never when a module is imported, so one process can answer two people in two languages. What an artifact keeps,
+such as the reason why a row was set aside, is English whoever made it (``stored``), and is translated by ``shown``.
 """
 
 import gettext
@@ -33,8 +34,14 @@ def current_language() -> str:
     for variable in ("TUNELOOP_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(variable, "")
         if value and value not in ("C", "POSIX"):
-            return "zh" if value.lower().startswith("zh") else "en"
+            before = "" if variable == "TUNELOOP_LANGUAGE" else os.environ.get("LANGUAGE", "")
+            return first_known(f"{before}:{value}")
     return "en"
+
+
+def first_known(names: str) -> str:
+    """The first language of ours in a list such as ``de_DE:zh_CN.UTF-8``, or English."""
+    return next((n[:2].lower() for n in names.split(":") if n[:2].lower() in LANGUAGES), "en")
 
 
 def _(text: str, language: str | None = None) -> str:

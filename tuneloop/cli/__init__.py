@@ -18,6 +18,7 @@ from tuneloop.language import LOCALES, _, current_language
 from tuneloop.nearest import meant
 from tuneloop.typed import as_typed, started
 
+STAGES_TITLE = "Stages, in the order of the life cycle"
 # One line of help for each built-in stage; that of an installed package is the first line of its docstring.
 STAGES = {
     "parse": "Read Markdown, HTML, text, CSV, Word and PDF as documents.",
@@ -98,7 +99,7 @@ class Commands(HelpfulGroup):
         names = [name for name in targets() if name != "pull"]
         texts = {n: STAGES[n] if n in BUILT_IN else first_line(find_stage(n).__doc__) for n in names}
         whole, *rest = GROUPS
-        parts = [(whole, GROUPS[whole]), ("Stages, in the order of the life cycle", texts)]
+        parts = [(whole, GROUPS[whole]), (STAGES_TITLE, texts)]
         width = max(map(len, (*texts, *COMMANDS)))
         for title, group in [*parts, *((title, GROUPS[title]) for title in rest)]:
             with formatter.section(_(title)):

@@ -86,6 +86,8 @@ def summary_words() -> tuple[str, ...]:
         _("tokens per second"),
         _("learned tokens per second"),
         _("peak memory mib"),
+        _("answer tokens"),
+        _("none"),
         _("errors"),
         _("error rate"),
         _("items"),

