@@ -34,7 +34,11 @@ def describe(store: Store, artifact: Artifact, folder: Path, files: dict[str, An
         rows.append((_("with"), cut(given, 400)))
     ref = names.partition(",")[0] or address.short
     parts = [[click.style(names or address.short, bold=True), *indented(columns(rows))]]
-    parts.append(indented(told(address.kind, artifact.summary, folder)))
+    facts = told(address.kind, artifact.summary, folder)
+    if rejected := artifact.summary.get("rejected"):
+        see = _("set aside: {count}; see all with: tuneloop show {ref} --rejected")
+        facts.append(as_typed(see.format(count=f"{rejected:,}", ref=ref)))
+    parts.append(indented(facts))
     parts.append(indented(first_rows(folder, ref)))
     listed = [(size(file["bytes"]), name) for name, file in list(files.items())[:FILES]]
     if len(files) > FILES:
