@@ -249,6 +249,24 @@ def test_a_python_without_ensurepip_is_told_which_package_has_it(tmp_path: Path)
     assert done.returncode and "apt install python3-venv" in done.stderr and not venv.exists()
 
 
+def test_the_check_of_wheels_names_the_package_that_has_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tools"))
+    import wheels
+
+    pins = wheels.closure("")
+    assert {"pyarrow", "xllamacpp", "pydantic-core"} <= {pin.partition("==")[0] for pin in pins}
+    assert not any(pin.startswith("torch==") for pin in pins), "of the core alone"
+    monkeypatch.setattr(
+        wheels, "refused", lambda asked, tags, _: tags[0].endswith("aarch64") and any("lxml" in a for a in asked)
+    )
+    monkeypatch.setattr(sys, "argv", ["wheels.py"])
+    assert wheels.main() == 1
+    told_ = capsys.readouterr().out
+    assert re.search(r"no wheel on Linux aarch64, Python 3.11: lxml==[\d.]+\n", told_) and "macOS arm64    all" in told_
+
+
 # -- loop files --------------------------------------------------------------------------------------------------------
 
 LOOP = """
