@@ -23,15 +23,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuneloop import processes, serving
+from tuneloop import logbook, processes, serving
 from tuneloop.address import Address
 from tuneloop.errors import Cancelled, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.machine import tree_memory
 from tuneloop.records import Rejected, write_rows
 from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace
-from tuneloop.settings import describe_invalid
+from tuneloop.settings import describe_invalid, use_language
 from tuneloop.store.artifacts import MANIFEST, write_durably
 from tuneloop.store.database import fixable
 from tuneloop.store.runs import RunLost
@@ -119,7 +119,7 @@ class RunContext:
 
     def runnable(self, model: str) -> str:
         """The address of a model that the engine can load."""
-        self.phase(_("preparing the model for the engine"))
+        self.phase(stored("preparing the model for the engine"))
         return self.workspace.runnable(self.workspace.address(model, "model"))
 
     def beat(self) -> bool:
@@ -150,13 +150,15 @@ class RunContext:
                 print("another process has this run now", file=sys.stderr, flush=True)
                 processes.kill_group(os.getpid())
                 os._exit(1)
-            except Exception:  # the database may be busy or gone for a moment; the lease outlives some lost beats
-                traceback.print_exc()
+            except Exception as error:  # the database may be busy or gone; the lease outlives some lost beats
+                logbook.report(error)
 
 
 def execute(root: Path, run: str) -> int:
     """Claim a run and do it. The exit status of the child process."""
+    logbook.keep_private()
     processes.follow_parent()
+    use_language(root)
     signal.signal(signal.SIGTERM, raise_cancelled)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the watcher's to handle
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until there is somebody to give a claimed run back
@@ -209,7 +211,7 @@ def carry_out(ctx: RunContext, row: Any) -> int:
 
 
 def bug(error: BaseException) -> dict[str, str]:
-    traceback.print_exc()
+    logbook.report(error)
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return {"message": message, "kind": "bug", "traceback": traceback.format_exc()}
 

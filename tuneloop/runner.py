@@ -26,7 +26,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tuneloop import processes
+from tuneloop import permissions, processes
 from tuneloop.address import Address
 from tuneloop.errors import Cancelled, Conflict, NotFound, TuneloopError
 from tuneloop.language import _
@@ -331,7 +331,7 @@ class StageFailed(TuneloopError):
 
 def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
     """Start the child process that executes a run. It lives in a process group of its own, and dies with us."""
-    log = (store.logs / f"run-{run}.log").open("ab")
+    log = permissions.open_append(store.logs / f"run-{run}.log")
     path = os.pathsep.join(filter(None, (processes.PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin starve each other where cores are shared
@@ -339,6 +339,7 @@ def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             processes.module_command("tuneloop.execution", str(store.root), run),
             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=environment, cwd=store.root,
+            umask=permissions.UMASK,
         )  # fmt: skip
     finally:
         log.close()

@@ -281,7 +281,8 @@ def numbers_changed_hands(claim: Statement, told: Statement, items: list[Item], 
                 near = nearest(here, [item.start])
                 far = nearest(there, places)
                 if near and far:
-                    kept, lost = kept + item.weight * near.agrees(far), lost + item.weight * (not near.agrees(far))
+                    same = near.value == far.value
+                    kept, lost = kept + item.weight * same, lost + item.weight * (not same)
     return lost > kept
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tuneloop.answer.numbers import Number, find_numbers
+from tuneloop.answer.turning import Turn, find_turns
 from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
 from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
 
@@ -57,6 +59,19 @@ class Clause:
     block: int
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """What stands between two breaks, with what is in it; ``pairs`` of its characters tell how much it reads alike."""
+
+    clause: Clause
+    text: str
+    words: frozenset[str]
+    numbers: tuple[Number, ...]
+    codes: tuple[str, ...]
+    turns: tuple[Turn, ...]
+    pairs: frozenset[tuple[str, str]]
+
+
 @dataclass
 class Statement:
     """A text taken apart. Positions are in ``text``; ``folded`` has the same length."""
@@ -69,22 +84,57 @@ class Statement:
     names: list[tuple[str, int]] = field(default_factory=list)  # (stem, start)
     cues: list[Cue] = field(default_factory=list)
     clauses: list[Clause] = field(default_factory=list)
+    pieces: list[Clause] = field(default_factory=list)  # what stands between all breaks
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        """The words that turn its meaning; looked for only when they are asked for."""
+        return list(find_turns(self.folded))
+
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """Its pieces, each with something in it: one without belongs to the next, or to the last of its sentence."""
+        found: list[Stretch] = []
+        start = 0
+        for piece, following in zip(self.pieces, [*self.pieces[1:], None], strict=True):
+            whole = Clause(start, piece.end, piece.block)
+            made = self.stretch(whole)
+            if made.words or made.numbers or made.codes:
+                found.append(made)
+                start = piece.end
+            elif (following is None or following.block != piece.block) and found:
+                found[-1] = self.stretch(Clause(found[-1].clause.start, piece.end, found[-1].clause.block))
+                start = piece.end
+        return found
+
+    def stretch(self, clause: Clause) -> Stretch:
+        text = self.folded[clause.start : clause.end]
+
+        def here(at: int) -> bool:
+            return clause.start <= at < clause.end
+
+        return Stretch(
+            clause, text, frozenset(u.text for u in self.units if here(u.start)),
+            tuple(n for n in self.numbers if here(n.start)), tuple(code for code, at in self.codes if here(at)),
+            tuple(turn for turn in self.turns if here(turn.start)),
+            frozenset(zip(text, text[1:], strict=False)),
+        )  # fmt: skip
 
 
 def take_apart(text: str) -> Statement:
     """The statement that ``text`` makes."""
     statement = Statement(text, fold(text))
     found = list(tokens(text))
-    statement.numbers = list(find_numbers(statement.folded))
+    statement.numbers = list(find_numbers(statement.folded, text))
     statement.codes = list(find_codes(text, statement.folded, found))
     statement.names = list(find_names(text, found))
     counted = [(n.start, n.end) for n in statement.numbers]
     coded = [(start, start + len(code)) for code, start in statement.codes]
     for token in found:
         statement.units += token_units(token, counted, coded)
-    pieces = list(segments(statement))
-    statement.clauses = merge(statement, pieces)
-    statement.cues = list(find_cues(statement, pieces))
+    statement.pieces = list(segments(statement))
+    statement.clauses = merge(statement, statement.pieces)
+    statement.cues = list(find_cues(statement, statement.pieces))
     return statement
 
 
@@ -108,13 +158,9 @@ def segments(statement: Statement) -> Iterator[Clause]:
 
 def inside(statement: Statement, at: int) -> bool:
     """Whether a place lies inside a number or code: ``1,000``, ``10:30``, ``a.b``."""
-    folded = statement.folded
-    if (
-        folded[at] in ".,:"
-        and folded[at - 1 : at].isalnum()
-        and folded[at + 1 : at + 2].isalnum()
-        and folded[at - 1 : at].isascii()
-    ):
+    before, after = statement.folded[at - 1 : at], statement.folded[at + 1 : at + 2]
+    marks = ".,:" if statement.text[at] != "，" else ""
+    if statement.folded[at] in marks and before.isascii() and before.isalnum() and after.isascii() and after.isalnum():
         return True
     return any(start <= at < start + len(code) for code, start in statement.codes)
 
@@ -196,7 +242,7 @@ def cjk_units(token: Token, counted: list[tuple[int, int]]) -> Iterator[Unit]:
 
 def light_spans(token: Token, counted: list[tuple[int, int]]) -> list[tuple[int, int]]:
     spans = [(token.start + m.start(), token.start + m.end()) for m in LIGHT_ZH.finditer(token.text)]
-    spans += [(start, min(end, token.end)) for start, end in counted if token.start <= start < token.end]
+    spans += [(max(start, token.start), min(end, token.end)) for start, end in counted if start < token.end and token.start < end]
     return sorted(spans)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy, left_over, share
 from tuneloop.answer.roles import role_problem
 from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
+from tuneloop.answer.wording import wording_problem
 from tuneloop.knowledge.terms import fold
 from tuneloop.tokens import CJK
 
@@ -196,7 +197,7 @@ def together(claim: Statement, items: list[Item], fits: Sequence[Fit], source: S
         return "joined"
     if any(item.text == name and item.start == at for item in missing for name, at in claim.names):
         return "name"
-    return role_problem(claim, items, fits, source, start, end)
+    return role_problem(claim, items, fits, source, start, end) or wording_problem(claim, fits, source)
 
 
 def tells(item: Item, clause: Clause, told: Statement) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from tuneloop import __version__
+from tuneloop import __version__, logbook
 from tuneloop.cli.formatter import Context
 from tuneloop.cli.options import HelpfulGroup, print_json, printed
 from tuneloop.errors import TuneloopError
 from tuneloop.language import LOCALES, _, current_language
 from tuneloop.nearest import meant
+from tuneloop.settings import FOLDER, find_workspace, use_language
 from tuneloop.typed import as_typed, started
 
 STAGES_TITLE = "Stages, in the order of the life cycle"
@@ -136,6 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     printed.clear()
     started(sys.argv[0])
+    use_language(workspace_of(arguments))
     if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
@@ -155,32 +157,43 @@ def main(arguments: list[str] | None = None) -> None:
     except TuneloopError as error:
         fail(str(error), arguments, error)
     except Exception as error:
-        from tuneloop.settings import FOLDER, find_workspace
         from tuneloop.store.database import fixable
 
         known = fixable(error, find_workspace() / FOLDER)
         if known is None:
             if "--json" in arguments:
-                print_failure(f"{type(error).__name__}: {error}", arguments, None)
+                print_failure(logbook.kind(error) if logbook.is_private() else f"{type(error).__name__}: {error}",
+                              arguments, None)  # fmt: skip
             raise
         fail(str(known), arguments, known)
 
 
 def worded(error: click.ClickException) -> str:
     """Click's message, with the option that was most likely meant, or where the options are described."""
+    from tuneloop.cli.words import told_by_click
+
     ctx = getattr(error, "ctx", None)
     if ctx is None or not isinstance(error, click.UsageError):
-        return error.format_message()
+        return told_by_click(error)
     hint = _("See: {command} -h").format(command=ctx.command_path)
     if isinstance(error, click.NoSuchOption):
         known = [o for p in ctx.command.get_params(ctx) for o in (*p.opts, *p.secondary_opts) if o.startswith("-")]
-        return str(TuneloopError(error.message, hint=meant(error.option_name, known) or hint))
-    message = error.format_message()
-    return (
-        message
-        if isinstance(error, click.BadParameter) and message.endswith(("?", "？"))
-        else str(TuneloopError(message, hint=hint))
-    )
+        hint = meant(error.option_name, known) or hint
+        error = click.UsageError(error.message)  # without click's own suggestion
+    message = told_by_click(error)
+    return message if message.endswith(("?", "？")) else str(TuneloopError(message, hint=hint))
+
+
+def workspace_of(arguments: list[str]) -> Path:
+    """The workspace that was typed, as far as it can be known before anything is parsed: help too has a language."""
+    for number, word in enumerate(arguments):
+        name, sign, value = word.partition("=")
+        if name in ("-w", "--workspace"):
+            value = value if sign else next(iter(arguments[number + 1 :]), "")
+            return Path(value).expanduser()
+        if not word.startswith("-"):
+            break
+    return find_workspace()
 
 
 def interrupted() -> None:

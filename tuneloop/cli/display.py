@@ -3,12 +3,13 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 import click
 
-from tuneloop.cli.results import told
+from tuneloop.cli.results import size, told
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunResult, set_aside
@@ -30,20 +31,25 @@ def quantity(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
 
 
+def amount(done: float, total: float | None, unit: str) -> str:
+    """How much of how much; bytes in units that people read."""
+    if unit == "B":
+        return f"{size(done)}/{size(total)}" if total else size(done)
+    return f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
+
+
 def describe(progress: dict[str, Any], now: float) -> str:
     """One line: phase, how much of how much, rate, remaining time."""
     done, total = progress.get("done") or 0, progress.get("total")
     unit, phase = progress.get("unit") or "", progress.get("phase") or ""
-    unit, phase = _(unit), _(phase)
+    unit, phase = _(unit), shown(phase)
     parts = [phase] if phase else []
     if done or total:
-        parts.append(
-            f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
-        )
+        parts.append(amount(done, total, unit))
     elapsed, new = now - progress.get("since", now), done - (progress.get("start") or 0)
     if new > 0 and elapsed > 1:
         rate = new / elapsed
-        parts.append(f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
+        parts.append(f"{size(rate)}/s" if unit == "B" else f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
         if total and total > done:
             parts.append(_("{time} left").format(time=span((total - done) / rate)))
     return " · ".join(parts)
@@ -106,9 +112,20 @@ def facts(summary: dict[str, Any]) -> str:
     plain = {
         k: v for k, v in summary.items() if isinstance(v, (int, float, str)) and not isinstance(v, bool) and v != ""
     }
-    return ", ".join(
+    return _(", ").join(
         f"{_(key.replace('_', ' '))} {number(value)}" for key, value in list(plain.items())[:8] if len(str(value)) < 60
     )
+
+
+def not_kept(summary: dict[str, Any]) -> Iterator[str]:
+    """What of the things that were read is in nothing that was made, with how much that is."""
+    if left_out := summary.get("left_out"):
+        parts = ", ".join(f"{shown(rule)} {number(count)}" for rule, count in left_out.items())
+        yield _("left out, in characters: {parts}").format(parts=parts)
+    if fields := summary.get("not_carried"):
+        row = _("{field} ({count} rows)")
+        parts = ", ".join(row.format(field=cut(field, 40), count=number(count)) for field, count in fields.items())
+        yield _("fields not carried: {parts}").format(parts=parts)
 
 
 def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
@@ -129,6 +146,8 @@ def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
     if result.output:
         for line in told(kind, result.summary, store.artifacts.path(result.address)):
             click.echo(f"  {line}".rstrip())
+    for line in not_kept(result.summary):
+        click.echo(f"  {line}")
     if rejected := result.summary.get("rejected"):
         line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
         noun = _(find_stage(result.stage).counted)

@@ -1,5 +1,6 @@
 """What this machine can do, and what is missing for the rest."""
 
+import contextlib
 import platform
 import shutil
 import sys
@@ -11,7 +12,7 @@ import click
 from tuneloop import __version__
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, speaking
 from tuneloop.typed import as_typed
 
 EXTRAS = {
@@ -99,7 +100,8 @@ def accelerator() -> dict[str, Any]:
 @as_json_option
 def doctor(as_json: bool) -> None:
     """Say what this machine can do and what is missing."""
-    found = checks()
+    with speaking("en") if as_json else contextlib.nullcontext():  # a script reads names and values in one language
+        found = checks()
     good = all(c["ok"] is not False for c in found)
     if as_json:
         return print_json({"tuneloop": __version__, "ok": good, "checks": found})
@@ -112,8 +114,8 @@ def doctor(as_json: bool) -> None:
             if c["ok"] is None
             else click.style("✗", fg="red")
         )
-        hint = f"  → {as_typed(c['hint'])}" if c["hint"] else ""
-        click.echo(f" {mark} {c['name']}: {c['found']}{hint}")
+        line = _("{name}: {value}").format(name=c["name"], value=c["found"])
+        click.echo(f" {mark} {line}" + (f"  → {as_typed(c['hint'])}" if c["hint"] else ""))
     if not good:
         raise TuneloopError(_("something that is needed is missing"), hint=_("See the lines marked ✗."))
     return None

@@ -8,6 +8,7 @@ import click
 
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.nearest import nearest
 from tuneloop.stage import listed
@@ -20,9 +21,9 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     except FileNotFoundError:
         raise TuneloopError(_("there is no such file"), where=str(path)) from None
     except OSError as error:
-        raise TuneloopError(_("cannot be read: {reason}").format(reason=error.strerror), where=str(path)) from None
+        raise TuneloopError(_("cannot be read: {reason}").format(reason=told(error)), where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TuneloopError(_("not valid TOML: {reason}").format(reason=error), where=str(path)) from None
+        raise TuneloopError(_("not valid TOML: {reason}").format(reason=told(error)), where=str(path)) from None
     tables = body.pop("stage", None)
     if body or not isinstance(tables, list) or not tables:
         raise TuneloopError(_("a loop file is a list of [[stage]] tables and nothing else"), where=str(path))

@@ -32,11 +32,12 @@ def seconds(value: Any) -> str:
     return "–" if value is None else f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
 
 
-def size(count_: float) -> str:
+def size(count: float) -> str:
+    """Bytes as people read them: ``51.5 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count_ < 1000 or unit == "GB":
-            return f"{count_:.0f} {unit}" if unit == "B" else f"{count_:.1f} {unit}"
-        count_ /= 1000
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
     return ""
 
 

@@ -28,7 +28,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 6
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
@@ -77,10 +77,11 @@ class ImportDataset(Stage):
         count = write_rows(ctx.out / "examples.parquet", Example, importer.examples(self.rows(table)))
         if not count:
             raise nothing_imported(table, importer.reasons)
+        importer.tell_not_carried(table.name)
         return {
             "examples": count, "rejected": importer.reasons.total(), "format": form, "encoding": table.encoding,
             "columns": columns, "reasons": dict(importer.reasons.most_common()), "turns": importer.turns,
-            "unanswerable": importer.unanswerable,
+            "unanswerable": importer.unanswerable, "not_carried": dict(importer.not_carried.most_common()),
         }  # fmt: skip
 
     def open(self) -> Table:
@@ -170,6 +171,7 @@ class Importer:
     def __init__(self, ctx: Context, form: str, columns: dict[str, str]) -> None:
         self.ctx, self.form, self.columns = ctx, form, columns
         self.reasons: Counter[str] = Counter()
+        self.not_carried: Counter[str] = Counter()  # rows by the field
         self.seen: dict[str, str] = {}  # content id to the place of its first row
         self.names: set[str] = set()
         self.turns = self.unanswerable = 0
@@ -180,7 +182,7 @@ class Importer:
 
         for number, row in enumerate(rows, 1):
             if number % 500 == 0:
-                self.ctx.progress(number, None, _("rows"))
+                self.ctx.progress(number, None, stored("rows"))
             if isinstance(row, Broken):
                 self.set_aside(row.where, row.reason, row.detail, row.text)
                 continue
@@ -191,7 +193,7 @@ class Importer:
 
     def example(self, row: Row) -> Example:
         """One row as an example. Raises ``BadRow``."""
-        from tuneloop.dataset.conversations import READERS, BadRow, check, is_answerable, text_of
+        from tuneloop.dataset.conversations import READERS, BadRow, check, is_answerable, not_carried, text_of
 
         messages = READERS[self.form](row.values, self.columns)
         check(messages, row.values)
@@ -206,10 +208,19 @@ class Importer:
         self.names.add(named)
         self.turns += sum(1 for m in messages if m.role == "assistant")
         self.unanswerable += not answerable
+        self.not_carried.update(not_carried(row.values, self.form, self.columns))
         return Example(
             id=named or key, messages=messages, origin="import", answerable=answerable,
             sources=[Source(name=page)] if page else [],
         )  # fmt: skip
+
+    def tell_not_carried(self, file: str) -> None:
+        """Set the fields aside without which another thing is learned; the rows themselves are imported."""
+        from tuneloop.dataset.conversations import changes_meaning
+
+        for field, rows in self.not_carried.most_common():
+            if changes_meaning(field):
+                self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows))
 
     def set_aside(self, where: str, reason: str, detail: str, row: object) -> None:
         self.reasons[reason] += 1

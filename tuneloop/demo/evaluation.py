@@ -40,7 +40,7 @@ def sections(workspace: Workspace, result: RunResult | None, *, synthetic: bool)
             for metric, title in TITLES.items() if (v := summary["metrics"].get(metric))
         ],
         "lengths": summary["metrics"].get("answer_tokens"),
-        "note": note.format(count=asked, pages=pages, p=f"{main['p']:.4f}"),
+        "note": note.format(count=asked, pages=pages, p="–" if main["p"] is None else f"{main['p']:.4f}"),
         "warnings": [shown(warning) for warning in summary.get("warnings", [])],
         "rows": [
             {"question": i.question, "base": i.against, "tuned": i.answer, "reference": i.reference}

@@ -25,7 +25,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     counted: ClassVar[str] = "files"
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
@@ -68,7 +68,7 @@ class Parse(Stage):
 
         files = self._files()
         facts = Facts()
-        ctx.phase(_("Reading {count} files").format(count=len(files)))
+        ctx.phase(stored("Reading {count} files").format(count=len(files)))
         jobs = self._jobs(ctx, files, facts)
         self._read(ctx, jobs, len(files) - len(jobs), len(files))
         count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
@@ -127,6 +127,7 @@ class Parse(Stage):
                 raise TuneloopError(_("the checkpoint of this run was removed while it was used"), where=job.name)
             for where, reason in outcome.set_aside:
                 facts.reject(ctx, f"{job.name}, {where}" if where else job.name, reason)
+            facts.left_out.update(outcome.left_out)
             if outcome.document:
                 facts.add(outcome.document, job.size)
                 yield outcome.document
@@ -142,6 +143,7 @@ class Facts:
         self.reasons: list[tuple[str, str]] = []
         self.types: Counter[str] = Counter()
         self.languages: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()  # characters by the rule
         self.documents = self.characters = self.pages = self.bytes = 0
 
     def reject(self, ctx: Context, where: str, reason: str) -> None:
@@ -164,5 +166,6 @@ class Facts:
             "pages": self.pages,
             "types": dict(sorted(self.types.items())),
             "languages": dict(sorted(self.languages.items())),
+            "left_out": dict(self.left_out.most_common()),
             "rejected": len(self.reasons),
         }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, field_validator
 
 from tuneloop.errors import NotFound, TuneloopError
-from tuneloop.language import _
+from tuneloop.foreign import told
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Pull(Stage):
         else:
             entry, path = self.downloaded(ctx)
             card = described(card_of(path), entry)
-        ctx.phase(_("Storing the model"))
+        ctx.phase(stored("Storing the model"))
         hashes = place(path, ctx.out, linked=not self.local)
         card = card.model_copy(update={"sha256": hashes})
         write_card(ctx.out, card)
@@ -155,6 +156,6 @@ def place(path: Path, out: Path, *, linked: bool) -> dict[str, str]:
             try:
                 shutil.copyfile(file, target)
             except OSError as error:
-                raise TuneloopError(_("cannot store the model: {}").format(error.strerror), where=str(file)) from None
+                raise TuneloopError(_("cannot store the model: {}").format(told(error)), where=str(file)) from None
         hashes[file.name] = hash_file(target)
     return hashes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from tuneloop.evaluate.comparison import FEWEST, compare, mean_interval, ratio_interval
+from tuneloop.evaluate.comparison import NO_SPREAD, compare, mean_interval, ratio_interval, why_no_interval
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4, tokenize
 from tuneloop.language import stored
@@ -61,8 +61,9 @@ def warnings(body: dict[str, Any], *, empty: int) -> list[str]:
         found.append(stored("questions that were not answered, and are left out: {}").format(body["errors"]))
     if empty:
         found.append(stored("answers without text, which count as nothing: {}").format(empty))
-    if any(part["interval"] is None for part in body["metrics"].values()):
-        found.append(stored("too few questions or pages for an interval: it takes {} at least").format(FEWEST))
+    found += dict.fromkeys(
+        part["unknown"] for part in body["metrics"].values() if part["unknown"] not in ("", NO_SPREAD)
+    )
     return found
 
 
@@ -83,7 +84,9 @@ def aggregate(
     if "against" in sides:
         return asdict(compare(one, sides["against"], clusters, resamples=resamples, seed=seed))
     interval = mean_interval(one, clusters, resamples=resamples, seed=seed)
-    return {"model": mean(one), "interval": interval, "items": len(one), "clusters": len(set(clusters)) or len(one)}
+    unknown = "" if interval else why_no_interval(one, clusters)
+    count = len(set(clusters)) or len(one)
+    return {"model": mean(one), "interval": interval, "items": len(one), "clusters": count, "unknown": unknown}
 
 
 def retrieval(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:

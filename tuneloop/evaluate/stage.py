@@ -38,7 +38,7 @@ class Evaluate(Stage):
 
     name: ClassVar[str] = "evaluate"
     makes: ClassVar[Kind] = "evaluation"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
 
     model: ModelRef = Field(description="Model to measure.")
@@ -49,7 +49,7 @@ class Evaluate(Stage):
     cited: int = Field(20, ge=0, description="Questions answered from the index, spread evenly; 0 means none.")
     max_tokens: int = Field(96, ge=1, le=8192, description="Longest answer, in tokens.")
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
-    resamples: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples of the intervals.")
+    resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
 
     def run(self, ctx: Context) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class Evaluate(Stage):
         from tuneloop.knowledge.answerable import EVIDENCE
 
         knowledge = open_index(ctx.path(self.knowledge))
-        ctx.phase(_("searching"))
+        ctx.phase(stored("searching"))
         told = progress(ctx, len(items))
         for number, item in enumerate(items, 1):
             passages = knowledge.search(item.question, 5)
@@ -147,7 +147,7 @@ class Evaluate(Stage):
         """Ask every question without passages, and write the answers into ``field`` of the items."""
         from tuneloop.evaluate.generate import ask_all, too_many, unanswered
 
-        ctx.phase(_("answering") if field == "answer" else _("answering with the other model"))
+        ctx.phase(stored("answering") if field == "answer" else stored("answering with the other model"))
         fresh, start = sum(k not in journal for k in keys), time.monotonic()
 
         async def ask(number: int) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class Evaluate(Stage):
 
         if not pairs or not self.knowledge:
             return
-        ctx.phase(_("answering from the documents"))
+        ctx.phase(stored("answering from the documents"))
         answerer = Answerer(open_index(ctx.path(self.knowledge)), client, k=self.shown(ctx)) if client else None
 
         async def ask(number: int) -> dict[str, Any]:
@@ -253,6 +253,6 @@ def spread(total: int, wanted: int) -> list[int]:
 
 def progress(ctx: Context, total: int) -> Callable[[int], None]:
     def told(done: int) -> None:
-        ctx.progress(done, total, _("questions"))
+        ctx.progress(done, total, stored("questions"))
 
     return told

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.models.card import FILE, ModelCard, read_card
 from tuneloop.models.gguf import positive, read_gguf_card
@@ -62,9 +63,9 @@ def read_json(path: Path, *, required: bool = False) -> dict[str, Any]:
             return {}
         raise TuneloopError(_("this folder holds no model: config.json is missing"), where=str(path.parent)) from None
     except OSError as error:
-        raise TuneloopError(_("cannot read the file: {}").format(error.strerror), where=str(path)) from None
+        raise TuneloopError(_("cannot read the file: {}").format(told(error)), where=str(path)) from None
     except ValueError as error:
-        raise TuneloopError(_("not valid JSON: {}").format(error), where=str(path)) from None
+        raise TuneloopError(_("not valid JSON: {}").format(told(error)), where=str(path)) from None
     if not isinstance(value, dict):
         raise TuneloopError(_("expected a JSON object"), where=str(path))
     return value
