@@ -12,12 +12,13 @@ import click
 from tuneloop.cli.results import size, told
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
-from tuneloop.runner import RunResult, set_aside
-from tuneloop.store import Store
+from tuneloop.runner import Account, RunResult
+from tuneloop.store import Move, Store
 from tuneloop.typed import as_typed
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
 SHOWN = 3  # of what was set aside
+NAMED = 10  # of what is lost
 
 
 def span(seconds: float) -> str:
@@ -128,8 +129,8 @@ def not_kept(summary: dict[str, Any]) -> Iterator[str]:
         yield _("fields not carried: {parts}").format(parts=parts)
 
 
-def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
-    """The end of a stage: one JSON object, or what was made, its name, and what was set aside and why."""
+def print_result(result: RunResult, *, as_json: bool) -> None:
+    """The end of a stage: one JSON object, or what was made, its name, and what is not in it and why."""
     if as_json:
         click.echo(json.dumps(result.as_json(), ensure_ascii=False))
         return
@@ -144,16 +145,44 @@ def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
     )
     click.echo(f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  ({took})")
     if result.output:
-        for line in told(kind, result.summary, store.artifacts.path(result.address)):
+        for line in told(kind, result.summary, Store().artifacts.path(result.address)):
             click.echo(f"  {line}".rstrip())
+    if result.moved:
+        click.echo(f"  {describe_move(result.moved)}")
     for line in not_kept(result.summary):
         click.echo(f"  {line}")
-    if rejected := result.summary.get("rejected"):
+    noun, ref = _(find_stage(result.stage).counted), name or result.output
+    if result.lost.count:
+        line = _("{noun} lost: {count}; see all with: tuneloop show {ref} --rejected")
+        line = line.format(noun=noun, count=number(result.lost.count), ref=ref)
+        click.echo("  " + click.style(line, fg="yellow"))
+        print_first(result.lost, NAMED)
+    if result.set_aside.count:
         line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
-        noun = _(find_stage(result.stage).counted)
-        click.echo("  " + as_typed(line.format(noun=noun, count=number(rejected), ref=name or result.output)))
-        for row in set_aside(store, result, SHOWN):
-            click.echo(f"  - {cut(row.where)}: {cut(shown(row.reason))}")
+        click.echo("  " + as_typed(line.format(noun=noun, count=number(result.set_aside.count), ref=ref)))
+        print_first(result.set_aside, SHOWN)
+
+
+def print_first(account: Account, limit: int) -> None:
+    for row in account.first[:limit]:
+        click.echo(f"  - {cut(row['where'])}: {cut(shown(row['reason']))}")
+
+
+def describe_move(move: Move) -> str:
+    """One line on a name that led elsewhere before, or still does."""
+    if move.taken:
+        text = _("{name} now leads to {after}…; before: {old} = {before}…")
+    else:
+        text = _("{name} still leads to {before}…, which was asked for later; this is {new} = {after}…")
+    return text.format(
+        name=move.name, after=digits(move.after.address), before=digits(move.before.address), old=move.before.name,
+        new=move.after.name,
+    )  # fmt: skip
+
+
+def digits(address: str) -> str:
+    """The beginning of an address's hash."""
+    return address.partition(":")[2][:12]
 
 
 def cut(text: str, length: int = 120) -> str:

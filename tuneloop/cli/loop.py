@@ -1,16 +1,20 @@
 """A loop as a file: the stages of a TOML file, one after the other."""
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
 from tuneloop.cli.options import as_json_option, command, print_json
-from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.nearest import nearest
+from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import listed
 
 
@@ -73,7 +77,23 @@ def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> Non
         except TuneloopError as error:
             place = f"{file}: [[stage]] {number} ({stage.name})"
             raise LoopFailed(error, place, stage.name, len(steps), [], valid=False) from None
-        made.add(f"{stage.makes}:{name or stage.output_name()}")
+        made.add(f"{stage.makes}:{name or stage.default_name()}")
+
+
+@contextmanager
+def opened(check: bool) -> Iterator[Any]:
+    """The workspace of a loop; to ``check`` one where none is yet, an empty one that is gone afterwards."""
+    from tuneloop.runner import Workspace
+
+    try:
+        workspace = Workspace(create=not check)
+    except NoWorkspace:
+        with TemporaryDirectory() as folder:
+            workspace = Workspace(folder)
+            workspace.store.settings = load_settings(find_workspace()).model_copy(update={"database": ""})
+            yield workspace
+        return
+    yield workspace
 
 
 @command()
@@ -85,7 +105,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
     from tuneloop.cli.display import Display, print_result
     from tuneloop.cli.stages import build
     from tuneloop.registry import find_stage
-    from tuneloop.runner import Workspace
+    from tuneloop.runner import told_together, worst
 
     steps = []
     for number, (stage, name, fields) in enumerate(read_loop(file), 1):
@@ -94,18 +114,20 @@ def run(file: Path, check: bool, as_json: bool) -> None:
         except TuneloopError as error:
             raise TuneloopError(error.message, where=f"{file}: [[stage]] {number} ({stage})", hint=error.hint) from None
     results = []
-    workspace = Workspace()
-    check_steps(workspace, file, steps)
-    for stage, name in [] if check else steps:
-        try:
-            with Display(quiet=as_json) as display:
-                results.append(workspace.run(stage, name=name, watch=display.watch))
-        except TuneloopError as error:
-            place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
-            raise LoopFailed(error, place, stage.name, len(steps), results) from None
-        if not as_json:
-            print_result(workspace.store, results[-1], as_json=False)
+    with opened(check) as workspace:
+        check_steps(workspace, file, steps)
+        for stage, name in [] if check else steps:
+            try:
+                with Display(quiet=as_json) as display:
+                    results.append(workspace.run(stage, name=name, watch=display.watch))
+            except TuneloopError as error:
+                place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
+                raise LoopFailed(error, place, stage.name, len(steps), results) from None
+            if not as_json:
+                print_result(results[-1], as_json=False)
     if as_json:
-        print_json({"stages": len(steps), "valid": True, "runs": [r.as_json() for r in results]})
+        runs = [result.as_json() for result in results]
+        print_json({"stages": len(steps), "valid": True, **told_together(results), "runs": runs})
     elif check:
         click.echo(_("{count} stages, all valid.").format(count=len(steps)))
+    click.get_current_context().exit(worst(results))

@@ -28,6 +28,8 @@ def describe(store: Store, artifact: Artifact, folder: Path, files: dict[str, An
     address = artifact.address
     names = ", ".join(f"{address.kind}:{name}" for name in artifact.tags)
     rows = [(_("address"), str(address)), (_("made"), when(artifact.created)), (_("folder"), str(folder))]
+    if artifact.versions:
+        rows.append((_("in the history"), ", ".join(artifact.versions)))
     for run in store.artifacts.producers(address):
         given = " ".join(f"{name}={short(value)}" for name, value in chosen(run).items())
         rows.append((_("made by"), f"{run.stage} ({run.id}, {span(run.seconds)})"))

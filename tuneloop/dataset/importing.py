@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from tuneloop.address import name_from
 from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown, stored
@@ -20,6 +21,7 @@ from tuneloop.stage import Context, Kind, Stage
 if TYPE_CHECKING:
     from tuneloop.dataset.rows import Row, Table
 
+REPEATED = stored("repeats an earlier row")
 LOOKED_AT = 200  # rows that decide on the format
 
 
@@ -64,9 +66,7 @@ class ImportDataset(Stage):
             raise NotFound(_("there is no such file"), where=readable_name(self.file))
 
     def output_name(self) -> str:
-        import re
-
-        return re.sub(r"[^\w-]+", "-", readable_name(Path(meant_path(self.file)).stem)).strip("-_")
+        return name_from(readable_name(Path(meant_path(self.file)).stem)) or "dataset"
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.records import write_rows
@@ -199,7 +199,7 @@ class Importer:
         check(messages, row.values)
         key = content_id(*(part for m in messages for part in (m.role, m.content)))
         if key in self.seen:
-            raise BadRow(stored("repeats an earlier row"), self.seen[key])
+            raise BadRow(REPEATED, self.seen[key])
         answerable = is_answerable(row.values, self.columns)
         page = text_of(row.values.get(self.columns.get("page", "")), "page")
         named = text_of(row.values.get(self.columns.get("id", "")), "id")
@@ -220,11 +220,11 @@ class Importer:
 
         for field, rows in self.not_carried.most_common():
             if changes_meaning(field):
-                self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows))
+                self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows), lost=True)
 
     def set_aside(self, where: str, reason: str, detail: str, row: object) -> None:
         self.reasons[reason] += 1
-        self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row))
+        self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row), lost=reason != REPEATED)
 
 
 def as_text(row: object) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from tuneloop.address import name_from
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, stored
@@ -95,7 +96,7 @@ class Pull(Stage):
     def output_name(self) -> str:
         name = self.model.partition("#")[0].partition("@")[0] if HUB.fullmatch(self.model) else self.model
         last = name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")
-        return re.sub(r"[^\w.-]+", "-", last).strip("-._").lower()
+        return name_from(last).lower()
 
 
 def is_path(model: str) -> bool:

@@ -47,7 +47,21 @@ tags = sa.Table(
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("hash", sa.String(64), nullable=False),
-    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),  # when it was asked for that the name leads here
+    sa.Column("version", sa.Integer, nullable=False),  # its place in the name's history
+)
+
+tag_history = sa.Table(  # where each name has led; a row is never changed, and outlives name and artifact
+    "tag_history",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),  # from 1
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("run", sa.String(26), nullable=False, index=True),  # whose output it is; "" where nobody's
+    sa.Column("before", sa.Integer),  # where the name led until then
+    sa.Column("taken", sa.Boolean, nullable=False),  # False: the name stayed there, since that was asked for later
 )
 
 runs = sa.Table(
@@ -95,6 +109,7 @@ wanted_names = sa.Table(  # what the output is to be called, by each who asked f
     metadata,
     sa.Column("run", sa.String(26), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("asked", sa.Float, nullable=False),
 )
 
 run_metrics = sa.Table(
