@@ -203,6 +203,27 @@ def test_a_folder_goes_through_llama_cpps_converter(ctx, smollm, tmp_path, adapt
     assert read_gguf(ctx.out / "model.gguf").metadata["tokenizer.chat_template"] == TEMPLATE
 
 
+def test_an_adapter_on_a_folder_goes_to_the_converter_whole(ctx, folders, tmp_path, monkeypatch):
+    """The merged weights with the tokenizer of the base; and nothing is fetched on the way."""
+    from tuneloop.compress import converter
+
+    base = ctx.add("model", shutil.copytree(folders["hf"], tmp_path / "base"))
+    adapter = ctx.add("model", make_adapter(tmp_path / "adapter", folders["hf"], base))
+    with pytest.raises(NotFound, match="tuneloop models converter"):
+        compress(ctx, adapter)
+    seen = {}
+
+    def convert(tool, model, target, kind, **_):
+        seen.update({path.name: path.stat().st_size for path in model.iterdir()})
+        raise TuneloopError("far enough")
+
+    monkeypatch.setattr(converter, "installed", lambda cache: cache)
+    monkeypatch.setattr(converter, "convert", convert)
+    with pytest.raises(TuneloopError, match="far enough"):
+        compress(ctx, adapter)
+    assert {"model.safetensors", "tokenizer.json", "config.json"} <= set(seen)
+
+
 def test_a_converter_that_cannot_be_had_says_how_to_bring_it(tmp_path, monkeypatch):
     from tuneloop.compress import converter
 

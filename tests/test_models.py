@@ -262,6 +262,7 @@ class Site:
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     here = Site()
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:

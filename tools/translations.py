@@ -41,8 +41,9 @@ def stage_texts() -> Iterator[str]:
 
 
 def command_texts() -> Iterator[str]:
-    from tuneloop.cli import COMMANDS
+    from tuneloop.cli import COMMANDS, GROUPS, STAGES, STAGES_TITLE
 
+    yield from (*GROUPS, STAGES_TITLE, *STAGES.values())
     for target, line in COMMANDS.values():
         yield line
         module, _colon, attribute = target.partition(":")

@@ -38,6 +38,7 @@ from tuneloop.store.runs import RunLost
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}  # nobody was asked to ask
 SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
 SPARE_BYTES = 2**18
 
@@ -168,6 +169,8 @@ def execute(root: Path, run: str) -> int:
     if not attempt:
         return 0
     row = workspace.store.runs.get(run)
+    if not find_stage(row.stage).asks_hubs:
+        os.environ.update(OFFLINE)
     ctx = RunContext(workspace, run, row.key, attempt)
     threading.Thread(target=ctx.heart, daemon=True).start()
     with contextlib.suppress(RunLost):

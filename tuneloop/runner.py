@@ -29,6 +29,7 @@ from tuneloop import permissions, processes
 from tuneloop.address import Address
 from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE, Cancelled, Conflict, NotFound, TuneloopError
 from tuneloop.language import _
+from tuneloop.nearest import meant
 from tuneloop.registry import find_stage, targets
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Move, Store, holder_is_dead
@@ -145,33 +146,43 @@ class Workspace:
 
     # -- what a stage refers to -------------------------------------------------------------------------------
 
-    def resolve(self, stage: Stage, *, watch: Watcher | None = None, pull: bool = True) -> dict[str, Any]:
-        """The stage's parameters with every name replaced by an address, and what is left to a setting by its value.
-
-        A catalogue model is pulled when missing.
-        """
+    def resolve(self, stage: Stage) -> dict[str, Any]:
+        """The stage's parameters with every name replaced by an address, and what is left to a setting by its value."""
         params = stage.model_dump(mode="json")
         for name, setting in stage.from_settings.items():
             params[name] = params[name] or getattr(self.store.settings, setting)
         for name, kind in stage.references().items():
-            values = [self.address(value, kind, watch=watch, pull=pull) for value in listed(params[name])]
+            values = [self.address(value, kind) for value in listed(params[name])]
             params[name] = values if isinstance(params[name], list) else (values[0] if values else params[name])
         return params
 
-    def address(self, value: str, kind: str, *, watch: Watcher | None = None, pull: bool = True) -> str:
-        """The address that a reference means; an endpoint stays as it is."""
+    def address(self, value: str, kind: str) -> str:
+        """The address that a reference means; an endpoint stays as it is.
+
+        A model of the catalogue that is not here is not fetched: only a command that pulls asks another machine.
+        """
         if kind == "model" and self.is_endpoint(value):
             return value
         try:
             return str(self.store.artifacts.resolve(value, kind))
         except NotFound:
-            if kind != "model" or ":" in value or not pull:
+            if kind != "model" or ":" in value.removeprefix("model:"):
                 raise
-            from tuneloop.models import find_entry
+            raise self._missing_model(value.removeprefix("model:")) from None
 
-            find_entry(value)  # raises with the names there are
-            result = self.run(find_stage("pull").model_validate({"model": value}), name=value, watch=watch)
-            return str(result.address)
+    def _missing_model(self, name: str) -> NotFound:
+        """Of a model that is not here: how to bring it, or which one was meant."""
+        from tuneloop.models import CATALOGUE
+
+        missing = _("the model {name!r} is not here").format(name=name)
+        known = [entry.name for entry in CATALOGUE]
+        if name.lower() in known:
+            return NotFound(
+                missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower())
+            )
+        here = [tag for artifact in self.store.artifacts.find("model") for tag in artifact.tags]
+        near = meant(name, [*here, *self.store.settings.endpoints, *known])
+        return NotFound(missing, hint=near or _("See: tuneloop ls model, and tuneloop models ls"))
 
     def is_endpoint(self, value: str) -> bool:
         return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
@@ -193,10 +204,9 @@ class Workspace:
         text = json.dumps([stage.name, stage.version, params, outside], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def submit(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None,
-               pull: bool = True) -> RunResult:  # fmt: skip
+    def submit(self, stage: Stage, *, name: str = "", rerun: bool = False) -> RunResult:
         """Queue a stage (or find that it is done, or under way) and return at once. It is wanted until ``cancel``."""
-        work = self._work(stage, name, watch=watch, pull=pull)
+        work = self._work(stage, name)
         self._outlive_cancelled(work.key, SOON)
         with self.watchers.alone():
             result = self._queue(work, rerun=rerun)
@@ -204,10 +214,10 @@ class Workspace:
                 self.watchers.wish(result.run).touch()
         return result
 
-    def _work(self, stage: Stage, name: str, *, watch: Watcher | None, pull: bool) -> Work:
+    def _work(self, stage: Stage, name: str) -> Work:
         if name := name or stage.default_name():
             check_name(name)  # now, and not when the work is done
-        params = self.resolve(stage, watch=watch, pull=pull)
+        params = self.resolve(stage)
         return Work(stage, params, self.key(stage, params), name)
 
     def _queue(self, work: Work, *, rerun: bool) -> RunResult:
@@ -231,7 +241,7 @@ class Workspace:
 
     def run(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None) -> RunResult:
         """Run a stage to its end in a child process. Raises ``TuneloopError`` where it fails, with its reason."""
-        work = self._work(stage, name, watch=watch, pull=True)
+        work = self._work(stage, name)
         with self.watchers.watching(work.key) as me:  # before it is queued, so that no worker takes it
             self._outlive_cancelled(work.key)
             result = self._queue(work, rerun=rerun)

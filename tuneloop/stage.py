@@ -107,6 +107,7 @@ class Stage(BaseModel):
     counted: ClassVar[str] = "rows"  # what is set aside one by one
     brought: ClassVar[bool] = False  # people bring what it reads: what it sets aside is lost, unless it says otherwise
     outside: ClassVar[bool] = False  # True: it reads files or servers that a caller names, so REST asks for an admin
+    asks_hubs: ClassVar[bool] = False  # True: it was typed to bring a model here; every other stage runs offline
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
     from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
 
@@ -125,6 +126,9 @@ class Stage(BaseModel):
     def fingerprint(self) -> str:
         """What the output depends on beside parameters and input artifacts: of files, the hash of their bytes."""
         return ""
+
+    def check_outside(self) -> None:
+        """Raise where a file that is named is not there, before anything is run; of a long loop, before its start."""
 
     def output_name(self) -> str:
         """The tag that the output is to have where the user names none: that of the first input.

@@ -5,25 +5,24 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import describe_move, facts, size, span
+from tuneloop.cli.display import describe_move, facts, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
+from tuneloop.cli.results import size
+from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.language import _, shown
+from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
+from tuneloop.typed import as_typed
 
 DAY = 86400.0  # seconds
 NOTHING_COLLECTED = {"removed": [], "bytes": 0, "scratch": 0, "kept": [], "kept_bytes": 0}
-
-
-def when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
 def as_object(artifact: Artifact) -> dict[str, Any]:
@@ -46,7 +45,8 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
     if kind and kind not in KINDS:
         known = ", ".join(KINDS)
         raise TuneloopError(
-            _("there is no kind {kind!r}").format(kind=kind), hint=_("Kinds: {kinds}, runs.").format(kinds=known)
+            _("there is no kind {kind!r}").format(kind=kind),
+            hint=meant(kind, [*KINDS, "runs"]) or _("Kinds: {kinds}, runs.").format(kinds=known),
         )
     store = readable()
     if history:
@@ -56,7 +56,7 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
         return print_json({"artifacts": [as_object(a) for a in there]})
     if not there:
         if store:
-            click.echo(_("Nothing yet. Begin with: tuneloop parse FOLDER --name NAME"))
+            click.echo(as_typed(_("Nothing yet. Begin with: tuneloop parse FOLDER")))
         return None
     today = time.time() - DAY
     found = [a for a in there if a.tags or everything or a.created > today]
@@ -139,20 +139,8 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     body["runs"] = [r.id for r in store.artifacts.producers(address)]
     if as_json:
         return print_json(body)
-    names, place, maker, given = _("names"), _("folder"), _("made by"), _("with")
-    labelled = _("{name}: {value}")
-    click.echo(str(address))
-    history = [(_("in the history"), ", ".join(artifact.versions))] if artifact.versions else []
-    for name, value in ((names, ", ".join(artifact.tags) or "-"), *history, (place, folder)):
-        click.echo("  " + labelled.format(name=name, value=value))
-    for run in store.artifacts.producers(address):
-        made = f"{run.stage} {run.id} {when(run.created)} ({span(run.seconds)})"
-        click.echo("  " + labelled.format(name=maker, value=made))
-        options = " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", []))
-        click.echo("  " + labelled.format(name=given, value=options))
-    click.echo(json.dumps(artifact.summary, ensure_ascii=False, indent=2))
-    for name, file in manifest["files"].items():
-        click.echo(f"  {size(file['bytes']):>10}  {name}")
+    for line in describe(store, artifact, folder, manifest["files"]):
+        click.echo(line.rstrip())
     return None
 
 
@@ -165,7 +153,8 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         if table == "rejected":
             return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
         raise NotFound(
-            _("there is no table {table!r}").format(table=table), hint=_("Tables: {tables}.").format(tables=there)
+            _("there is no table {table!r}").format(table=table),
+            hint=meant(table, there.split(", ")) or _("Tables: {tables}.").format(tables=there),
         )
     with pq.ParquetFile(path) as file:
         rows = next(iter(file.iter_batches(limit)), None)
@@ -185,12 +174,8 @@ def show_run(store: Store, run: str, as_json_: bool) -> None:
     body["curves"] = store.runs.metrics(row.id)
     if as_json_:
         return print_json(body)
-    for key in ("id", "stage", "state", "typed", "output", "seconds", "attempts", "progress", "metrics"):
-        click.echo(f"{key:>9}  {json.dumps(body[key], ensure_ascii=False)}")
-    if row.error:
-        click.echo(f"    error  {row.error.get('message')}")
-        if row.error.get("traceback"):
-            click.echo(row.error["traceback"])
+    for line in describe_run(row, body["curves"]):
+        click.echo(line.rstrip())
     return None
 
 

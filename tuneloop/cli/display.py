@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
+from tuneloop.cli.results import size, told
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
 from tuneloop.runner import Account, RunResult
-from tuneloop.store import Move
+from tuneloop.store import Move, Store
+from tuneloop.typed import as_typed
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
 SHOWN = 3  # of what was set aside
@@ -35,15 +37,6 @@ def amount(done: float, total: float | None, unit: str) -> str:
     if unit == "B":
         return f"{size(done)}/{size(total)}" if total else size(done)
     return f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
-
-
-def size(count: float) -> str:
-    """Bytes as people read them: ``51.5 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return ""
 
 
 def describe(progress: dict[str, Any], now: float) -> str:
@@ -151,8 +144,9 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         else f"{result.seconds:.1f} s"
     )
     click.echo(f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  ({took})")
-    if text := facts(result.summary):
-        click.echo(f"  {text}")
+    if result.output:
+        for line in told(kind, result.summary, Store().artifacts.path(result.address)):
+            click.echo(f"  {line}".rstrip())
     if result.moved:
         click.echo(f"  {describe_move(result.moved)}")
     for line in not_kept(result.summary):
@@ -165,7 +159,7 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         print_first(result.lost, NAMED)
     if result.set_aside.count:
         line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
-        click.echo("  " + line.format(noun=noun, count=number(result.set_aside.count), ref=ref))
+        click.echo("  " + as_typed(line.format(noun=noun, count=number(result.set_aside.count), ref=ref)))
         print_first(result.set_aside, SHOWN)
 
 
@@ -193,5 +187,5 @@ def digits(address: str) -> str:
 
 def cut(text: str, length: int = 120) -> str:
     """A text from somewhere else as part of one line."""
-    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))  # never an order to the terminal
     return text if len(text) <= length else text[: length - 1] + "…"

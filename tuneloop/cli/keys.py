@@ -2,7 +2,7 @@
 
 import click
 
-from tuneloop.cli.options import Translated, TranslatedGroup, as_json_option, print_json, print_table
+from tuneloop.cli.options import Choice, Translated, TranslatedGroup, as_json_option, print_json, print_table
 from tuneloop.language import _
 from tuneloop.store import Store
 
@@ -14,7 +14,7 @@ def key() -> None:
 
 @key.command(cls=Translated)
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "member", "caller"]), default="caller", show_default=True,
+@click.option("--role", type=Choice(["admin", "member", "caller"]), default="caller", show_default=True,
               help="caller: /v1 only; member: also runs stages; admin: also reads the traffic.")  # fmt: skip
 @as_json_option
 def create(name: str, role: str, as_json: bool) -> None:
@@ -31,7 +31,8 @@ def create(name: str, role: str, as_json: bool) -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List the keys (never their secrets)."""
-    from tuneloop.cli.artifacts import readable, when
+    from tuneloop.cli.artifacts import readable
+    from tuneloop.cli.show import when
 
     store = readable()
     rows = store.traffic.all_keys() if store else []

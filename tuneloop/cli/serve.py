@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from tuneloop import logbook
-from tuneloop.cli.options import as_json_option, command, print_json
+from tuneloop.cli.options import Choice, as_json_option, command, print_json
 from tuneloop.errors import Conflict, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
 from tuneloop.settings import public_origin
+from tuneloop.typed import as_typed
 
 PORT = click.IntRange(1, 65535)
 
@@ -92,9 +93,7 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
     help="Most passages that the model is shown with a question; 0 takes as many as it learned to answer from.",
 )
 @click.option("--mark-unsupported", is_flag=True, help="Mark sentences without support in the text as well.")
-@click.option(
-    "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
-)
+@click.option("--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out.")
 @PUBLIC
 @as_json_option
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
@@ -148,7 +147,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
             )
         )
         if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
-            click.echo(_("There is no key yet. Make one with: tuneloop key create NAME"), err=True)
+            click.echo(as_typed(_("There is no key yet. Make one with: tuneloop key create NAME")), err=True)
         url, names = gateway.url, [r["name"] for r in routes]
         text = _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=names[0], url=url)
         print_ready(text, as_json=as_json, url=url, models=names, knowledge=index)
@@ -163,7 +162,7 @@ def local_engine(
     from tuneloop.cli.display import Display
 
     with Display(quiet=quiet) as display:
-        address = workspace.address(model, "model", watch=display.watch)
+        address = workspace.address(model, "model")
         runnable = workspace.runnable(address, watch=display.watch)
     click.echo(_("Loading {model}…").format(model=model), err=True)
     running = stack.enter_context(serving.engine(workspace.store, runnable, **options))

@@ -127,7 +127,7 @@ def build(stage: type[Stage], values: dict[str, Any]) -> Stage:
         return stage.model_validate(given)
     except ValidationError as error:
         raise TuneloopError(
-            describe_invalid(error), hint=_("See: tuneloop {stage} --help").format(stage=stage.name)
+            describe_invalid(error, stage), hint=_("See: tuneloop {stage} --help").format(stage=stage.name)
         ) from None
 
 

@@ -14,7 +14,7 @@ def told_by_click(error: click.ClickException) -> str:
     error.message = shown(error.message)
     text = SUGGESTION.sub(lambda found: shown(found[0]), shown(error.format_message()))
     if current_language() == "zh":
-        text = re.sub(r"。 ", "。", re.sub(r"[.。]?$", "。", text))
+        text = re.sub(r"。 ", "。", re.sub(r"(?<![？?])[.。]?$", "。", text))
     return text
 
 
@@ -116,6 +116,8 @@ def summary_words() -> tuple[str, ...]:
         _("tokens per second"),
         _("learned tokens per second"),
         _("peak memory mib"),
+        _("answer tokens"),
+        _("none"),
         _("errors"),
         _("error rate"),
         _("items"),

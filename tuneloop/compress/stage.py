@@ -80,7 +80,7 @@ class Compress(Stage):
             model = merged(source.folder, source.base, source.delta, source.precision())
             write_folder(whole, model, source.folder, source.base)
         ctx.phase(stored("Converting"))
-        tool = converter.ensure(ctx.store.cache)
+        tool = converter.installed(ctx.store.cache)
         log = ctx.checkpoint("converter.log")
         converter.convert(tool, whole, file, kind, log=log, beat=lambda: ctx.progress(0))
 

@@ -12,8 +12,9 @@ from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
 from tuneloop.encoding import meant_path, plain_text, readable_name
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown, stored
+from tuneloop.nearest import meant
 from tuneloop.records import Example, Source, content_id
 from tuneloop.stage import Context, Kind, Stage
 
@@ -59,6 +60,10 @@ class ImportDataset(Stage):
             return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def check_outside(self) -> None:
+        if not Path(meant_path(self.file)).exists():
+            raise NotFound(_("there is no such file"), where=readable_name(self.file))
 
     def output_name(self) -> str:
         return name_from(readable_name(Path(meant_path(self.file)).stem)) or "dataset"
@@ -140,10 +145,12 @@ class ImportDataset(Stage):
         for pair in filter(None, (p.strip() for p in self.columns.split(","))):
             part, equals, column = (p.strip() for p in pair.partition("="))
             if not equals or part not in COLUMNS:
-                hint = _("Write PART=COLUMN; parts are {}.").format(", ".join(COLUMNS))
+                hint = (equals and meant(part, COLUMNS)) or _("Write PART=COLUMN; parts are {}.").format(
+                    ", ".join(COLUMNS)
+                )
                 raise TuneloopError(_("{!r} names no part of a row").format(pair), where="columns", hint=hint)
             if column not in names:
-                hint = _("The columns are: {}").format(", ".join(names)[:200])
+                hint = meant(column, names) or _("The columns are: {}").format(", ".join(names)[:200])
                 raise TuneloopError(_("there is no column {!r}").format(column), where="columns", hint=hint)
             named[part] = column
         return named

@@ -46,6 +46,9 @@ class Parse(Stage):
 
         return fingerprint(self._files())
 
+    def check_outside(self) -> None:
+        self._files()
+
     def output_name(self) -> str:
         from tuneloop.documents.files import name_of_paths
 

@@ -91,6 +91,6 @@ def load_config(path: Path) -> GatewayConfig:
     except OSError as error:
         raise TuneloopError(_("cannot read the file: {}").format(told(error)), where=str(path)) from None
     except ValidationError as error:
-        raise TuneloopError(describe_invalid(error), where=str(path)) from None
+        raise TuneloopError(describe_invalid(error, GatewayConfig), where=str(path)) from None
     except ValueError as error:
         raise TuneloopError(_("not valid JSON: {}").format(told(error)), where=str(path)) from None

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine
 from tuneloop.address import KINDS, Address
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.language import _
+from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
 from tuneloop.store.names import Move, Version, check_name, point, point_wanted
@@ -181,7 +182,8 @@ class Artifacts:
         if prefix not in KINDS:
             raise NotFound(
                 _("{text!r} names no artifact").format(text=text),
-                hint=_("Write KIND:NAME; kinds are {kinds}.").format(kinds=", ".join(KINDS)),
+                hint=(colon and meant(prefix, KINDS))
+                or _("Write KIND:NAME; kinds are {kinds}.").format(kinds=", ".join(KINDS)),
             )
         if kind and prefix != kind:
             message = _("{text!r} is of kind {found}, and this needs one of kind {kind}")
@@ -203,11 +205,12 @@ class Artifacts:
             if earlier := names.history(connection, prefix, name.rpartition("@")[0] or name):
                 raise lost_place(f"{prefix}:{name}", earlier)
             there = connection.scalars(
-                sa.select(tags.c.name).where(tags.c.kind == prefix).order_by(tags.c.updated.desc()).limit(5)
+                sa.select(tags.c.name).where(tags.c.kind == prefix).order_by(tags.c.updated.desc()).limit(1000)
             ).all()
-        listed = ", ".join(f"{prefix}:{n}" for n in there)
+        near = meant(f"{prefix}:{name}", [f"{prefix}:{n}" for n in there if nearest(name, [n])])
+        listed = ", ".join(f"{prefix}:{n}" for n in there[:5])
         known = _("Known: {names}.").format(names=listed) if there else _("There is no {kind} yet.").format(kind=prefix)
-        hint = _("{known} See: tuneloop ls {kind}").format(known=known, kind=prefix)
+        hint = near or _("{known} See: tuneloop ls {kind}").format(known=known, kind=prefix)
         raise NotFound(_("there is no {name}").format(name=f"{prefix}:{name}"), hint=hint)
 
     def tag(self, name: str, address: Address) -> Move | None:

@@ -17,6 +17,7 @@ from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied, TuneloopError
 from tuneloop.language import _, speaking
 from tuneloop.loopback import came_by_proxy, is_loopback, is_named, is_ours
+from tuneloop.registry import stages
 from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
@@ -91,7 +92,8 @@ def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         problems = [{**found, "loc": place_of(found)} for found in error.errors()]
-        return problem(TuneloopError(describe_problems(problems)), 422)
+        stage = request.url.path.removeprefix("/api/stages/")
+        return problem(TuneloopError(describe_problems(problems, stages().get(stage))), 422)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

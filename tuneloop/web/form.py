@@ -164,7 +164,7 @@ def check(stage: type[Stage], given: Given, workspace: Workspace) -> Stage | Non
     for name, kind in stage.references().items() if made else ():
         for ref in listed(getattr(made, name)):
             try:
-                workspace.address(ref, kind, pull=False)
+                workspace.address(ref, kind)
             except TuneloopError as error:
                 given.errors.setdefault(name, str(error))
     return None if given.errors else made

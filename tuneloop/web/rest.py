@@ -148,7 +148,7 @@ def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
 def enqueue(workspace: Workspace, request: Request, stage: Stage, *, name: str = "", rerun: bool = False) -> RunResult:
     """Queue a run for the caller of a request, who may do so, and note who it was."""
     need(request, "admin" if names_outside(stage) else "member")
-    result = workspace.submit(stage, name=name, rerun=rerun, pull=False)
+    result = workspace.submit(stage, name=name, rerun=rerun)
     workspace.store.traffic.note(request.state.caller.id, f"run.{stage.name}", result.run)
     return result
 
