@@ -121,12 +121,16 @@ def facts(summary: dict[str, Any]) -> str:
 def not_kept(summary: dict[str, Any]) -> Iterator[str]:
     """What of the things that were read is in nothing that was made, with how much that is."""
     if left_out := summary.get("left_out"):
-        parts = ", ".join(f"{shown(rule)} {number(count)}" for rule, count in left_out.items())
+        parts = ", ".join(f"{shown(rule)} {number(count)}" for rule, count in most_first(left_out))
         yield _("left out, in characters: {parts}").format(parts=parts)
     if fields := summary.get("not_carried"):
         row = _("{field} ({count} rows)")
-        parts = ", ".join(row.format(field=cut(field, 40), count=number(count)) for field, count in fields.items())
+        parts = ", ".join(row.format(field=cut(field, 40), count=number(count)) for field, count in most_first(fields))
         yield _("fields not carried: {parts}").format(parts=parts)
+
+
+def most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: -pair[1])
 
 
 def print_result(result: RunResult, *, as_json: bool) -> None:
