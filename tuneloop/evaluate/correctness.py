@@ -104,13 +104,13 @@ def fault(question: str, reference: str, answer: str) -> str:
     seen = stance(known, opening(told)) if asked else ""
     if seen and everything < ENOUGH:
         return "" if asked == seen else "opposite"
-    if turned(first, told):
+    if turned(first, told) or (not asked and denies(known, told, first)):
         return "opposite"
-    if wrong_numbers(first, told, known, whole, HOW_MANY.search(question) is not None):
+    numbered = HOW_MANY.search(question) is not None and any(new_numbers(opening(first), known))
+    if wrong_numbers(first, told, known, whole, numbered):
         return "number"
     if HOW_TO.search(question) and share(parts(first), held(told), held(known)) < CODE:
         return "code"
-    numbered = HOW_MANY.search(question) and any(True for _n in new_numbers(first, known))
     least = FEW if numbered else ENOUGH
     options = [w for part in (opening(first), first) if says(w := weights(part), known) >= LEAST]
     found = max([everything, *(share(option, held(told), held(known)) for option in options)])
@@ -218,6 +218,11 @@ def turned(fact: Statement, told: Statement) -> bool:
     if theirs & {unit.text for unit in fact.units} - mine and not mine:
         return True
     return any(opposed(fact, told, word, other) for word, other in OPPOSITES)
+
+
+def denies(known: Statement, told: Statement, fact: Statement) -> bool:
+    """Whether an answer denies what the question takes for granted, and the reference denies nothing."""
+    return not told_not(fact) and bool({unit.text for unit in known.units} & set(denied(opening(told))))
 
 
 def told_not(statement: Statement) -> bool:
