@@ -44,7 +44,7 @@ def stage(body: dict[str, Any], label: str) -> dict[str, Any]:
     return next((s for s in body["stages"] if s["label"] == label), {})
 
 
-def cost(body: dict[str, Any]) -> list[tuple[str, str]]:
+def cost(body: dict[str, Any], machine: str) -> list[tuple[str, str]]:
     """Time, memory, size and speed, with the machine they were had on."""
     rows = [(_("everything"), duration(body["seconds"]))]
     if train := stage(body, "train"):
@@ -59,7 +59,7 @@ def cost(body: dict[str, Any]) -> list[tuple[str, str]]:
         value = told.format(median=duration(first.get("p50") or 0), slowest=duration(first.get("max") or 0))
         rows.append((_("until an answer begins, median"), value))
         rows.append((_("measured with"), _("{count} requests").format(count=first.get("count", 0))))
-    rows.append((_("machine"), body["machine"]))
+    rows.append((_("machine"), machine))
     return rows
 
 
