@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,7 +134,7 @@ def asked(pages: int, right: dict[str, int], *, language: str = "en") -> list[It
     refusal = "文档中没有回答这个问题的内容。" if zh else "The documents do not answer this."
     items = []
     for n in range(2 * pages):
-        said = {f: reference if (n * 7) % (2 * pages) < count else wrong for f, count in right.items()}
+        said: dict[str, Any] = {f: reference if (n * 7) % (2 * pages) < count else wrong for f, count in right.items()}
         question = f"{n} 号阀门有多重？" if zh else f"How heavy is valve {n}?"
         cited = CitedSentence(sentence=said["cited"], supported=True, number=1, name=f"{n // 2}.md", end=9, quote="900")
         items.append(Item(id=f"q{n:02}", question=question, reference=reference, pages=[f"{n // 2}.md"], rank=1,
