@@ -49,7 +49,9 @@ def sections(workspace: Workspace, result: RunResult | None, *, synthetic: bool,
 def intervals(exam: dict[str, Any]) -> list[tuple[str, float, float | None, float | None]]:
     """The differences of the text metrics, for a chart."""
     parts = {title: exam.get("metrics", {}).get(metric) for metric, title in SHORT.items()}
-    return [(_(title), v["difference"], *(v["interval"] or (None, None))) for title, v in parts.items() if v]
+    known = {title: v for title, v in parts.items() if v}
+    ends = {title: v["interval"] or (None, None) for title, v in known.items()}
+    return [(_(title), v["difference"], ends[title][0], ends[title][1]) for title, v in known.items()]
 
 
 def exam_note(exam: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from tuneloop.demo.verdict import between
 from tuneloop.language import _
 
-JUDGED = {"en": (0, 0), "zh": (0, 0)}  # answers of which rule and hand agree, of those judged: docs/answers-judged.md
+JUDGED = {"en": (40, 50)}  # answers on which rule and hand agree, of those judged: docs/answers-judged.md
 MIB = 2**20
 
 
@@ -44,7 +44,7 @@ def stage(body: dict[str, Any], label: str) -> dict[str, Any]:
     return next((s for s in body["stages"] if s["label"] == label), {})
 
 
-def cost(body: dict[str, Any]) -> list[tuple[str, str]]:
+def cost(body: dict[str, Any], machine: str) -> list[tuple[str, str]]:
     """Time, memory, size and speed, with the machine they were had on."""
     rows = [(_("everything"), duration(body["seconds"]))]
     if train := stage(body, "train"):
@@ -59,7 +59,7 @@ def cost(body: dict[str, Any]) -> list[tuple[str, str]]:
         value = told.format(median=duration(first.get("p50") or 0), slowest=duration(first.get("max") or 0))
         rows.append((_("until an answer begins, median"), value))
         rows.append((_("measured with"), _("{count} requests").format(count=first.get("count", 0))))
-    rows.append((_("machine"), body["machine"]))
+    rows.append((_("machine"), machine))
     return rows
 
 
@@ -100,9 +100,14 @@ def forgotten(found: dict[str, Any]) -> str:
 
 def rests_on(body: dict[str, Any]) -> str:
     """How far the marks themselves can be trusted."""
-    agreed, judged = JUDGED.get(body["language"], (0, 0))
-    if not body.get("correctness") or not judged:
+    if not body.get("correctness"):
         return ""
+    agreed, judged = JUDGED.get(body["language"], (0, 0))
+    if not judged:
+        return _(
+            "Right and wrong were told by a rule that compares with the reference answer; how often it errs in this "
+            "language has not been judged by hand."
+        )
     text = _(
         "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers that one of "
         "Tuneloop's authors judged by hand, rule and hand agreed on {agreed}."

@@ -51,20 +51,23 @@ def machine() -> str:
                 break
     except OSError:
         pass
-    return ", ".join(part for part in (model, f"{os.cpu_count()} cores", memory, platform.system()) if part)
+    cores = _("{n} cores").format(n=os.cpu_count())
+    return _(", ").join(part for part in (model, cores, memory, platform.system()) if part)
 
 
 def report(workspace: Workspace, outcome: Outcome, seed: int) -> dict[str, Any]:
     """The object that ``report.json`` holds."""
     results = outcome.results
     train = results.get("train")
+    with speaking("en"):  # for programs
+        here = machine()
     found = evaluation.sections(workspace, results.get("evaluate"), synthetic=outcome.synthetic, seed=seed)
     return {
         "tuneloop": __version__,
         "name": outcome.name,
         "language": outcome.language,
         "created": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "machine": machine(),
+        "machine": here,
         "stages": [{"label": label, **r.as_json()} for label, r in results.items()],
         "seconds": round(sum(r.seconds for r in results.values()), 1),
         "peak_memory_mib": max((r.metrics.get("peak_memory_mib", 0.0) for r in results.values()), default=0.0),
@@ -198,9 +201,9 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         chart = svg.read_text(encoding="utf-8") if svg.is_file() else ""
     return environment.get_template("report.html").render(
         t=_, language="zh-CN" if outcome.language == "zh" else "en", name=outcome.name, created=body["created"],
-        machine=body["machine"], version=__version__, question=verdict.question(), verdict=verdict.verdict(found),
+        machine=machine(), version=__version__, question=verdict.question(), verdict=verdict.verdict(found),
         alone=verdict.without_a_model(found), cells=verdict.cell_rows(found), cells_note=limits.cells_note(found),
-        differences=verdict.differences(found), refusals=verdict.refusal_rows(found), cost=limits.cost(body),
+        differences=verdict.differences(found), refusals=verdict.refusal_rows(found), cost=limits.cost(body, machine()),
         limits=limits.limits(body), samples=body.get("samples") or {}, samples_note=limits.samples_note(body),
         told=samples.told, short=samples.short, stages=stage_rows(body),
         total=duration(body["seconds"]), peak_memory=peak_memory(body), reused=any(s["reused"] for s in body["stages"]),

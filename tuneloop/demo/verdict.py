@@ -55,10 +55,14 @@ def without_a_model(correctness: dict[str, Any]) -> str:
     told = text.format(right=cells["sentence"]["right"], count=cells["sentence"]["items"])
     low, high = found["interval"] or (None, None)
     if low is not None and low > 0:
-        return f"{told} " + _("The tuned model is better than that.")
+        return both(told, _("The tuned model is better than that."))
     if high is not None and high < 0:
-        return f"{told} " + _("The tuned model is worse than that.")
-    return f"{told} " + _("Whether the tuned model is better than that is not known.")
+        return both(told, _("The tuned model is worse than that."))
+    return both(told, _("Whether the tuned model is better than that is not known."))
+
+
+def both(first: str, second: str) -> str:
+    return _("{first} {second}").format(first=first, second=second)
 
 
 def cell_rows(correctness: dict[str, Any]) -> list[dict[str, Any]]:
@@ -80,7 +84,8 @@ def rate(cell: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     text = _("{right} of {count}").format(right=cell["right"], count=cell["items"])
     split = _("{wrong} wrong, {refused} refused").format(wrong=cell["wrong"], refused=cell["refused"])
-    return {"share": 100 * cell["share"], "text": text, "between": between(cell["interval"]), "split": split}
+    share = _("{share} % ({between})").format(share=f"{100 * cell['share']:.0f}", between=between(cell["interval"]))
+    return {"text": text, "between": between(cell["interval"]), "share": share, "split": split}
 
 
 def between(interval: list[float] | tuple[float, float] | None) -> str:
@@ -116,7 +121,13 @@ def differences(correctness: dict[str, Any]) -> list[dict[str, Any]]:
             if ends:
                 place |= {"from": 50 + 50 * ends[0], "wide": 50 * (ends[1] - ends[0])}
             rows.append(
-                {"label": labels[name], "value": points(part["difference"]), "between": told, "kind": kind, **place}
+                {
+                    "label": labels[name],
+                    "value": points(part["difference"]),
+                    "kind": kind,
+                    **place,
+                    "between": _("({between})").format(between=told),
+                }
             )
     return rows
 

@@ -44,7 +44,7 @@ HOW_TO = re.compile(
 )
 MARKER = re.compile(r"\s*[\[［]\d{1,3}[\]］]")
 STOP = re.compile(r"[;；。！？]|[.!?](?=\s|$)|\n")
-YES = re.compile(r"\s*(?:yes|yeah|sure|certainly|是的?|可以|能|会|有|需要|支持|对)\s*(?:[,.，。；;:：!]|$)", re.I)
+YES = re.compile(r"\s*(?:yes|yeah|sure|certainly|(?:当然)?可以|是的?|能|会|有|需要|支持|对)\s*(?:[,.，。；;:：!]|$)", re.I)
 NO = re.compile(
     r"\s*(?:no|nope|不是|不可以|不能够?|不会|不需要?|不用|不必|不一定|不行|不支持|没有|否|无需)\s*(?:[,.，。；;:：!]|$)",
     re.I,
@@ -104,13 +104,13 @@ def fault(question: str, reference: str, answer: str) -> str:
     seen = stance(known, opening(told)) if asked else ""
     if seen and everything < ENOUGH:
         return "" if asked == seen else "opposite"
-    if turned(first, told):
+    if turned(first, told) or (not asked and denies(known, told, first)):
         return "opposite"
-    if wrong_numbers(first, told, known, whole, HOW_MANY.search(question) is not None):
+    numbered = HOW_MANY.search(question) is not None and any(new_numbers(opening(first), known))
+    if wrong_numbers(first, told, known, whole, numbered):
         return "number"
     if HOW_TO.search(question) and share(parts(first), held(told), held(known)) < CODE:
         return "code"
-    numbered = HOW_MANY.search(question) and any(True for _n in new_numbers(first, known))
     least = FEW if numbered else ENOUGH
     options = [w for part in (opening(first), first) if says(w := weights(part), known) >= LEAST]
     found = max([everything, *(share(option, held(told), held(known)) for option in options)])
@@ -183,7 +183,7 @@ def parts(statement: Statement) -> dict[str, float]:
 
 def held(statement: Statement) -> set[str]:
     """Every term of a text, in code or not, and its numbers."""
-    return {*terms(statement.text), *weights(statement)}
+    return {*terms(statement.text), *weights(statement), *map(stem, PARTS.findall(statement.folded))}
 
 
 def new_numbers(fact: Statement, known: Statement) -> Iterator[Number]:
@@ -218,6 +218,11 @@ def turned(fact: Statement, told: Statement) -> bool:
     if theirs & {unit.text for unit in fact.units} - mine and not mine:
         return True
     return any(opposed(fact, told, word, other) for word, other in OPPOSITES)
+
+
+def denies(known: Statement, told: Statement, fact: Statement) -> bool:
+    """Whether an answer denies what the question takes for granted, and the reference denies nothing."""
+    return not told_not(fact) and bool({unit.text for unit in known.units} & set(denied(opening(told))))
 
 
 def told_not(statement: Statement) -> bool:
