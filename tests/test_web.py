@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from unittest.mock import Mock
 
 import pytest
+from click.testing import CliRunner
 from lxml import html
 from pydantic import Field
 from starlette.testclient import TestClient
@@ -15,6 +16,7 @@ from toystage import Count
 
 from tuneloop.access import create_key, revoke_key
 from tuneloop.address import KINDS
+from tuneloop.cli.serve import web as web_command
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, speaking
 from tuneloop.records import Example, Rejected, write_rows
@@ -130,6 +132,18 @@ def test_the_language_of_a_page_is_what_was_asked_for_then_chosen_then_the_works
     assert shown("", browser="fr;q=0.9, zh-TW, en") == "zh-CN" and shown("", browser="fr") == "en"
     assert shown("zh", browser="en-GB") == "zh-CN" and shown("zh", cookie="en") == "en"
     assert shown("en", cookie="xx", browser="zh") == "en" and shown("en", query="zh", cookie="en") == "zh-CN"
+
+
+def test_a_public_url_is_a_site_and_not_a_path(workspace: Workspace) -> None:
+    toml = workspace.store.root / "tuneloop.toml"
+    toml.write_text('console_url = "https://Tune.example:443/"')
+    assert Workspace(workspace.store.root).store.settings.console_url == "https://tune.example"
+    for wrong in ("https://a.example/tune", "a.example", "ftp://a.example"):
+        toml.write_text(f'gateway_url = "{wrong}"')
+        with pytest.raises(TuneloopError, match=r"gateway_url: expected http://HOST"):
+            Workspace(workspace.store.root)
+        refused = CliRunner().invoke(web_command, ["--public-url", wrong])
+        assert refused.exit_code == 2 and "without a path" in refused.output
 
 
 def test_what_is_wrong_is_told_in_the_language_of_the_page(client: TestClient) -> None:
