@@ -1,7 +1,6 @@
-"""Metrics against their reference implementations, intervals against known truth, the stage with a scripted model."""
+"""Metrics against their reference implementations, and the stage with a scripted model."""
 
 import json
-import math
 import random
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from tuneloop.answer import VERSION
 from tuneloop.chat import ChatError, Completion, Delta
 from tuneloop.errors import TuneloopError
-from tuneloop.evaluate.comparison import FEWEST, compare, mean_interval, ratio_interval
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, tokenize
 from tuneloop.evaluate.stage import Evaluate, key
@@ -103,89 +101,6 @@ def test_chinese_is_compared_by_character_and_names_stay_whole() -> None:
     assert METRICS["exact_match"]("Ｐｕｍｐ  stops.", "pump stops") == 1
 
 
-# -- intervals -----------------------------------------------------------------------------------------------------
-
-
-def test_the_interval_covers_the_true_difference_as_often_as_it_says() -> None:
-    generator, covered, trials = random.Random(11), 0, 200
-    for trial in range(trials):
-        base = [generator.random() for _n in range(60)]
-        tuned = [value + generator.gauss(0.1, 0.3) for value in base]
-        interval = compare(tuned, base, resamples=400, seed=trial).interval
-        assert interval
-        covered += interval[0] <= 0.1 <= interval[1]
-    assert 0.90 <= covered / trials <= 0.99
-
-
-def test_p_is_small_where_there_is_a_difference_and_spread_evenly_where_there_is_none() -> None:
-    generator = random.Random(12)
-    values = []
-    for trial in range(200):
-        base = [generator.random() for _n in range(40)]
-        values.append(compare([v + generator.gauss(0, 0.3) for v in base], base, resamples=300, seed=trial).p)
-    assert 0.02 <= sum(p <= 0.1 for p in values) / 200 <= 0.18
-    clear = compare([0.6] * 30 + [0.4] * 5, [0.3] * 35, resamples=2000)
-    assert clear.p < 0.01 and clear.interval and clear.interval[0] > 0
-    assert clear == compare([0.6] * 30 + [0.4] * 5, [0.3] * 35, resamples=2000)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=FEWEST, max_size=30), st.integers(0, 5))
-def test_intervals_hold_the_mean_and_change_sides_with_the_models(values: list[float], seed: int) -> None:
-    low, high = mean_interval(values, resamples=500, seed=seed) or (math.nan, math.nan)
-    mean = sum(values) / len(values)
-    assert min(values) - 1e-9 <= low <= mean + 1e-9 and mean - 1e-9 <= high <= max(values) + 1e-9
-    zeros = [0.0] * len(values)
-    forth, back = compare(values, zeros, resamples=200, seed=seed), compare(zeros, values, resamples=200, seed=seed)
-    assert forth.interval and back.interval
-    assert forth.interval == pytest.approx((-back.interval[1], -back.interval[0])) and forth.p == back.p
-    assert (
-        compare(values, values, resamples=200).interval == (0.0, 0.0) and compare(values, values, resamples=200).p == 1
-    )
-
-
-def test_a_ratio_weighs_items_by_their_size() -> None:
-    low, high = ratio_interval([1, 9, 0, 5, 0], [1, 10, 2, 5, 0], resamples=2000, seed=0) or (0.0, 0.0)
-    assert 0 < low < 15 / 18 < high <= 1
-    assert ratio_interval([0] * 5, [0] * 5, resamples=100, seed=0) == (0.0, 0.0)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=FEWEST, max_size=12, unique=True), st.integers(3, 6), st.integers(0, 5))
-def test_questions_on_one_page_that_fare_alike_are_no_more_than_one(
-    values: list[float], copies: int, seed: int
-) -> None:
-    items, pages = values * copies, list(range(len(values))) * copies
-    alone, together = (mean_interval(items, c, resamples=1000, seed=seed) for c in ([], pages))
-    once = mean_interval(values, resamples=1000, seed=seed)
-    assert alone and together and once and together == pytest.approx(once)
-    assert together[1] - together[0] > alone[1] - alone[0]
-    zeros = [0.0] * len(items)
-    one, many = compare(items, zeros, pages, resamples=999, seed=seed), compare(items, zeros, resamples=999, seed=seed)
-    assert one.p >= many.p and (one.clusters, many.clusters) == (len(values), len(items))
-
-
-def test_clustered_questions_have_honest_intervals_and_p_values() -> None:
-    generator, covered, found, trials = random.Random(13), 0, 0, 150
-    for trial in range(trials):
-        pages = [page for page in range(25) for _n in range(4)]
-        luck = [generator.gauss(0, 0.3) for _page in range(25)]
-        tuned = [luck[page] + generator.gauss(0, 0.1) for page in pages]
-        result = compare(tuned, [0.0] * 100, pages, resamples=400, seed=trial)
-        assert result.interval
-        covered += result.interval[0] <= 0 <= result.interval[1]
-        found += result.p <= 0.05
-    assert 0.86 <= covered / trials <= 0.99 and found / trials <= 0.11
-
-
-@pytest.mark.parametrize("clusters", [[], list("abcdabcdabcd")])
-def test_too_few_items_or_pages_have_no_interval(clusters: list[str]) -> None:
-    ones = [1.0] * (len(clusters) or 4)
-    result = compare(ones, [0.0] * len(ones), clusters)
-    assert result.interval is None and result.difference == 1 and result.p > 0.05
-    assert mean_interval([], resamples=100, seed=0) is None
-
-
 # -- the stage -----------------------------------------------------------------------------------------------------
 
 
@@ -262,7 +177,7 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert rouge["model"] == pytest.approx(2 / 3, abs=1e-6) and rouge["against"] == 0
     assert rouge["difference"] == rouge["model"] and rouge["interval"] is None and rouge["items"] == 3
     assert [w.partition(":")[0] for w in summary["warnings"]] == [
-        "answers without text, which count as nothing", "too few questions or pages for an interval",
+        "answers without text, which count as nothing", "too few questions or pages",
     ]  # fmt: skip
     length = summary["metrics"]["answer_tokens"]
     assert length["reference"] == pytest.approx((6 + 6 + 5) / 3) and length["against"] == pytest.approx(8 / 3)
@@ -270,7 +185,7 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert "empty" in items["1"].error and not items["1"].failed, "an answer without text counts, and is told"
     assert items["4"].answer is None, "what the documents do not answer is no matter of text metrics"
     scores = list(read_rows(ctx.out / "scores.parquet", Score))
-    assert len(scores) == 3 * 2 * len(METRICS)
+    assert len(scores) == 3 * 2 * (len(METRICS) + 1), "and whether it is right"
     assert {s.value for s in scores if s.item == "1" and s.model == "against"} == {0.0}
     page = (ctx.out / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
@@ -278,7 +193,7 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert "<span lang=zh>against: 回答为空</span>" in page
     told = json.loads((ctx.out / "evaluation.json").read_text(encoding="utf-8"))
     assert told["definitions"]["tokenization"] and told["settings"]["temperature"] == 0.0
-    assert all(math.isfinite(v["p"]) for v in told["metrics"].values())
+    assert all(v["p"] is v["interval"] is None for v in told["metrics"].values()), "of three pages nothing is known"
 
 
 def test_an_evaluation_is_the_same_whoever_made_it(
@@ -430,3 +345,30 @@ def test_retrieval_and_citations_are_measured_with_an_index(
     assert summary["abstention"]["items"] == 4 and 0 <= summary["abstention"]["accuracy"] <= 1
     assert items["4"].accepted is items["4"].said_unanswerable is False or items["4"].said_unanswerable
     assert 0 < cited["supported_share"] < 1 and cited["supported_share_interval"] is None, "of four pages"
+
+
+def test_both_models_answer_the_same_questions_from_the_same_passages(
+    ctx: Any, models: dict[str, ScriptedModel], index: str
+) -> None:
+    write_card(ctx.out, ModelCard(name="tuned", passages=1))
+    tuned = ctx.add("model", ctx.out)
+    ctx.out.mkdir(exist_ok=True)
+    write_card(ctx.out, ModelCard(name="base"))
+    base = ctx.add("model", ctx.out)
+    ctx.out.mkdir(exist_ok=True)
+    models[tuned] = ScriptedModel({e.question: e.answer for e in EXAM})
+    said = ("The pump stops at nine bar.", EXAM[1].answer, "I like filters.", "France.")
+    models[base] = ScriptedModel({e.question: text for e, text in zip(EXAM, said, strict=True)})
+    dataset = add_exam(ctx, EXAM)
+    stage = Evaluate(model=tuned, against=base, dataset=dataset, knowledge=index, cited=4, closed=2)
+    found = stage.run(ctx)["correctness"]
+    cells = {field: (cell["right"], cell["items"]) for field, cell in found["cells"].items()}
+    assert cells == {"against": (0, 2), "answer": (2, 2), "against_cited": (1, 3), "cited": (3, 3), "sentence": (2, 3)}
+    assert found["differences"]["with_documents"]["items"] == 3
+    assert found["refusals"]["against_cited"]["answerable"] == 3
+    item = items_of(ctx)["1"]
+    assert item.against_cited and item.against_citations and not item.against_citations[0].supported
+    assert item.mark("cited") == "right" and item.mark("against_cited") == "wrong"
+    shown = {model: [asked for asked in models[model].asked if "<passages>" in asked] for model in (tuned, base)}
+    assert sorted(shown[tuned]) == sorted(shown[base]) != []
+    assert all("[1]" in asked and "[2]" not in asked for asked in shown[base]), "as many as the tuned one learned from"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuneloop.errors import Cancelled, TuneloopError
 from tuneloop.models import ModelCard, read_card
-from tuneloop.records import Example, Message, content_id, write_rows
+from tuneloop.records import Example, Message, Source, content_id, read_rows, write_rows
 from tuneloop.train.packing import learning_rate_factor, plan_steps
 
 pytest.importorskip("trl")
@@ -371,6 +371,60 @@ def test_the_artifact_says_what_was_learned_and_how_it_is_served(ctx, folder, tm
     assert {"loss", "validation_loss", "tokens_per_second", "learned_tokens_per_second", "learning_rate"} <= names
 
 
+def test_only_what_a_step_that_was_done_had_counts_as_learned(ctx, folder, tmp_path):
+    from tuneloop.train.examples import Trained
+
+    model, dataset = added(ctx, folder, conversations(40), tmp_path)
+    real, fields = ctx.progress, {"steps": 3, "save_steps": 1, "epochs": 1, "batch": 96}
+
+    def dies(now, total=None, unit=""):
+        if unit == "steps" and now == 2:
+            raise Cancelled("killed")
+        real(now, total, unit)
+
+    ctx.progress = dies
+    with pytest.raises(Cancelled):
+        train(ctx, model, dataset, **fields)
+    ctx.progress = real
+    summary = train(ctx, model, dataset, **fields)
+    rows = list(read_rows(ctx.out / "trained.parquet", Trained))
+    learned, held = ([row for row in rows if row.part == part] for part in ("train", "validation"))
+    assert summary["steps"] == 3 and 3 <= len(learned) < 20 and {row.times for row in learned} == {1}
+    assert sum(row.tokens for row in learned) == summary["tokens"] <= 3 * 96
+    assert sum(row.learned_tokens for row in learned) == summary["learned_tokens"]
+    assert (len(learned), len(held)) == (summary["examples"], summary["held_out"])
+    assert summary["not_reached"] == 40 - len(rows) > 0
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=2), min_size=20, max_size=60), st.integers(0, 3))
+def test_no_document_is_on_both_sides(documents, seed):
+    from tuneloop.train.examples import divide
+    from tuneloop.train.lesson import Lesson
+
+    lessons = [Lesson(str(n), "", [1], [True], documents=names) for n, names in enumerate(documents)]
+    learned, held_out = divide(lessons, 0.2, seed)
+    assert [x for x in lessons if x in learned or x in held_out] == lessons
+    assert not {name for x in learned for name in x.documents} & {name for x in held_out for name in x.documents}
+    assert len(held_out) <= 0.4 * len(lessons) + 1
+    assert [x.id for x in divide(lessons[::-1], 0.2, seed)[1]][::-1] == [x.id for x in held_out]
+
+
+def test_a_document_is_held_out_whole(ctx, folder, tmp_path):
+    from tuneloop.train.examples import Trained
+
+    rows = [
+        row.model_copy(update={"sources": [Source(document=f"d{number % 10}")]})
+        for number, row in enumerate(conversations(40))
+    ]
+    pages = {row.id: row.sources[0].document for row in rows}
+    model, dataset = added(ctx, folder, rows, tmp_path)
+    assert train(ctx, model, dataset, epochs=1, validation=0.1)["held_out"] == 4
+    found = list(read_rows(ctx.out / "trained.parquet", Trained))
+    held = {pages[row.example] for row in found if row.part == "validation"}
+    assert len(held) == 1 and not held & {pages[row.example] for row in found if row.part == "train"}
+
+
 def test_peft_reads_the_adapter(ctx, folder, card, tmp_path):
     import torch
     from peft import PeftModel
@@ -437,7 +491,8 @@ def test_a_row_with_an_unknown_role_is_set_aside(ctx, folder, tmp_path):
     rows = pq.read_table(path).to_pylist()
     rows[2]["messages"][0]["role"] = "robot"
     pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
-    assert train(ctx, model, dataset, steps=2)["examples"] == 7
+    summary = train(ctx, model, dataset, steps=2)
+    assert summary["examples"] + summary["not_reached"] == 7
     (where, reason, _row), *rest = ctx.rejected
     assert where.endswith("row 3") and "role" in reason and not rest
 

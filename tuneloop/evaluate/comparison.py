@@ -1,24 +1,34 @@
-"""Two models on the same items: the difference with a confidence interval and a p-value.
+"""Two models on the same items: the difference with its interval and p-value, and what may be said of it.
 
-Questions on one page succeed and fail together, so what is drawn, or has its sign turned, is a page with all of its
-questions (Field & Welsh 2007; Cameron, Gelbach & Miller 2008). Items without a page stand for themselves.
+Questions on one page succeed and fail together, so what counts is a page with all of its questions, its cluster. Items
+without a page stand for themselves. From few clusters, or from many of which one holds half of the items, nothing can
+be said of those that were not asked: then there is no interval and no p-value, and the difference is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from tuneloop.evaluate.bootstrap import WildBootstrap
+from tuneloop.evaluate.rates import clustered_wilson
+from tuneloop.language import stored
 
 if TYPE_CHECKING:
     import numpy as np
 
 LEVEL = 0.95
-FEWEST = 5  # clusters, or items without clusters; from fewer, resampling tells nothing of those that were not asked
-BLOCK = 4_000_000  # drawn numbers in memory at once
+FEWEST = 5  # clusters, or items without clusters
 
 Interval = tuple[float, float]
 Clusters = Sequence[Hashable]  # what each item belongs to; empty: each item stands for itself
+Verdict = Literal["better", "worse", "no difference shown", "not known"]
+
+TOO_FEW = stored("too few questions or pages: at least 5 are needed")
+ONE_HOLDS_HALF = stored("one page holds half of the questions or more")
+NO_SPREAD = stored("the same for every page: nothing is known of its spread")
+NO_END = stored("pages differ too much for an interval that ends")
 
 
 @dataclass(frozen=True)
@@ -28,66 +38,98 @@ class Comparison:
     model: float
     against: float
     difference: float
-    interval: Interval | None  # None: there are too few clusters
-    p: float  # two-sided, of no difference
+    interval: Interval | None  # None: not known
+    p: float | None  # two-sided, of no difference; None: not known
     items: int
     clusters: int
+    unknown: str = ""  # why there is no interval
+
+
+def verdict(difference: float, p: float | None, level: float = LEVEL) -> Verdict:
+    """The one rule for what is called better. ``p`` is adjusted where more than one difference is looked at."""
+    if p is None:
+        return "not known"
+    if p >= round(1 - level, 12):
+        return "no difference shown"
+    return "better" if difference > 0 else "worse"
+
+
+def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The p-values adjusted so that all of them together are wrong as seldom as one (Holm 1979)."""
+    known = sorted((value, name) for name, value in p.items() if value is not None)
+    found: dict[str, float | None] = dict.fromkeys(p)
+    highest = 0.0
+    for rank, (value, name) in enumerate(known):
+        highest = max(highest, min(1.0, value * (len(known) - rank)))
+        found[name] = highest
+    return found
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters = (), *, resamples: int, seed: int) -> Interval | None:
-    """The percentile bootstrap interval (Efron 1979) of a mean, clusters resampled; None for fewer than ``FEWEST``."""
-    return ratio_interval(values, [1.0] * len(values), clusters, resamples=resamples, seed=seed)
+    """The interval of a mean; None where it is not known.
+
+    Wilson's with the effective number of items for rates and other values from 0 to 1. Of values without such bounds,
+    as a length, the wild bootstrap's.
+    """
+    if all(0 <= value <= 1 for value in values):
+        return ratio_interval(values, [1.0] * len(values), clusters)
+    wild = bootstrap(values, clusters, resamples, seed)
+    return None if why_unknown(wild.sizes) else wild.interval(LEVEL)
 
 
 def ratio_interval(
-    parts: Sequence[float], wholes: Sequence[float], clusters: Clusters = (), *, resamples: int, seed: int
+    parts: Sequence[float], wholes: Sequence[float], clusters: Clusters = (), *, resamples: int = 0, seed: int = 0
 ) -> Interval | None:
-    """The same of a sum of parts over a sum of wholes, such as supported sentences over sentences, item by item."""
-    import numpy as np
+    """The same of a sum of parts over a sum of wholes, such as supported sentences over sentences, item by item.
 
-    table = np.stack([cluster_sums(parts, clusters), cluster_sums(wholes, clusters)])
-    drawn_from = table.shape[1]
-    if drawn_from < FEWEST:
+    Items without a whole say nothing. Nothing is drawn: ``resamples`` and ``seed`` are as in ``mean_interval``.
+    """
+    groups: dict[Hashable, list[tuple[float, float]]] = {}
+    for part, whole, cluster in zip(parts, wholes, clusters or range(len(parts)), strict=True):
+        if whole > 0:
+            groups.setdefault(cluster, []).append((part, whole))
+    if why_unknown([sum(whole for _part, whole in group) for group in groups.values()]):
         return None
-    generator = np.random.default_rng(seed)
-    drawn = [
-        part / np.where(whole > 0, whole, 1.0)
-        for count in blocks(resamples, drawn_from)
-        for part, whole in [table[:, generator.integers(0, drawn_from, size=(count, drawn_from))].sum(axis=2)]
-    ]
-    low, high = np.quantile(np.concatenate(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return clustered_wilson(
+        [[part for part, _w in group] for group in groups.values()],
+        [[whole for _p, whole in group] for group in groups.values()], LEVEL,
+    )  # fmt: skip
 
 
-def cluster_sums(values: Sequence[float], clusters: Clusters) -> np.ndarray:
-    """The sum of the values of each cluster, in order of appearance. Raises ``ValueError`` for unequal lengths."""
+def why_unknown(sizes: Sequence[float] | np.ndarray) -> str:
+    """Why clusters with so many items tell nothing of others; "" where they do."""
+    if len(sizes) < FEWEST:
+        return TOO_FEW
+    return ONE_HOLDS_HALF if 2 * max(sizes) >= sum(sizes) else ""
+
+
+def why_no_interval(values: Sequence[float], clusters: Clusters) -> str:
+    """Why ``mean_interval`` of them is not known."""
+    wild = bootstrap(values, clusters, 0, 0)
+    return why_unknown(wild.sizes) or (NO_END if wild.spread else NO_SPREAD)
+
+
+def bootstrap(values: Sequence[float], clusters: Clusters, resamples: int, seed: int) -> WildBootstrap:
+    """The bootstrap of a mean of values. Raises ``ValueError`` for unequal lengths."""
     import numpy as np
 
     data = np.asarray(values, dtype=np.float64)
     if not clusters:
-        return data
+        return WildBootstrap(data, np.ones(len(data)), resamples, seed)
     if len(clusters) != len(data):
         raise ValueError(f"{len(data)} values cannot have {len(clusters)} clusters")
     places: dict[Hashable, int] = {}
     numbers = [places.setdefault(cluster, len(places)) for cluster in clusters]
-    return np.bincount(numbers, weights=data, minlength=len(places))
-
-
-def blocks(resamples: int, width: int) -> Iterator[int]:
-    """How many resamples of so many numbers to draw at once, again and again, so that memory stays small."""
-    count = max(1, BLOCK // width)
-    for start in range(0, resamples, count):
-        yield min(count, resamples - start)
+    sums = np.bincount(numbers, weights=data, minlength=len(places))
+    return WildBootstrap(sums, np.bincount(numbers, minlength=len(places)), resamples, seed)
 
 
 def compare(
-    model: Sequence[float], against: Sequence[float], clusters: Clusters = (), *, resamples: int = 2000, seed: int = 0
+    model: Sequence[float], against: Sequence[float], clusters: Clusters = (), *, resamples: int = 9999, seed: int = 0
 ) -> Comparison:
-    """Paired bootstrap (Koehn 2004): both models' values of an item are drawn together.
+    """Both models' values of an item are paired. Interval and p-value are of one test, the wild cluster bootstrap-t.
 
-    The p-value is that of a paired sign-flip permutation test (Fisher 1935) of the mean difference, two-sided, with
-    the observed assignment counted; a cluster's differences keep or turn their signs together. Raises ``ValueError``
-    for unequal lengths.
+    The p-value is below 0.05 exactly where the interval leaves zero out. Raises ``ValueError`` for unequal lengths.
     """
     import numpy as np
 
@@ -95,22 +137,14 @@ def compare(
         raise ValueError(f"{len(model)} and {len(against)} items cannot be paired")
     one, two = np.asarray(model, dtype=np.float64), np.asarray(against, dtype=np.float64)
     if not len(one):
-        return Comparison(0.0, 0.0, 0.0, None, 1.0, 0, 0)
-    difference = (one - two).tolist()
-    sums = cluster_sums(difference, clusters)
+        return Comparison(0.0, 0.0, 0.0, None, None, 0, 0, TOO_FEW)
+    wild = bootstrap((one - two).tolist(), clusters, resamples, seed)
+    unknown = why_unknown(wild.sizes)
+    interval = None if unknown else wild.interval(LEVEL)
+    if not unknown and not interval:
+        unknown = NO_END if wild.spread else NO_SPREAD
+    p = None if unknown in (TOO_FEW, ONE_HOLDS_HALF) else wild.p()
     return Comparison(
         model=float(one.mean()), against=float(two.mean()), difference=float(one.mean() - two.mean()),
-        interval=mean_interval(difference, clusters, resamples=resamples, seed=seed),
-        p=sign_flip(sums / len(one), resamples, seed + 1), items=len(one), clusters=len(sums),
+        interval=interval, p=p, items=len(one), clusters=len(wild.sizes), unknown=unknown,
     )  # fmt: skip
-
-
-def sign_flip(parts: np.ndarray, resamples: int, seed: int) -> float:
-    """How often the sum of parts with random signs lies as far from zero as the sum of these."""
-    import numpy as np
-
-    generator, extreme = np.random.default_rng(seed), 0
-    for count in blocks(resamples, len(parts)):
-        signs = generator.choice((-1.0, 1.0), size=(count, len(parts)))
-        extreme += int((np.abs(signs @ parts) >= abs(parts.sum()) - 1e-12).sum())
-    return (extreme + 1) / (resamples + 1)

@@ -48,7 +48,7 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
     for name, value in body["metrics"].items():
         interval = "{:+.4f} … {:+.4f}".format(*value["interval"]) if value["interval"] else "–"
         cells = [f"{value[k]:.4f}" if k in value else "" for k in ("model", "against", "difference")]
-        cells += [interval, f"{value['p']:.4f}" if "p" in value else ""]
+        cells += [interval, f"{value['p']:.4f}" if value.get("p") is not None else "–" if "p" in value else ""]
         of = f" ({words('reference')} {value['reference']:.1f})" if "reference" in value else ""
         parts.append(f"<tr><td>{name}{of}</td>" + "".join(f"<td class=n>{cell}</td>" for cell in cells) + "</tr>")
     parts.append("</table>" + "".join(f"<p class=bad>{words(warning)}</p>" for warning in body["warnings"]))

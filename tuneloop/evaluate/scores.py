@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from tuneloop.evaluate.comparison import FEWEST, compare, mean_interval, ratio_interval
+from tuneloop.evaluate.cells import correct_scores, correctness
+from tuneloop.evaluate.comparison import NO_SPREAD, compare, mean_interval, ratio_interval, why_no_interval
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4, tokenize
 from tuneloop.language import stored
@@ -17,7 +18,7 @@ def summarise(
 ) -> tuple[list[Score], dict[str, Any]]:
     """Every score, and the aggregate with intervals."""
     asked = [item for item in items if item.answerable]
-    closed = [item for item in asked if not item.left_out]
+    closed = [item for item in asked if item.answer is not None and not item.left_out]
     sides = {"model": [i.answer or "" for i in closed]}
     if compared:
         sides["against"] = [i.against or "" for i in closed]
@@ -39,6 +40,8 @@ def summarise(
         "definitions": DEFINITIONS,
     }  # fmt: skip
     body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
+    body["correctness"] = correctness(items, resamples, seed)
+    scores += correct_scores(items)
     pairs = {side: list(zip(texts, (i.reference for i in closed), strict=True)) for side, texts in sides.items()}
     body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:
@@ -61,8 +64,9 @@ def warnings(body: dict[str, Any], *, empty: int) -> list[str]:
         found.append(stored("questions that were not answered, and are left out: {}").format(body["errors"]))
     if empty:
         found.append(stored("answers without text, which count as nothing: {}").format(empty))
-    if any(part["interval"] is None for part in body["metrics"].values()):
-        found.append(stored("too few questions or pages for an interval: it takes {} at least").format(FEWEST))
+    found += dict.fromkeys(
+        part["unknown"] for part in body["metrics"].values() if part["unknown"] not in ("", NO_SPREAD)
+    )
     return found
 
 
@@ -83,7 +87,9 @@ def aggregate(
     if "against" in sides:
         return asdict(compare(one, sides["against"], clusters, resamples=resamples, seed=seed))
     interval = mean_interval(one, clusters, resamples=resamples, seed=seed)
-    return {"model": mean(one), "interval": interval, "items": len(one), "clusters": len(set(clusters)) or len(one)}
+    unknown = "" if interval else why_no_interval(one, clusters)
+    count = len(set(clusters)) or len(one)
+    return {"model": mean(one), "interval": interval, "items": len(one), "clusters": count, "unknown": unknown}
 
 
 def retrieval(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:

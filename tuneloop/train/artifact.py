@@ -30,14 +30,18 @@ def write_preview(out: Path, learned: Sequence[Lesson], steps: Sequence[Sequence
     (out / "preview.html").write_text(page, encoding="utf-8")
 
 
-def write_rows_trained(out: Path, learned: Sequence[Lesson], held_out: Sequence[Lesson]) -> None:
-    """Which examples the model has learned from: lineage forward, from an example to its models."""
+def write_rows_trained(out: Path, learned: Sequence[Lesson], times: Sequence[int], held_out: Sequence[Lesson]) -> None:
+    """Which examples the model has learned from: lineage forward, from an example to its models.
 
-    def row(x: Lesson, part: Literal["train", "validation"]) -> Trained:
-        return Trained(example=x.id, dataset=x.dataset, part=part, tokens=len(x), learned_tokens=x.learned_tokens)
+    ``times``: how many steps that were done had each lesson; one that none had was not learned.
+    """
 
-    rows = [row(x, "train") for x in learned] + [row(x, "validation") for x in held_out]
-    write_rows(out / "trained.parquet", Trained, rows)
+    def row(x: Lesson, part: Literal["train", "validation"], count: int) -> Trained:
+        found = Trained(example=x.id, dataset=x.dataset, part=part, tokens=len(x), learned_tokens=x.learned_tokens)
+        return found.model_copy(update={"times": count})
+
+    rows = [row(x, "train", count) for x, count in zip(learned, times, strict=True) if count]
+    write_rows(out / "trained.parquet", Trained, [*rows, *(row(x, "validation", 0) for x in held_out)])
 
 
 def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_prompt: str, passages: int,
@@ -59,15 +63,18 @@ def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_pr
     return card
 
 
-def summary(card: ModelCard, progress: Progress, learned: Sequence[Lesson], held_out: Sequence[Lesson],
-            steps: int) -> dict[str, Any]:  # fmt: skip
-    """What is said of the model: small, and the same for the same training."""
+def summary(card: ModelCard, progress: Progress, learned: Sequence[Lesson], times: Sequence[int],
+            held_out: Sequence[Lesson]) -> dict[str, Any]:  # fmt: skip
+    """What is said of the model: small, and the same for the same training. Tokens are those of one reading."""
     last = [loss for _step, loss in progress.losses[-10:]]
+    seen = [lesson for lesson, count in zip(learned, times, strict=True) if count]
     found: dict[str, Any] = {
-        "name": card.name, "format": card.format, "base": card.base, "examples": len(learned), "steps": steps,
-        "held_out": len(held_out), "tokens": sum(map(len, learned)),
-        "learned_tokens": sum(lesson.learned_tokens for lesson in learned), "loss": round(sum(last) / len(last), 4),
+        "name": card.name, "format": card.format, "base": card.base, "examples": len(seen), "steps": progress.step,
+        "held_out": len(held_out), "tokens": sum(map(len, seen)),
+        "learned_tokens": sum(lesson.learned_tokens for lesson in seen), "loss": round(sum(last) / len(last), 4),
     }  # fmt: skip
+    if len(seen) < len(learned):
+        found["not_reached"] = len(learned) - len(seen)  # by the steps that were done
     if progress.validation:
         found["validation_loss_before"] = round(progress.validation[0][1], 4)
         found["validation_loss"] = round(progress.validation[-1][1], 4)

@@ -19,13 +19,14 @@ FEWEST = 20  # examples; from fewer, none is held out
 
 
 class Trained(Record):
-    """One example that a model has learned from, or that was held out."""
+    """One example that a model has learned from, or that was held out. What no step reached is in no row."""
 
     example: str  # Example.id
     dataset: str  # address of its dataset
     part: Literal["train", "validation"]
     tokens: int
-    learned_tokens: int
+    learned_tokens: int  # in one reading
+    times: int = 1  # steps that it was in; 0: held out
 
 
 def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> list[Lesson]:
@@ -39,14 +40,16 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
                 example = Example.model_validate(row)
                 if example.id in seen:
                     raise Unlearnable(stored("the same example came before"))
-                lessons.append(encoder.encode(example, address))
+                lesson = encoder.encode(example, address)
+                lesson.documents = [source.document or source.name for source in example.sources]
+                lessons.append(lesson)
                 seen.add(example.id)
             except (Unlearnable, ValidationError) as error:
                 with speaking("en"):
                     reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
                 reasons[reason] += 1
-                ctx.reject(where, reason, row)
-            ctx.progress(len(lessons) + reasons.total(), unit=_("examples"))
+                ctx.reject(where, reason, row, lost=isinstance(error, ValidationError))
+            ctx.progress(len(lessons) + reasons.total(), unit=stored("examples"))
     if not lessons:
         why = reasons.most_common(1)[0][0] if reasons else _("it is empty")
         raise TuneloopError(
@@ -68,8 +71,39 @@ def read_raw(ctx: Context, address: str) -> Iterator[tuple[str, dict]]:
 
 
 def divide(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[list[Lesson], list[Lesson]]:
-    """Lessons to learn from and lessons held out. An example's place in the draw depends on its id alone."""
+    """Lessons to learn from and lessons held out: whole documents, so that what is held out was not half learned.
+
+    Documents that an example has together count as one; an example without a document stands for itself. They come in
+    an order drawn by their ids alone, and each is held out where it leaves the share whole. Where every document is
+    larger than the share, the smallest is, unless it is twice as large.
+    """
     count = round(len(lessons) * share) if len(lessons) >= FEWEST else 0
-    ranked = sorted(lessons, key=lambda lesson: content_id(str(seed), lesson.id, length=64))
-    chosen = {lesson.id for lesson in ranked[:count]}
+    groups: dict[str, list[Lesson]] = {}
+    for name, lesson in zip(joined([lesson.documents or [lesson.id] for lesson in lessons]), lessons, strict=True):
+        groups.setdefault(name, []).append(lesson)
+    ranked = sorted(groups, key=lambda name: content_id(str(seed), name, length=64))
+    chosen: set[str] = set()
+    for name in ranked:
+        if len(groups[name]) + len(chosen) <= count:
+            chosen |= {lesson.id for lesson in groups[name]}
+    smallest = min(ranked, key=lambda name: len(groups[name]), default="")
+    if not chosen and len(groups.get(smallest, [])) <= 2 * count:
+        chosen = {lesson.id for lesson in groups.get(smallest, [])}
     return [x for x in lessons if x.id not in chosen], [x for x in lessons if x.id in chosen]
+
+
+def joined(names: Sequence[Sequence[str]]) -> list[str]:
+    """For each list of names the first, in the alphabet, of all names that lists tie to one another."""
+    above: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while (higher := above.setdefault(name, name)) != name:
+            above[name] = above.setdefault(higher, higher)
+            name = higher
+        return name
+
+    for first, *rest in names:
+        for other in rest:
+            low, high = sorted((top(first), top(other)))
+            above[high] = low
+    return [top(tied[0]) for tied in names]

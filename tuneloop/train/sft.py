@@ -130,6 +130,14 @@ class Run:
     def lessons_of(self, step: int) -> list[Lesson]:
         return [self.lessons[index] for index in self.steps[step]]
 
+    def times(self) -> list[int]:
+        """How many of the steps that were done had each lesson, before and after a kill."""
+        counts = [0] * len(self.lessons)
+        for step in self.steps[: self.progress.step]:
+            for index in step:
+                counts[index] += 1
+        return counts
+
     def learned_per_step(self) -> float:
         learned = sum(self.lessons[i].learned_tokens for step in self.steps for i in step)
         return learned / len(self.steps)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, Kind, ModelRef, Stage
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Train(Stage):
 
     name: ClassVar[str] = "train"
     makes: ClassVar[Kind] = "model"
+    version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
 
     dataset: list[DatasetRef] = Field(description="Datasets to learn from.", min_length=1)
@@ -42,7 +43,9 @@ class Train(Stage):
     scheduler: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     max_gradient: float = Field(1.0, gt=0, description="Longest gradient; a longer one is scaled down.")
-    validation: float = Field(0.05, ge=0, le=0.5, description="Share of the examples held out to measure the loss on.")
+    validation: float = Field(
+        0.05, ge=0, le=0.5, description="Share of the examples held out to measure the loss on, by document."
+    )
     steps: int = Field(0, ge=0, description="Stop after this many steps; 0 does all epochs.")
     save_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
     seed: int = Field(7, ge=0, lt=2**31, description="Fixes the order of the examples and the first weights.")
@@ -59,6 +62,9 @@ class Train(Stage):
     def one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    def is_now(self) -> str:
+        return "tuned"
+
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.models.weights import load_config, load_tokenizer, transformers_module
 
@@ -69,7 +75,7 @@ class Train(Stage):
         from tuneloop.train.precision import choose_device, choose_precision
         from tuneloop.train.sft import Run, Watch
 
-        ctx.phase(_("Reading the examples"))
+        ctx.phase(stored("Reading the examples"))
         folder, card = self.base(ctx)
         tokenizer = load_tokenizer(folder, card)
         encoder = self.encoder(card, tokenizer)
@@ -83,24 +89,25 @@ class Train(Stage):
         need, checkpointing = self.fit(folder, card, tokens_at_most(steps, lengths, packing), precision)
         ctx.metric("predicted_memory_mib", need.total // 2**20)
         artifact.write_preview(ctx.out, lessons, steps, tokenizer)
-        artifact.write_rows_trained(ctx.out, lessons, held_out)
 
-        ctx.phase(_("Loading the model"))
+        ctx.phase(stored("Loading the model"))
         model = self.load(ctx, folder, card, precision, packing)
         run = Run(
             model, tokenizer.backend, lessons, steps, held_out=held_out, validate_at=self.measured_at(len(steps)),
             recipe=self.recipe(packing, checkpointing, device), kept=ctx.checkpoint("trainer.safetensors"),
             plan=self.plan_id(lessons, precision, packing),
-            watch=Watch(ctx.metric, lambda done, total: ctx.progress(done, total, _("steps"))),
+            watch=Watch(ctx.metric, lambda done, total: ctx.progress(done, total, stored("steps"))),
         )  # fmt: skip
-        ctx.phase(_("Training"))
+        ctx.phase(stored("Training"))
         progress = run.train(ctx.checkpoint("trainer.scratch"))
-        ctx.phase(_("Writing the model"))
+        times = run.times()
+        ctx.phase(stored("Writing the model"))
+        artifact.write_rows_trained(ctx.out, lessons, times, held_out)
         card = artifact.write_model(
             ctx.out, run, card, address=self.model, system_prompt=encoder.system_prompt, tokenizer=tokenizer,
             passages=max(ctx.summary(d).get("passages", 0) for d in self.dataset), parameters=self.model_dump(),
         )  # fmt: skip
-        return artifact.summary(card, progress, lessons, held_out, len(steps))
+        return artifact.summary(card, progress, lessons, times, held_out)
 
     def base(self, ctx: Context) -> tuple[Path, ModelCard]:
         """The base model's folder and card. Raises ``TuneloopError`` where it cannot be trained on as asked."""
