@@ -100,8 +100,9 @@ def slice_of(table: Table, offset: int, limit: int) -> Iterator[Numbered]:
 def matching(batch: pa.RecordBatch, text: str, reason: str) -> list[int]:
     """The positions of the rows that hold ``text``, in any column, in capital letters or small."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute
 
+    pc: Any = compute  # its functions are made when it is imported
     mask = pa.array([True] * len(batch))
     if text:
         columns = [holds(column, text) for column in batch.columns]
@@ -116,8 +117,9 @@ def matching(batch: pa.RecordBatch, text: str, reason: str) -> list[int]:
 def holds(array: pa.Array, text: str) -> pa.Array:
     """For each value whether ``text`` stands in it, or in any text inside of it."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute
 
+    pc: Any = compute
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         return pc.fill_null(pc.match_substring(array, text, ignore_case=True), False)
     inside: set[int] = set()
