@@ -25,7 +25,7 @@ LOCALE = ("TUNELOOP_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 # What stays as it is in a Chinese line: what is quoted, typed, or the name of something.
 KEPT = re.compile(
     r"""'[^']*'|“[^”]*”|`[^`]*`|https?://\S+|(?<![\w])[\w.~-]*[/\\][\w./\\~…-]*|--?[a-z][\w-]*|[A-Z][A-Z_]+\b"""
-    r"|\b\w*[._:\d-][\w.:-]*|\btuneloop( [a-z]+)*"
+    r"|\b\w*[._:\d-][\w.:-]*|\btuneloop( [a-z]+)*|\b\w+="
 )
 NAMES = """Tuneloop Python SQLite PostgreSQL GiB MiB GB MB kB Ctrl torch transformers peft trl accelerate datasets
     psycopg
