@@ -31,7 +31,7 @@ NAMES = """Tuneloop Python SQLite PostgreSQL GiB MiB GB MB kB Ctrl torch transfo
     psycopg
     xllamacpp huggingface modelscope pypi admin member caller documents chunks dataset model index evaluation safety
     loadtest traffic filing runs parse chunk synthesize split train compress evaluate pull count import cpu toml
-    tokens paths name en zh Unicode bar id HTTP qa"""
+    tokens paths name en zh Unicode bar id HTTP qa torn Bearer"""
 
 
 @pytest.fixture

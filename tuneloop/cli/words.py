@@ -58,6 +58,11 @@ def click_words() -> tuple[str, ...]:
     )
 
 
+def rejected_words() -> tuple[str, ...]:
+    """The columns of what was set aside."""
+    return _("where"), _("reason"), _("row")
+
+
 def run_words() -> tuple[str, ...]:
     """States, phases and units of runs, and the labels of the demo's stages."""
     return (

@@ -1,6 +1,7 @@
 """A self-contained page with every item, for people who read answers.
 
-Its own words are there in every language and the reader chooses, so that the page is the same whoever made it.
+Its own words are there in every language and the reader chooses, so that the page is the same whoever made it; a link
+to ``report.html#zh`` opens it in Chinese.
 """
 
 from __future__ import annotations
@@ -19,14 +20,9 @@ body{font:15px/1.6 -apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans
 margin:2rem auto;max-width:1100px;padding:0 1rem;color:#17202a}table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{border-bottom:1px solid #dfe5eb;padding:6px 10px 6px 0;text-align:left;vertical-align:top}.n{text-align:right}
 .soft{color:#5d6b7a}.bad{color:#c0392b}details{margin:.2rem 0}
-#zh:checked~main [lang=en],#zh:not(:checked)~main [lang=zh]{display:none}</style></head><body>
-<input type=checkbox id=zh><label for=zh class=soft>中文</label><script>
-// the reader's language: what the address says (#zh, #en), then that of the browser
-const zh = document.getElementById("zh"), told = () => document.documentElement.lang = zh.checked ? "zh-CN" : "en"
-zh.checked = location.hash ? location.hash == "#zh" : navigator.language.startsWith("zh")
-zh.onchange = told
-told()
-</script><main>"""
+#zh:checked:not(:target)~main [lang=en],#zh:target:not(:checked)~main [lang=en],
+#zh:not(:checked):not(:target)~main [lang=zh],#zh:checked:target~main [lang=zh]{display:none}</style></head><body>
+<input type=checkbox id=zh><label for=zh class=soft>中文</label><main>"""
 
 
 def words(text: str) -> str:
