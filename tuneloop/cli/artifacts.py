@@ -163,7 +163,7 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         return print_json({"rows": found})
     for row in found:
         if table == "rejected":
-            row["reason"] = shown(str(row["reason"]))
+            row = {_(key): shown(str(value)) if key == "reason" else value for key, value in row.items()}
         click.echo("  ".join(f"{click.style(k, dim=True)} {' '.join(str(v).split())[:300]}" for k, v in row.items()))
     return None
 

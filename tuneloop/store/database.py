@@ -20,6 +20,8 @@ from tuneloop.foreign import quoted, told
 from tuneloop.language import _
 from tuneloop.store.migrations import MIGRATIONS
 
+BUSY = 30.0  # seconds that a statement waits for another process that writes; SQLite only
+
 metadata = sa.MetaData()
 
 versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
@@ -197,7 +199,7 @@ def sqlite_engine(path: Path) -> Engine:
     permissions.touch(path)
     for name in ("", "-wal", "-shm"):
         permissions.close(path.with_name(path.name + name))
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30}, hide_parameters=True)
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY}, hide_parameters=True)
     event.listen(engine, "connect", prepare_sqlite)
     return engine
 
@@ -257,7 +259,7 @@ def postgres_url(url: str) -> str:
 
 def prepare_sqlite(connection, record) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={int(BUSY * 1000)}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

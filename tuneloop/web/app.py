@@ -158,7 +158,7 @@ def problem(error: TuneloopError, status: int = 0) -> Response:
     """A problem that the caller can fix, as JSON."""
     body = json.dumps({"error": str(error), "hint": error.hint}, ensure_ascii=False)
     body = body.encode("utf-8", "backslashreplace")  # half a character may be just what was wrong
-    return Response(body, status or error.status, media_type="application/json")
+    return Response(body, status or error.status, media_type="application/json; charset=utf-8")
 
 
 def place_of(problem: Any) -> tuple[Any, ...]:
