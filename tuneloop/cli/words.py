@@ -12,8 +12,8 @@ SUGGESTION = re.compile(r"\(?Did you mean [^?]*\?\)?")
 
 def told_by_click(error: click.ClickException) -> str:
     """A mistake that click found, in the user's language, with the parts that click does not look up by itself."""
-    error.message = shown(error.message)
-    text = SUGGESTION.sub(lambda found: shown(found[0]), shown(error.format_message()))
+    said = error.format_message().replace(error.message, shown(error.message)) if error.message else ""
+    text = SUGGESTION.sub(lambda found: shown(found[0]), shown(said or error.format_message()))
     if current_language() == "zh":
         text = NUMBER.sub(lambda found: _(found[1]), text)
         text = re.sub(r"。 ", "。", re.sub(r"(?<![？?])[.。]?$", "。", text)).replace("', '", "'、'")
