@@ -106,7 +106,10 @@ def test_the_help_lists_every_command_once_on_one_line(tuneloop: Here) -> None:
         ("models pull smollm2-135m-instrct", "smollm2-135m-instruct"),
     ],
 )
-def test_a_near_miss_is_suggested(arguments: str, name: str | None, language: str, tuneloop: Here) -> None:
+def test_a_near_miss_is_suggested(
+    arguments: str, name: str | None, language: str, tuneloop: Here, tmp_path: Path
+) -> None:
+    Workspace(tmp_path)
     done = tuneloop(*arguments.split(), TUNELOOP_LANGUAGE=language)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
     if name:
