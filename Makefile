@@ -2,18 +2,26 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-LANGUAGE ?= en
+# The documents of the demo: `make demo LANGUAGE=zh`. In the environment, LANGUAGE is gettext's own variable, a list such
+# as zh_CN:zh of the languages that messages may have, and is left to it.
+ifeq ($(origin LANGUAGE),command line)
+DOCUMENTS := $(firstword $(subst _, ,$(subst -, ,$(subst :, ,$(LANGUAGE)))))
+MESSAGES := TUNELOOP_LANGUAGE=$${TUNELOOP_LANGUAGE:-$(DOCUMENTS)}
+else
+DOCUMENTS := en
+MESSAGES :=
+endif
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
-# On Linux the CPU build of torch is much smaller than the CUDA build that PyPI serves:
+# On Linux the CPU build of torch is much smaller than the CUDA build that PyPI serves (0.75 GB instead of several):
 #   make demo TORCH="--extra-index-url https://download.pytorch.org/whl/cpu"
 TORCH ?=
 DEMO ?=
 
-.PHONY: demo test check lint types contract kill-test translations lock clean
+.PHONY: demo test check lint types contract kill-test wheels translations lock clean
 
 demo: $(VENV)/.train
-	TUNELOOP_LANGUAGE=$${TUNELOOP_LANGUAGE:-$(LANGUAGE)} $(BIN)/tuneloop demo --language $(LANGUAGE) $(DEMO)
+	$(MESSAGES) $(BIN)/tuneloop demo --language $(DOCUMENTS) $(DEMO)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -35,6 +43,11 @@ contract: $(VENV)/.dev
 kill-test: $(VENV)/.train
 	$(BIN)/python benchmarks/kill.py
 
+# Optional, asks the package index: has every package a wheel on each platform that the guide names?
+
+wheels: $(VENV)/.dev
+	$(BIN)/python tools/wheels.py
+
 translations: $(VENV)/.dev
 	$(BIN)/python tools/translations.py
 
@@ -43,6 +56,9 @@ lock: $(VENV)/.dev
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tuneloop needs Python 3.11 or later; name one with: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: ensurepip" \
+	  "is missing. On Debian and Ubuntu: sudo apt install python3-venv (for another Python, python3.12-venv); then" \
+	  "again: make $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 

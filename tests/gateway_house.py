@@ -86,6 +86,22 @@ class Engine:
     async def locked(self, body: dict[str, Any], receive: Any, send: Any) -> None:
         await answer_json(send, 401, {"error": {"message": "who are you?"}})
 
+    async def wrong(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        await answer_json(send, 200, {"error": {"message": "overloaded", "code": 503}})
+
+    async def page(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        await start(send, 200, b"text/html; charset=utf-8", (b"content-length", b"22"))
+        await send({"type": "http.response.body", "body": b"<html>log in</html>\n\n\n"})
+
+    async def empty(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        await start(send, 200, b"application/json", (b"content-length", b"0"))
+        await send({"type": "http.response.body", "body": b""})
+
+    async def parts_of(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        content = [{"type": "text", "text": "Port "}, {"type": "image_url"}, {"type": "text", "text": " 8000"}]
+        usage = {"prompt_tokens": 10**30, "completion_tokens": -1}
+        await answer_json(send, 200, {"choices": [{"message": {"content": content}}], "usage": usage})
+
     async def sick(self, body: dict[str, Any], receive: Any, send: Any) -> None:
         await start(send, 500, b"text/html")
         await send({"type": "http.response.body", "body": b"<html>oops</html>"})
@@ -128,7 +144,7 @@ class Running:
         self.thread.join(20)
 
 
-MODELS = ("good", "broken", "silent", "busy", "picky", "locked", "sick")
+MODELS = ("good", "broken", "silent", "busy", "picky", "locked", "sick", "wrong", "page", "empty", "parts_of")
 
 
 class House:

@@ -68,8 +68,13 @@ def ran(smollm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
     return folder, json.loads(shown)
 
 
+WITNESS = Path(__file__).parent / "witness"  # writes down who asks another machine
+
+
 def tuneloop(folder: Path, *arguments: str) -> str:
-    environment = {**os.environ, "TUNELOOP_WORKSPACE": str(folder), "TUNELOOP_LANGUAGE": "en"}
+    environment = {**os.environ, "TUNELOOP_WORKSPACE": str(folder), "TUNELOOP_LANGUAGE": "en", "HF_HUB_OFFLINE": ""}
+    environment |= {"TUNELOOP_TEST_WITNESS": str(folder / "witness.txt")}
+    environment["PYTHONPATH"] = os.pathsep.join([str(WITNESS), environment["PYTHONPATH"]])
     command = [sys.executable, "-m", "tuneloop", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
@@ -94,6 +99,22 @@ def test_documents_become_a_measured_and_served_model(ran: tuple[Path, dict]) ->
     assert report["training"]["loss"], "the loss curve was recorded"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_with_its_models_here_the_whole_job_asks_no_other_machine(ran: tuple[Path, dict]) -> None:
+    seen = ran[0] / "witness.txt"
+    assert not seen.exists(), seen.read_text()
+
+
+def test_what_was_made_is_shown_to_people(ran: tuple[Path, dict]) -> None:
+    folder, report = ran
+    shown = {kind: tuneloop(folder, "show", f"{kind}:pumps") for kind in ("evaluation", "loadtest", "model", "dataset")}
+    scores = f"{report['exam']['tuned']:.3f} +{report['exam']['base']:.3f}"
+    assert re.search(rf"ROUGE-L F1 +{scores}", shown["evaluation"]) and "report.html" in shown["evaluation"]
+    assert re.search(r"latency +P50 .* · P99 ", shown["loadtest"])
+    first, last = report["training"]["loss"][0][1], next(s for s in report["stages"] if s["label"] == "train")
+    assert f"{first:.3f} → {last['summary']['loss']:.3f}" in shown["model"]
+    assert " → " in shown["dataset"] and "{" not in shown["dataset"]
 
 
 def test_every_document_stands_behind_the_served_model(ran: tuple[Path, dict]) -> None:

@@ -270,6 +270,23 @@ def test_without_keys_pages_of_other_sites_are_strangers(house: House) -> None:
         assert httpx.post(f"{house.url}/v1/chat/completions", json=body, headers=headers).status_code == status
 
 
+def test_without_keys_a_proxy_leads_in_only_where_its_address_was_given(make_house: Callable[..., House]) -> None:
+    plain, named = make_house(), make_house(public_url="https://chat.example")
+    body = {"model": "good", "messages": QUESTION}
+    for house, headers, status in (
+        (plain, {"X-Forwarded-For": "203.0.113.9"}, 403),  # from anywhere, though Host names this machine
+        (plain, {"Host": "chat.example"}, 403),
+        (named, {"X-Forwarded-For": "203.0.113.9", "Origin": "https://chat.example"}, 200),
+        (named, {"Host": "chat.example", "Origin": "https://chat.example"}, 200),
+        (named, {"Host": "chat.example", "Origin": "https://evil.example"}, 403),
+        (named, {"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+        (named, {"Sec-Fetch-Site": "cross-site"}, 403),
+    ):
+        found = httpx.post(f"{house.url}/v1/chat/completions", json=body, headers=headers)
+        assert found.status_code == status, (headers, found.text)
+    assert httpx.get(plain.url).headers["referrer-policy"] == "same-origin"
+
+
 # -- feedback, embeddings, metrics, page -----------------------------------------------------------------------------
 
 

@@ -192,7 +192,7 @@ def test_the_chinese_guide_quotes_messages_as_they_are_told() -> None:
         (lambda root: check_name("a b"), "不能用作标签。最多 200 个字符"),
         (lambda root: postgres_url("mysql://x"), "不支持 mysql:// 数据库"),
         (lambda root: Address.parse("cat:1"), "不是产物的地址"),
-        (lambda root: find_stage("chnk"), "没有阶段 'chnk'。可用的阶段：parse"),
+        (lambda root: find_stage("chnk"), "没有阶段 'chnk'。是不是想输入 'chunk'？"),
         (lambda root: endpoint(Store(root), "nobody"), "没有写明要询问哪个模型"),
         (
             lambda root: Endpoint(url="u", model="m", api_key_env="NO_KEY_HERE", api_key_file="").api_key(),

@@ -4,21 +4,28 @@ import asyncio
 import json
 import math
 from pathlib import Path
+from typing import ClassVar, Literal
 from unittest.mock import Mock
 
 import pytest
+from click.testing import CliRunner
 from lxml import html
+from pydantic import Field
 from starlette.testclient import TestClient
 from toystage import Count
 
 from tuneloop.access import create_key, revoke_key
 from tuneloop.address import KINDS
+from tuneloop.cli.serve import web as web_command
 from tuneloop.errors import TuneloopError
-from tuneloop.language import speaking
-from tuneloop.records import Rejected, write_rows
+from tuneloop.language import _, speaking
+from tuneloop.records import Example, Rejected, write_rows
 from tuneloop.registry import BUILT_IN
 from tuneloop.runner import Workspace
+from tuneloop.stage import Kind, Stage
 from tuneloop.web.app import build_app
+from tuneloop.web.form import as_sent, fields_of, read
+from tuneloop.web.rows import number_of, open_table, row_at, search
 
 HERE = "http://127.0.0.1"
 
@@ -108,6 +115,86 @@ def test_a_wrong_key_is_refused_on_the_login_page(workspace: Workspace) -> None:
     assert client.get("/").status_code == 200
 
 
+def test_the_language_of_a_page_is_what_was_asked_for_then_chosen_then_the_workspaces_then_the_browsers(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(setting: str, query: str = "", cookie: str = "", browser: str = "") -> str:
+        (workspace.store.root / "tuneloop.toml").write_text(f'language = "{setting}"')
+        client = TestClient(build_app(Workspace(workspace.store.root), auth=False), base_url=HERE)
+        client.cookies.set("tuneloop_language", cookie)
+        asked = client.get("/nothing", params={"language": query}, headers={"accept-language": browser})
+        page = html.fromstring(asked.text)
+        assert page.xpath("string(//h1)") == _("This did not work", "zh" if page.get("lang") == "zh-CN" else "en")
+        return page.get("lang")
+
+    monkeypatch.delenv("TUNELOOP_LANGUAGE")
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")  # of the machine that serves, which says nothing of a visitor
+    assert shown("", browser="fr;q=0.9, zh-TW, en") == "zh-CN" and shown("", browser="fr") == "en"
+    assert shown("zh", browser="en-GB") == "zh-CN" and shown("zh", cookie="en") == "en"
+    assert shown("en", cookie="xx", browser="zh") == "en" and shown("en", query="zh", cookie="en") == "zh-CN"
+
+
+def test_a_public_url_is_a_site_and_not_a_path(workspace: Workspace) -> None:
+    toml = workspace.store.root / "tuneloop.toml"
+    toml.write_text('console_url = "https://Tune.example:443/"')
+    assert Workspace(workspace.store.root).store.settings.console_url == "https://tune.example"
+    for wrong in ("https://a.example/tune", "a.example", "ftp://a.example"):
+        toml.write_text(f'gateway_url = "{wrong}"')
+        with pytest.raises(TuneloopError, match=r"gateway_url: expected http://HOST"):
+            Workspace(workspace.store.root)
+        refused = CliRunner().invoke(web_command, ["--public-url", wrong])
+        assert refused.exit_code == 2 and "without a path" in refused.output
+
+
+def test_what_is_wrong_is_told_in_the_language_of_the_page(client: TestClient) -> None:
+    for language, says in (("en", "there is no run"), ("zh", _("there is no run {run!r}", "zh")[:3])):
+        assert says in client.get("/runs/zz", params={"language": language}).text
+
+
+def test_text_is_found_wherever_it_stands_in_a_row(tmp_path: Path) -> None:
+    row = {"sources": [{"quote": "Unter DRUCK"}], "messages": [{"role": "user", "content": "压力（bar）"}]}
+    plain = [{"id": str(n), "messages": [{"role": "user", "content": "x"}]} for n in range(3000)]
+    rows = [Example(**one) for one in [*plain[:2500], {"id": "a", **row}, *plain[2500:], {"id": "b", **row}]]
+    write_rows(tmp_path / "examples.parquet", Example, rows)
+    table = open_table(tmp_path, "examples")
+    for text in ("druck", "压力（b"):
+        found, count = search(table, text=text)
+        assert [number for number, _row in found] == [2500, 3001] and count == 2
+        assert [row["id"] for _n, row in search(table, text=text, offset=1)[0]] == ["b"]
+    assert [n for n, _row in search(table, offset=2047, limit=3)[0]] == [2047, 2048, 2049]
+    assert row_at(table, 3001)["id"] == "b" and number_of(table, "b") == 3001 and number_of(table, "c") is None
+    with pytest.raises(TuneloopError):
+        row_at(table, 3002)
+
+
+def test_a_form_is_read_by_the_types_of_its_fields() -> None:
+    class Odd(Stage):
+        """A stage with every kind of field."""
+
+        name: ClassVar[str] = "odd"
+        makes: ClassVar[Kind] = "documents"
+        method: str = Field("x", description="Named as what a form has itself.")
+        sizes: list[int] = Field([], description="Numbers.")
+        level: Literal[1, 2] | None = Field(None, description="A choice of numbers.")
+        parts: list[Literal["a", "b"]] = Field([], description="Several of a few.")
+        facts: dict[str, int] = Field({}, description="Anything.")
+        mixed: int | str = Field(0, description="A number or a text.")
+        yes: bool = Field(True, description="Or no.")
+        words: list[str] = Field([], description="Each may hold a comma.")
+
+    shapes = [field.shape for field in fields_of(Odd)]
+    assert shapes == ["text", "lines", "choice", "choices", "json", "json", "boolean", "lines"]
+    assert all(field.key.startswith("field.") for field in fields_of(Odd)), "no name meets a property of a form"
+    sent = {"method": [" post "], "sizes": ["1\r\n2\r\n"], "level": ["2"], "parts": ["a", "b"], "facts": ['{"a": 1}'],
+            "mixed": ["7"], "yes": ["false"], "words": ["one, two\r\n\r\nthree"]}  # fmt: skip
+    body = {"method": " post ", "sizes": [1, 2], "level": 2, "parts": ["a", "b"], "facts": {"a": 1}, "mixed": 7,
+            "yes": False, "words": ["one, two", "three"]}  # fmt: skip
+    assert read(Odd, {f"field.{name}": values for name, values in sent.items()}).body == body
+    assert as_sent(fields_of(Odd), body)["field.words"] == ["one, two\nthree"]
+    empty = {f"field.{name}": [""] for name in sent}
+    assert read(Odd, empty).body == {}, "an empty field stands for its default"
+
+
 def test_the_event_loop_does_not_wait_for_the_database_to_know_a_key(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,18 +225,21 @@ def rejecting(workspace: Workspace, tmp_path: Path) -> str:
 
 def test_the_page_of_an_artifact_shows_what_was_set_aside(client: TestClient, rejecting: str) -> None:
     page = html.fromstring(client.get(f"/artifacts/{rejecting}").text)
-    tables = [[[c.text_content() for c in r] for r in t.iter("tr")] for t in page.iter("table")]
-    assert tables[1][1:] == [["too <i>short</i>", "22"], ["too long", "3"]]
-    assert len(tables[2]) == 21 and tables[2][1] == ["<b>0</b>", "too <i>short</i>"]
+    (aside,) = page.xpath("//section[@id='set-aside']")
+    reasons = [[c.text_content().strip() for c in row] for row in aside.iter("tr")][1:]
+    assert reasons == [["too <i>short</i>", "22"], ["too long", "3"]]
     assert "25 rows were set aside." in page.text_content() and not page.xpath("//td//b | //td//i")
+    for link, count in zip(aside.xpath(".//td/a/@href"), (22, 3), strict=True):
+        there = html.fromstring(client.get(link).text)
+        assert there.xpath("string(//*[@id='count'])") == f"{count} rows" and len([*there.iter("tr")]) == count + 1
 
 
 def test_numbers_of_a_summary_have_labels_in_the_language_of_the_reader(
     client: TestClient, workspace: Workspace, rejecting: str
 ) -> None:
     workspace.store.artifacts.tag("x", workspace.store.artifacts.resolve(rejecting))
-    for language, says in (("en", "mean 0.3333, rejected 25"), ("zh", "平均 0.3333, 搁置 25")):
-        shown = html.fromstring(client.get("/", headers={"accept-language": language}).text)
+    for language, says in (("en", "mean 0.3333; rejected 25"), ("zh", f"平均 0.3333；{_('rejected', 'zh')} 25")):
+        shown = html.fromstring(client.get("/", params={"language": language}).text)
         assert says in " ".join(shown.text_content().split())
 
 
@@ -158,7 +248,7 @@ def test_the_page_of_a_run_draws_its_loss(client: TestClient, workspace: Workspa
     losses = [("loss", value, step, 0.0) for step, value in ((1, 2.5), (2, math.inf), (3, 1.5), (None, 9.0))]
 
     def drawn() -> list[str]:
-        page = html.fromstring(client.get(f"/runs/{run}", headers={"accept-language": "zh"}).text)
+        page = html.fromstring(client.get(f"/runs/{run}", params={"language": "zh"}).text)
         return [text.text_content() for text in page.xpath("//svg//text[@class='legend']")]
 
     workspace.store.runs.add_metrics(run, [*losses[:1], ("validation_loss", 3.0, 0, 0.0)])
@@ -190,13 +280,25 @@ def test_pages_have_a_title_one_heading_and_a_label_for_each_field(
     run = workspace.run(Count(to=2), name="two").run
     stages = [f"/stages/{name}" for name in BUILT_IN]
     titles = set()
-    for path in ("/", "/login", "/nothing", f"/runs/{run}", f"/artifacts/{rejecting}", "/artifacts/model:x", *stages):
+    for path in (
+        "/",
+        "/runs",
+        "/artifacts",
+        "/nothing",
+        f"/runs/{run}",
+        f"/artifacts/{rejecting}",
+        "/artifacts/model:x",
+        *stages,
+    ):
         page = html.fromstring(client.get(path).text)
         titles.add(page.findtext(".//title"))
         assert [bool(h1.text_content().strip()) for h1 in page.iter("h1")] == [True], path
+        fields = [*page.iter("input", "select", "textarea")]
+        inside = [field for label in page.iter("label") for field in label.iter("input")]  # a box within its label
+        fields = [field for field in fields if field not in inside]
         labels = {label.get("for") for label in page.iter("label")}
-        assert all(field.get("id") in labels for field in page.iter("input", "select")), path
+        assert all(field.get("id") in labels for field in fields if field.get("type") != "hidden"), path
         ids = page.xpath("//@id")
         assert len(ids) == len(set(ids)) and {*page.xpath("//@aria-describedby")} <= {*ids}
         assert all(cell.get("scope") for cell in page.iter("th")), path
-    assert len(titles) == 5 + len(stages), titles
+    assert len(titles) == 6 + len(stages), titles

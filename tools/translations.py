@@ -35,13 +35,15 @@ def stage_texts() -> Iterator[str]:
         head, _newline, rest = inspect.cleandoc(stage.__doc__ or "").partition("\n")
         yield head
         yield rest.strip()
-        for field in stage.model_fields.values():
+        for name, field in stage.model_fields.items():
             yield field.description or ""
+            yield name.replace("_", " ")  # its label in the form
 
 
 def command_texts() -> Iterator[str]:
-    from tuneloop.cli import COMMANDS
+    from tuneloop.cli import COMMANDS, GROUPS, STAGES, STAGES_TITLE
 
+    yield from (*GROUPS, STAGES_TITLE, *STAGES.values())
     for target, line in COMMANDS.values():
         yield line
         module, _colon, attribute = target.partition(":")

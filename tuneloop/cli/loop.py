@@ -1,15 +1,21 @@
 """A loop as a file: the stages of a TOML file, one after the other."""
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
 from tuneloop.cli.options import as_json_option, command, print_json
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
+from tuneloop.nearest import nearest
+from tuneloop.settings import find_workspace, load_settings
+from tuneloop.stage import listed
 
 
 def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
@@ -37,25 +43,69 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 class LoopFailed(TuneloopError):
-    """A stage of a loop failed. ``more``: what ``--json`` says beside, with the runs that are done."""
+    """A stage of a loop failed, or could not be begun. ``more``: what ``--json`` says beside, with the runs done."""
 
-    def __init__(self, error: TuneloopError, place: str, stage: str, stages: int, done: list[Any]) -> None:
+    def __init__(self, error: TuneloopError, place: str, stage: str, stages: int, done: list[Any], *,
+                 valid: bool = True) -> None:  # fmt: skip
         where = f"{place}: {error.where}" if error.where else place
         super().__init__(error.message, where=where, hint=error.hint)
         self.result, self.bug = getattr(error, "result", None), getattr(error, "bug", False)
-        self.more = {"stage": stage, "stages": stages, "valid": True, "runs": [run.as_json() for run in done]}
+        self.more = {"stage": stage, "stages": stages, "valid": valid, "runs": [run.as_json() for run in done]}
+
+
+def check_inputs(workspace: Any, stage: Any, made: set[str]) -> None:
+    """Raise where a step refers to what is not there and was not ``made`` by a step before it."""
+    for field, kind in stage.references().items():
+        for value in listed(getattr(stage, field)):
+            if (value if ":" in value else f"{kind}:{value}") in made:
+                continue
+            try:
+                workspace.address(value, kind)
+            except NotFound as error:
+                near = nearest(value, [m if ":" in value else m.partition(":")[2] for m in made if m.startswith(kind)])
+                hint = _("Did you mean {name!r}?").format(name=near) if near else error.hint
+                raise NotFound(error.message, where=field, hint=hint) from None
+    stage.check_outside()
+
+
+def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> None:
+    """Every reference and file of a loop, before its first stage is run. Raises ``LoopFailed`` for the first."""
+    made: set[str] = set()
+    for number, (stage, name) in enumerate(steps, 1):
+        try:
+            check_inputs(workspace, stage, made)
+        except TuneloopError as error:
+            place = f"{file}: [[stage]] {number} ({stage.name})"
+            raise LoopFailed(error, place, stage.name, len(steps), [], valid=False) from None
+        made.add(f"{stage.makes}:{name or stage.default_name()}")
+
+
+@contextmanager
+def opened(check: bool) -> Iterator[Any]:
+    """The workspace of a loop; to ``check`` one where none is yet, an empty one that is gone afterwards."""
+    from tuneloop.runner import Workspace
+
+    try:
+        workspace = Workspace(create=not check)
+    except NoWorkspace:
+        with TemporaryDirectory() as folder:
+            workspace = Workspace(folder)
+            workspace.store.settings = load_settings(find_workspace()).model_copy(update={"database": ""})
+            yield workspace
+        return
+    yield workspace
 
 
 @command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="LOOP.toml")
-@click.option("--check", is_flag=True, help="Only validate the file.")
+@click.option("--check", is_flag=True, help="Only validate the file, with the artifacts and files that it names.")
 @as_json_option
 def run(file: Path, check: bool, as_json: bool) -> None:
     """Run the stages listed in a TOML file, in order; stages that are done are reused."""
     from tuneloop.cli.display import Display, print_result
     from tuneloop.cli.stages import build
     from tuneloop.registry import find_stage
-    from tuneloop.runner import Workspace
+    from tuneloop.runner import told_together, worst
 
     steps = []
     for number, (stage, name, fields) in enumerate(read_loop(file), 1):
@@ -64,9 +114,9 @@ def run(file: Path, check: bool, as_json: bool) -> None:
         except TuneloopError as error:
             raise TuneloopError(error.message, where=f"{file}: [[stage]] {number} ({stage})", hint=error.hint) from None
     results = []
-    if not check:
-        workspace = Workspace()
-        for stage, name in steps:
+    with opened(check) as workspace:
+        check_steps(workspace, file, steps)
+        for stage, name in [] if check else steps:
             try:
                 with Display(quiet=as_json) as display:
                     results.append(workspace.run(stage, name=name, watch=display.watch))
@@ -74,8 +124,10 @@ def run(file: Path, check: bool, as_json: bool) -> None:
                 place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
                 raise LoopFailed(error, place, stage.name, len(steps), results) from None
             if not as_json:
-                print_result(workspace.store, results[-1], as_json=False)
+                print_result(results[-1], as_json=False)
     if as_json:
-        print_json({"stages": len(steps), "valid": True, "runs": [r.as_json() for r in results]})
+        runs = [result.as_json() for result in results]
+        print_json({"stages": len(steps), "valid": True, **told_together(results), "runs": runs})
     elif check:
         click.echo(_("{count} stages, all valid.").format(count=len(steps)))
+    click.get_current_context().exit(worst(results))

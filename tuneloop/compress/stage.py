@@ -30,9 +30,8 @@ class Compress(Stage):
     )
     check: bool = Field(True, description="Compare the new file's logits with the source's.")
 
-    def output_name(self) -> str:
-        name = super().output_name()
-        return f"{name}-{self.to.rpartition(':')[2]}" if name else ""
+    def is_now(self) -> str:
+        return self.to.rpartition(":")[2]
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.compress.source import open_source
@@ -81,7 +80,7 @@ class Compress(Stage):
             model = merged(source.folder, source.base, source.delta, source.precision())
             write_folder(whole, model, source.folder, source.base)
         ctx.phase(stored("Converting"))
-        tool = converter.ensure(ctx.store.cache)
+        tool = converter.installed(ctx.store.cache)
         log = ctx.checkpoint("converter.log")
         converter.convert(tool, whole, file, kind, log=log, beat=lambda: ctx.progress(0))
 

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from tuneloop.address import name_from
 from tuneloop.encoding import meant_path, plain_text, readable_name
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, shown, stored
+from tuneloop.nearest import meant
 from tuneloop.records import Example, Source, content_id
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
     from tuneloop.dataset.rows import Row, Table
 
+REPEATED = stored("repeats an earlier row")
 LOOKED_AT = 200  # rows that decide on the format
 
 
@@ -58,10 +61,12 @@ class ImportDataset(Stage):
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def output_name(self) -> str:
-        import re
+    def check_outside(self) -> None:
+        if not Path(meant_path(self.file)).exists():
+            raise NotFound(_("there is no such file"), where=readable_name(self.file))
 
-        return re.sub(r"[^\w-]+", "-", readable_name(Path(meant_path(self.file)).stem)).strip("-_")
+    def output_name(self) -> str:
+        return name_from(readable_name(Path(meant_path(self.file)).stem)) or "dataset"
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.records import write_rows
@@ -140,10 +145,12 @@ class ImportDataset(Stage):
         for pair in filter(None, (p.strip() for p in self.columns.split(","))):
             part, equals, column = (p.strip() for p in pair.partition("="))
             if not equals or part not in COLUMNS:
-                hint = _("Write PART=COLUMN; parts are {}.").format(", ".join(COLUMNS))
+                hint = (equals and meant(part, COLUMNS)) or _("Write PART=COLUMN; parts are {}.").format(
+                    ", ".join(COLUMNS)
+                )
                 raise TuneloopError(_("{!r} names no part of a row").format(pair), where="columns", hint=hint)
             if column not in names:
-                hint = _("The columns are: {}").format(", ".join(names)[:200])
+                hint = meant(column, names) or _("The columns are: {}").format(", ".join(names)[:200])
                 raise TuneloopError(_("there is no column {!r}").format(column), where="columns", hint=hint)
             named[part] = column
         return named
@@ -192,7 +199,7 @@ class Importer:
         check(messages, row.values)
         key = content_id(*(part for m in messages for part in (m.role, m.content)))
         if key in self.seen:
-            raise BadRow(stored("repeats an earlier row"), self.seen[key])
+            raise BadRow(REPEATED, self.seen[key])
         answerable = is_answerable(row.values, self.columns)
         page = text_of(row.values.get(self.columns.get("page", "")), "page")
         named = text_of(row.values.get(self.columns.get("id", "")), "id")
@@ -213,11 +220,11 @@ class Importer:
 
         for field, rows in self.not_carried.most_common():
             if changes_meaning(field):
-                self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows))
+                self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows), lost=True)
 
     def set_aside(self, where: str, reason: str, detail: str, row: object) -> None:
         self.reasons[reason] += 1
-        self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row))
+        self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row), lost=reason != REPEATED)
 
 
 def as_text(row: object) -> str:

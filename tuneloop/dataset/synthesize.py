@@ -214,9 +214,11 @@ class Sieve:
     def set_aside(self, chunk: Chunk, reason: str, detail: str, row: object) -> None:
         from dataclasses import asdict, is_dataclass
 
+        from tuneloop.dataset.teacher import NO_ANSWER
+
         self.reasons[reason] += 1
         text = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row
-        self.ctx.reject(chunk.id, f"{reason}: {detail}" if detail else reason, text)
+        self.ctx.reject(chunk.id, f"{reason}: {detail}" if detail else reason, text, lost=reason == NO_ANSWER)
 
 
 def spread(chunks: Sequence[Chunk], seed: int) -> Iterator[Chunk]:

@@ -183,7 +183,9 @@ class Pipeline:
 
     def split(self, made: str) -> tuple[str, str]:
         """Without an exam: a part of the synthetic questions serves as one, and is kept out of training."""
-        kept = self.stage("split", "split", dataset=made, share=EXAM_SHARE, part="train")
+        kept = self.stage(
+            "split", "split", name=f"{self.outcome.name}-train", dataset=made, share=EXAM_SHARE, part="train"
+        )
         held = self.stage(
             "held out", "split", name=f"{self.outcome.name}-exam", dataset=made, share=EXAM_SHARE, part="exam"
         )

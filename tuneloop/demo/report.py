@@ -17,6 +17,7 @@ from tuneloop.demo.limits import duration
 from tuneloop.demo.pipeline import Outcome
 from tuneloop.language import _, shown, speaking, stored
 from tuneloop.runner import RunResult, Workspace
+from tuneloop.typed import as_typed
 
 FACTS = (stored("answerable"),)  # names of facts that nothing else says to people
 
@@ -79,16 +80,17 @@ def report(workspace: Workspace, outcome: Outcome, seed: int) -> dict[str, Any]:
 
 
 def commands(outcome: Outcome) -> list[str]:
-    """What to type next."""
+    """What to type next, as it works where the demo was started."""
     name, made = outcome.name, outcome.results.get("synthesize")
     written = made.address.short if made and made.output else f"dataset:{name}"  # a split may have the name by now
-    return [
+    lines = [
         f"tuneloop serve model:{name}-q8_0 --knowledge index:{name} --no-auth",
         f"tuneloop lineage model:{name}-q8_0",
         f"tuneloop show {written} --rejected",
         f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against model:{outcome.base}-q8_0",
         "tuneloop ls",
     ]
+    return [as_typed(line) for line in lines]
 
 
 def stage_rows(body: dict[str, Any]) -> list[dict[str, Any]]:

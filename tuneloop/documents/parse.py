@@ -25,7 +25,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     counted: ClassVar[str] = "files"
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
@@ -45,6 +45,14 @@ class Parse(Stage):
         from tuneloop.documents.files import fingerprint
 
         return fingerprint(self._files())
+
+    def check_outside(self) -> None:
+        self._files()
+
+    def output_name(self) -> str:
+        from tuneloop.documents.files import name_of_paths
+
+        return name_of_paths(self.paths) or "documents"
 
     def _files(self) -> list["SourceFile"]:
         """All files named. Raises where not one of the paths exists; one missing among others is set aside."""
@@ -94,7 +102,7 @@ class Parse(Stage):
             if sha256 in first:
                 problem = stored("the same content as {}").format(first[sha256])
             if problem:
-                facts.reject(ctx, file.name, problem)
+                facts.reject(ctx, file.name, problem, lost=file.expected and sha256 not in first)
                 continue
             first[sha256] = file.name
             kept = folder / f"{content_id(str(self.version), file.name, sha256)}.json"
@@ -143,9 +151,9 @@ class Facts:
         self.left_out: Counter[str] = Counter()  # characters by the rule
         self.documents = self.characters = self.pages = self.bytes = 0
 
-    def reject(self, ctx: Context, where: str, reason: str) -> None:
+    def reject(self, ctx: Context, where: str, reason: str, *, lost: bool = True) -> None:
         self.reasons.append((where, reason))
-        ctx.reject(where, reason)
+        ctx.reject(where, reason, lost=lost)
 
     def add(self, document: Any, size: int) -> None:
         self.documents += 1

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from tuneloop.errors import TuneloopError
+from tuneloop.address import name_from
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, stored
 from tuneloop.stage import Context, Kind, Stage
@@ -27,6 +28,7 @@ class Pull(Stage):
     name: ClassVar[str] = "pull"
     makes: ClassVar[Kind] = "model"
     outside: ClassVar[bool] = True
+    asks_hubs: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("model",)
 
     model: str = Field(
@@ -83,10 +85,18 @@ class Pull(Stage):
         facts = [f"{p.relative_to(path.parent).as_posix()} {hash_file(p)}" for p in model_files(path)]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
+    def check_outside(self) -> None:
+        from tuneloop.models import find_entry
+
+        if self.local and not Path(self.model).exists():
+            raise NotFound(_("there is no such model"), where=self.model)
+        if not self.local and not HUB.fullmatch(self.model):
+            find_entry(self.model)
+
     def output_name(self) -> str:
         name = self.model.partition("#")[0].partition("@")[0] if HUB.fullmatch(self.model) else self.model
         last = name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")
-        return re.sub(r"[^\w.-]+", "-", last).strip("-._").lower()
+        return name_from(last).lower()
 
 
 def is_path(model: str) -> bool:

@@ -1,6 +1,7 @@
 """A self-contained page with every item, for people who read answers.
 
-Its own words are there in every language and the reader chooses, so that the page is the same whoever made it.
+Its own words are there in every language and the reader chooses, so that the page is the same whoever made it; a link
+to ``report.html#zh`` opens it in Chinese.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from tuneloop.evaluate.items import Item
 from tuneloop.language import LANGUAGES, shown, stored
 from tuneloop.records import Score
 
-HEAD = """<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Evaluation · 评测</title><style>
 body{font:15px/1.6 -apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC",sans-serif;
 margin:2rem auto;max-width:1100px;padding:0 1rem;color:#17202a}table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{border-bottom:1px solid #dfe5eb;padding:6px 10px 6px 0;text-align:left;vertical-align:top}.n{text-align:right}
 .soft{color:#5d6b7a}.bad{color:#c0392b}details{margin:.2rem 0}
-#zh:checked~main [lang=en],#zh:not(:checked)~main [lang=zh]{display:none}</style></head><body>
+#zh:checked:not(:target)~main [lang=en],#zh:target:not(:checked)~main [lang=en],
+#zh:not(:checked):not(:target)~main [lang=zh],#zh:checked:target~main [lang=zh]{display:none}</style></head><body>
 <input type=checkbox id=zh><label for=zh class=soft>中文</label><main>"""
 
 

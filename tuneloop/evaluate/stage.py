@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
-from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table
+from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table, short_name
 
 if TYPE_CHECKING:
     from tuneloop.answer import Answer
@@ -54,6 +54,10 @@ class Evaluate(Stage):
     resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
 
+    def output_name(self) -> str:
+        """Which model, on which questions: an evaluation on others is another, and not its successor."""
+        return f"{short_name(self.model)}-on-{short_name(self.dataset)}"
+
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.evaluate.items import Item
         from tuneloop.evaluate.page import write_page
@@ -70,6 +74,9 @@ class Evaluate(Stage):
         self.ask_model(ctx, self.model, closed, "answer", cited)
         if self.against:
             self.ask_model(ctx, self.against, closed, "against", cited)
+        for item in items:
+            if item.failed:
+                ctx.reject(item.id, stored("not answered: {}").format(item.error), item.model_dump(), lost=True)
         scores, body = summarise(
             items, compared=self.against is not None, known=self.knowledge is not None, resamples=self.resamples,
             seed=self.seed,

@@ -81,6 +81,6 @@ def read_card(folder: Path) -> ModelCard:
     except OSError as error:
         raise TuneloopError(_("cannot read the model card: {}").format(told(error)), where=str(path)) from None
     except ValidationError as error:
-        raise TuneloopError(describe_invalid(error), where=str(path)) from None
+        raise TuneloopError(describe_invalid(error, ModelCard), where=str(path)) from None
     except ValueError as error:
         raise TuneloopError(_("not valid JSON: {}").format(told(error)), where=str(path)) from None

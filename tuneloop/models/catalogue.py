@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.errors import NotFound
 from tuneloop.language import _
+from tuneloop.nearest import meant
 
 SourceKind = Literal["pypi", "huggingface", "modelscope"]
 
@@ -206,5 +207,6 @@ def find_entry(name: str) -> Entry:
     names = ", ".join(entry.name for entry in CATALOGUE)
     raise NotFound(
         _("the catalogue has no model {!r}").format(name),
-        hint=_("It has {}. Or give a folder, a GGUF file, hf:OWNER/NAME or modelscope:OWNER/NAME.").format(names),
+        hint=meant(name, [entry.name for entry in CATALOGUE])
+        or _("It has {}. Or give a folder, a GGUF file, hf:OWNER/NAME or modelscope:OWNER/NAME.").format(names),
     )

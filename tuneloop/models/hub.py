@@ -85,6 +85,11 @@ def hub(name: str) -> Hub:
     return Hub(name, endpoint.rstrip("/"), os.environ.get("MODELSCOPE_API_TOKEN", ""), "master")
 
 
+def forbidden() -> bool:
+    """Whether the environment says that no hub is to be asked: ``HF_HUB_OFFLINE``, for ModelScope too."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
 def hash_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:

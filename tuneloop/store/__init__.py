@@ -5,15 +5,18 @@ from functools import cached_property
 from pathlib import Path
 
 from tuneloop import permissions
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
+from tuneloop.store.names import Move, Version
 from tuneloop.store.runs import Runs, holder_is_dead
 from tuneloop.store.traffic import Traffic, as_json
 
-__all__ = ["Artifact", "Artifacts", "Runs", "Store", "Traffic", "as_json", "hash_file", "holder_is_dead"]
+__all__ = [
+    "Artifact", "Artifacts", "Move", "Runs", "Store", "Traffic", "Version", "as_json", "hash_file", "holder_is_dead",
+]  # fmt: skip
 
 
 class Store:
@@ -36,7 +39,17 @@ class Store:
                 _("cannot make the workspace: {reason}").format(reason=told(error)), where=str(self.folder)
             ) from None
         if not (self.folder / ".gitignore").exists():
-            (self.folder / ".gitignore").write_text("*\n")
+            with permissions.open_append(self.folder / ".gitignore") as file:
+                file.write(b"*\n")
+
+    @classmethod
+    def existing(cls, root: Path | str | None = None) -> "Store":
+        """The workspace that is there: what only reads makes none. Raises ``NoWorkspace``."""
+        place = Path(root).resolve() if root is not None else find_workspace()
+        if not (place / FOLDER).is_dir():
+            hint = _("Go to its folder, or name it: tuneloop -w DIR. The first stage makes one: tuneloop parse FOLDER")
+            raise NoWorkspace(_("there is no workspace here"), where=str(place), hint=hint)
+        return cls(place)
 
     @cached_property
     def engine(self):

@@ -20,6 +20,8 @@ from tuneloop.foreign import quoted, told
 from tuneloop.language import _
 from tuneloop.store.migrations import MIGRATIONS
 
+BUSY = 30.0  # seconds that a statement waits for another process that writes; SQLite only
+
 metadata = sa.MetaData()
 
 versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
@@ -47,7 +49,21 @@ tags = sa.Table(
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("hash", sa.String(64), nullable=False),
-    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),  # when it was asked for that the name leads here
+    sa.Column("version", sa.Integer, nullable=False),  # its place in the name's history
+)
+
+tag_history = sa.Table(  # where each name has led; a row is never changed, and outlives name and artifact
+    "tag_history",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),  # from 1
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("run", sa.String(26), nullable=False, index=True),  # whose output it is; "" where nobody's
+    sa.Column("before", sa.Integer),  # where the name led until then
+    sa.Column("taken", sa.Boolean, nullable=False),  # False: the name stayed there, since that was asked for later
 )
 
 runs = sa.Table(
@@ -95,6 +111,7 @@ wanted_names = sa.Table(  # what the output is to be called, by each who asked f
     metadata,
     sa.Column("run", sa.String(26), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("asked", sa.Float, nullable=False),
 )
 
 run_metrics = sa.Table(
@@ -182,7 +199,7 @@ def sqlite_engine(path: Path) -> Engine:
     permissions.touch(path)
     for name in ("", "-wal", "-shm"):
         permissions.close(path.with_name(path.name + name))
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30}, hide_parameters=True)
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY}, hide_parameters=True)
     event.listen(engine, "connect", prepare_sqlite)
     return engine
 
@@ -242,7 +259,7 @@ def postgres_url(url: str) -> str:
 
 def prepare_sqlite(connection, record) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={int(BUSY * 1000)}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

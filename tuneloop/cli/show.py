@@ -1,0 +1,137 @@
+"""``show`` for people: what an artifact or a run is, how it was made, its first rows, and how to see the rest."""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuneloop.cli.display import cut, number, span
+from tuneloop.cli.display import describe as progress_line
+from tuneloop.cli.results import columns, size, told
+from tuneloop.language import _
+from tuneloop.registry import find_stage, targets
+from tuneloop.store import Artifact, Store
+from tuneloop.store.runs import LIVE
+from tuneloop.typed import as_typed
+
+
+def when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def describe(store: Store, artifact: Artifact, folder: Path, files: dict[str, Any]) -> list[str]:
+    """An artifact for people: what it is, how it was made, its first rows, its files, and how to see the rest."""
+    address = artifact.address
+    names = ", ".join(f"{address.kind}:{name}" for name in artifact.tags)
+    rows = [(_("address"), str(address)), (_("made"), when(artifact.created)), (_("folder"), str(folder))]
+    if artifact.versions:
+        rows.append((_("in the history"), ", ".join(artifact.versions)))
+    for run in store.artifacts.producers(address):
+        given = " ".join(f"{name}={short(value)}" for name, value in chosen(run).items())
+        rows.append((_("made by"), f"{run.stage} ({run.id}, {span(run.seconds)})"))
+        rows.append((_("with"), cut(given, 400)))
+    ref = names.partition(",")[0] or address.short
+    parts = [[click.style(names or address.short, bold=True), *indented(columns(rows))]]
+    facts = told(address.kind, artifact.summary, folder)
+    if rejected := artifact.summary.get("rejected"):
+        see = _("set aside: {count}; see all with: tuneloop show {ref} --rejected")
+        facts.append(as_typed(see.format(count=f"{rejected:,}", ref=ref)))
+    parts.append(indented(facts))
+    parts.append(indented(first_rows(folder, ref)))
+    listed = [(size(file["bytes"]), name) for name, file in list(files.items())[:FILES]]
+    if len(files) > FILES:
+        more = _("and {count} more: tuneloop show {ref} --json").format(count=len(files) - FILES, ref=ref)
+        listed.append(("", as_typed(more)))
+    parts.append(indented(columns(listed, right=[0])) if listed else [])
+    return [line for part in parts if part for line in [*part, ""]][:-1]
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    return ["  " + line for line in lines]
+
+
+def chosen(run: Any, *, all_of_them: bool = False) -> dict[str, Any]:
+    """What a run was given; without ``all_of_them`` only what differs from the stage's defaults."""
+    given = {name: value for name, value in run.typed.items() if value not in (None, "", [])}
+    if all_of_them or run.stage not in targets():
+        return given
+    fields = find_stage(run.stage).model_fields
+    return {n: v for n, v in given.items() if n not in fields or fields[n].is_required() or v != fields[n].default}
+
+
+def short(value: Any) -> str:
+    """A parameter on one line: an address with twelve digits, a long text cut."""
+    if isinstance(value, list):
+        return ",".join(short(v) for v in value[:3]) + (",…" if len(value) > 3 else "")
+    return cut(re.sub(r"(:[0-9a-f]{12})[0-9a-f]{52}", r"\1", str(value)), 80)
+
+
+def first_rows(folder: Path, ref: str) -> list[str]:
+    """A few rows of the table that people look for first, and how to see all of them."""
+    import pyarrow.parquet as pq
+
+    for table, line in FIRST.items():
+        path = folder / f"{table}.parquet"
+        if path.is_file():
+            with pq.ParquetFile(path) as file:
+                batch, total = next(iter(file.iter_batches(ROWS)), None), file.metadata.num_rows
+            found = [cut(line(row), 160) for row in (batch.to_pylist() if batch is not None else [])]
+            if total > ROWS:
+                rest = _("… {count} in all: tuneloop show {ref} --rows {table} --limit {count}")
+                found.append(as_typed(rest.format(count=total, ref=ref, table=table)))
+            return found
+    return []
+
+
+def dialogue(row: dict[str, Any]) -> str:
+    """The last question of an example, and its answer."""
+    texts = {m["role"]: m["content"] for m in row["messages"]}
+    return f"{cut(texts.get('user', ''), 70)} → {cut(texts.get('assistant', ''), 80)}"
+
+
+# Of each artifact, the table whose rows are shown first, and a row of it on one line.
+FIRST: dict[str, Callable[[dict[str, Any]], str]] = {
+    "examples": dialogue,
+    "documents": lambda row: f"{row['name']}  {len(row['text']):,}",
+    "chunks": lambda row: f"{row['name']}: {row['text']}",
+    "items": lambda row: f"{cut(row['question'], 70)} → {cut(row['answer'] or '', 80)}",
+}
+ROWS, FILES = 3, 8  # shown of an artifact
+
+
+def describe_run(row: Any, curves: dict[str, Any]) -> list[str]:
+    """A run for people: its state, what it was given and made, its numbers, and why it failed."""
+    facts_ = [
+        (_("stage"), row.stage), (_("state"), _(row.state)), (_("queued at"), when(row.created)),
+        (_("took"), span(row.seconds) + (f" ({attempts})" if (attempts := told_attempts(row.attempts)) else "")),
+    ]  # fmt: skip
+    for number_, (key, value) in enumerate(chosen(row, all_of_them=True).items()):
+        facts_.append(("" if number_ else _("with"), f"{key}={short(value)}"))
+    if row.output:
+        facts_.append((_("output"), short(row.output) + (f" ({row.tag})" if row.tag else "")))
+    if row.state in LIVE and row.progress:
+        facts_.append((_("progress"), progress_line(row.progress, time.time())))
+    facts_ += [
+        (_(name.replace("_", " ")), curve(curves.get(name), value)) for name, value in (row.metrics or {}).items()
+    ]
+    if any(len(points) > 1 for points in curves.values()):
+        facts_.append((_("all points"), as_typed(f"tuneloop show {row.id} --json")))
+    if row.error:
+        facts_.append((_("error"), str(row.error.get("message"))))
+    lines = [click.style(row.id, bold=True), *indented(columns(facts_))]
+    return lines + str((row.error or {}).get("traceback") or "").splitlines()
+
+
+def curve(points: list[Any] | None, last: float) -> str:
+    """A number; of a curve its first and last point, and how many there are."""
+    if not points or len(points) < 2:
+        return number(last)
+    return f"{number(points[0][1])} → {number(last)} " + _("({count} points)").format(count=len(points))
+
+
+def told_attempts(attempts: int) -> str:
+    return _("{count} attempts").format(count=attempts) if attempts > 1 else ""
