@@ -2,8 +2,8 @@
 
     python tools/report_picture.py report.html docs/images/report.png
 
-Needs Chromium. Only the layout differs from what a browser shows; the part for engineers, which is folded, and every other
-answer are left out.
+Needs Chromium. Only the layout differs from what a browser shows; the part for engineers, which is folded, and every
+other answer are left out.
 """
 
 import shutil
