@@ -1,8 +1,9 @@
-"""Draw a report as the picture that README shows: the whole page, in two columns.
+"""Draw a report as the picture that README shows: its main part, in two columns.
 
     python tools/report_picture.py report.html docs/images/report.png
 
-Needs Chromium. Only the layout differs from what a browser shows, and the table of answers is cut to three.
+Needs Chromium. Only the layout differs from what a browser shows; the part for engineers, which is folded, and every
+other answer are left out.
 """
 
 import shutil
@@ -12,12 +13,12 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 LAYOUT = """
-main { max-width: 1960px; columns: 2; column-gap: 24px }
-header, .tiles { column-span: all }
-section { break-inside: avoid }
-.tiles { margin-bottom: 20px }
-section:first-of-type { margin-top: 0 }
-.compare tr:nth-child(n+5) { display: none }
+main { max-width: 1240px; columns: 2; column-gap: 16px; padding-bottom: 20px }
+header, .verdict { column-span: all }
+.verdict { margin-bottom: 16px }
+section { break-inside: avoid; margin-top: 0; margin-bottom: 16px }
+.sample:nth-child(2n) { display: none }
+details { display: none }
 """
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     with sync_playwright() as browsers:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 2000, "height": 1200})
+        page = browser.new_page(viewport={"width": 1240, "height": 600})
         page.goto(source.as_uri())
         page.add_style_tag(content=LAYOUT)
         page.screenshot(path=target, full_page=True)

@@ -44,7 +44,9 @@ HOW_TO = re.compile(
 )
 MARKER = re.compile(r"\s*[\[［]\d{1,3}[\]］]")
 STOP = re.compile(r"[;；。！？]|[.!?](?=\s|$)|\n")
-YES = re.compile(r"\s*(?:yes|yeah|sure|certainly|(?:当然)?可以|是的?|能|会|有|需要|支持|对)\s*(?:[,.，。；;:：!]|$)", re.I)
+YES = re.compile(
+    r"\s*(?:yes|yeah|sure|certainly|(?:当然)?可以|是的?|能|会|有|需要|支持|对)\s*(?:[,.，。；;:：!]|$)", re.I
+)
 NO = re.compile(
     r"\s*(?:no|nope|不是|不可以|不能够?|不会|不需要?|不用|不必|不一定|不行|不支持|没有|否|无需)\s*(?:[,.，。；;:：!]|$)",
     re.I,
