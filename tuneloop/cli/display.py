@@ -12,7 +12,6 @@ import click
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
 from tuneloop.runner import Account, RunResult
-from tuneloop.store import Move
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
 SHOWN = 3  # of what was set aside
@@ -154,7 +153,7 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
     if text := facts(result.summary):
         click.echo(f"  {text}")
     if result.moved:
-        click.echo(f"  {describe_move(result.moved)}")
+        click.echo(f"  {result.moved.told()}")
     for line in not_kept(result.summary):
         click.echo(f"  {line}")
     noun, ref = _(find_stage(result.stage).counted), name or result.output
@@ -172,23 +171,6 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
 def print_first(account: Account, limit: int) -> None:
     for row in account.first[:limit]:
         click.echo(f"  - {cut(row['where'])}: {cut(shown(row['reason']))}")
-
-
-def describe_move(move: Move) -> str:
-    """One line on a name that led elsewhere before, or still does."""
-    if move.taken:
-        text = _("{name} now leads to {after}…; before: {old} = {before}…")
-    else:
-        text = _("{name} still leads to {before}…, which was asked for later; this is {new} = {after}…")
-    return text.format(
-        name=move.name, after=digits(move.after.address), before=digits(move.before.address), old=move.before.name,
-        new=move.after.name,
-    )  # fmt: skip
-
-
-def digits(address: str) -> str:
-    """The beginning of an address's hash."""
-    return address.partition(":")[2][:12]
 
 
 def cut(text: str, length: int = 120) -> str:

@@ -42,6 +42,7 @@ environment.filters["number"] = lambda value: (
     f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 )  # fmt: skip
 environment.filters["named"] = lambda tag, kind: f"{kind}:{tag}"
+environment.filters["shown"] = shown
 environment.filters["pretty"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
 
 
@@ -141,8 +142,8 @@ def router(workspace: Workspace, verifier: Verifier | None) -> APIRouter:
         row = store.runs.get(run)
         metrics = store.runs.metrics(row.id)
         return page(
-            request, "run.html", run=row, inputs=store.runs.inputs(row.id), metrics=metrics,
-            loss_chart=loss_chart(metrics, language_of(request)),
+            request, "run.html", run=row, result=workspace.result(row.id), inputs=store.runs.inputs(row.id),
+            metrics=metrics, loss_chart=loss_chart(metrics, language_of(request)),
         )  # fmt: skip
 
     @web.get("/artifacts/{ref}")
