@@ -185,7 +185,7 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert "empty" in items["1"].error and not items["1"].failed, "an answer without text counts, and is told"
     assert items["4"].answer is None, "what the documents do not answer is no matter of text metrics"
     scores = list(read_rows(ctx.out / "scores.parquet", Score))
-    assert len(scores) == 3 * 2 * len(METRICS)
+    assert len(scores) == 3 * 2 * (len(METRICS) + 1), "and whether it is right"
     assert {s.value for s in scores if s.item == "1" and s.model == "against"} == {0.0}
     page = (ctx.out / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
@@ -345,3 +345,30 @@ def test_retrieval_and_citations_are_measured_with_an_index(
     assert summary["abstention"]["items"] == 4 and 0 <= summary["abstention"]["accuracy"] <= 1
     assert items["4"].accepted is items["4"].said_unanswerable is False or items["4"].said_unanswerable
     assert 0 < cited["supported_share"] < 1 and cited["supported_share_interval"] is None, "of four pages"
+
+
+def test_both_models_answer_the_same_questions_from_the_same_passages(
+    ctx: Any, models: dict[str, ScriptedModel], index: str
+) -> None:
+    write_card(ctx.out, ModelCard(name="tuned", passages=1))
+    tuned = ctx.add("model", ctx.out)
+    ctx.out.mkdir(exist_ok=True)
+    write_card(ctx.out, ModelCard(name="base"))
+    base = ctx.add("model", ctx.out)
+    ctx.out.mkdir(exist_ok=True)
+    models[tuned] = ScriptedModel({e.question: e.answer for e in EXAM})
+    said = ("The pump stops at nine bar.", EXAM[1].answer, "I like filters.", "France.")
+    models[base] = ScriptedModel({e.question: text for e, text in zip(EXAM, said, strict=True)})
+    dataset = add_exam(ctx, EXAM)
+    stage = Evaluate(model=tuned, against=base, dataset=dataset, knowledge=index, cited=4, closed=2)
+    found = stage.run(ctx)["correctness"]
+    cells = {field: (cell["right"], cell["items"]) for field, cell in found["cells"].items()}
+    assert cells == {"against": (0, 2), "answer": (2, 2), "against_cited": (1, 3), "cited": (3, 3), "sentence": (2, 3)}
+    assert found["differences"]["with_documents"]["items"] == 3
+    assert found["refusals"]["against_cited"]["answerable"] == 3
+    item = items_of(ctx)["1"]
+    assert item.against_cited and item.against_citations and not item.against_citations[0].supported
+    assert item.mark("cited") == "right" and item.mark("against_cited") == "wrong"
+    shown = {model: [asked for asked in models[model].asked if "<passages>" in asked] for model in (tuned, base)}
+    assert sorted(shown[tuned]) == sorted(shown[base]) != []
+    assert all("[1]" in asked and "[2]" not in asked for asked in shown[base]), "as many as the tuned one learned from"

@@ -14,7 +14,7 @@ from toystage import Count
 from tuneloop.access import create_key, revoke_key
 from tuneloop.address import KINDS
 from tuneloop.errors import TuneloopError
-from tuneloop.language import speaking
+from tuneloop.language import _, speaking
 from tuneloop.records import Rejected, write_rows
 from tuneloop.registry import BUILT_IN
 from tuneloop.runner import Workspace
@@ -138,18 +138,21 @@ def rejecting(workspace: Workspace, tmp_path: Path) -> str:
 
 def test_the_page_of_an_artifact_shows_what_was_set_aside(client: TestClient, rejecting: str) -> None:
     page = html.fromstring(client.get(f"/artifacts/{rejecting}").text)
-    tables = [[[c.text_content() for c in r] for r in t.iter("tr")] for t in page.iter("table")]
-    assert tables[1][1:] == [["too <i>short</i>", "22"], ["too long", "3"]]
-    assert len(tables[2]) == 21 and tables[2][1] == ["<b>0</b>", "too <i>short</i>"]
+    (aside,) = page.xpath("//section[@id='set-aside']")
+    reasons = [[c.text_content().strip() for c in row] for row in aside.iter("tr")][1:]
+    assert reasons == [["too <i>short</i>", "22"], ["too long", "3"]]
     assert "25 rows were set aside." in page.text_content() and not page.xpath("//td//b | //td//i")
+    for link, count in zip(aside.xpath(".//td/a/@href"), (22, 3), strict=True):
+        there = html.fromstring(client.get(link).text)
+        assert there.xpath("string(//*[@id='count'])") == f"{count} rows" and len([*there.iter("tr")]) == count + 1
 
 
 def test_numbers_of_a_summary_have_labels_in_the_language_of_the_reader(
     client: TestClient, workspace: Workspace, rejecting: str
 ) -> None:
     workspace.store.artifacts.tag("x", workspace.store.artifacts.resolve(rejecting))
-    for language, says in (("en", "mean 0.3333, rejected 25"), ("zh", "平均 0.3333, 搁置 25")):
-        shown = html.fromstring(client.get("/", headers={"accept-language": language}).text)
+    for language, says in (("en", "mean 0.3333; rejected 25"), ("zh", f"平均 0.3333；{_('rejected', 'zh')} 25")):
+        shown = html.fromstring(client.get("/", params={"language": language}).text)
         assert says in " ".join(shown.text_content().split())
 
 
@@ -158,7 +161,7 @@ def test_the_page_of_a_run_draws_its_loss(client: TestClient, workspace: Workspa
     losses = [("loss", value, step, 0.0) for step, value in ((1, 2.5), (2, math.inf), (3, 1.5), (None, 9.0))]
 
     def drawn() -> list[str]:
-        page = html.fromstring(client.get(f"/runs/{run}", headers={"accept-language": "zh"}).text)
+        page = html.fromstring(client.get(f"/runs/{run}", params={"language": "zh"}).text)
         return [text.text_content() for text in page.xpath("//svg//text[@class='legend']")]
 
     workspace.store.runs.add_metrics(run, [*losses[:1], ("validation_loss", 3.0, 0, 0.0)])
@@ -190,13 +193,25 @@ def test_pages_have_a_title_one_heading_and_a_label_for_each_field(
     run = workspace.run(Count(to=2), name="two").run
     stages = [f"/stages/{name}" for name in BUILT_IN]
     titles = set()
-    for path in ("/", "/login", "/nothing", f"/runs/{run}", f"/artifacts/{rejecting}", "/artifacts/model:x", *stages):
+    for path in (
+        "/",
+        "/runs",
+        "/artifacts",
+        "/nothing",
+        f"/runs/{run}",
+        f"/artifacts/{rejecting}",
+        "/artifacts/model:x",
+        *stages,
+    ):
         page = html.fromstring(client.get(path).text)
         titles.add(page.findtext(".//title"))
         assert [bool(h1.text_content().strip()) for h1 in page.iter("h1")] == [True], path
+        fields = [*page.iter("input", "select", "textarea")]
+        inside = [field for label in page.iter("label") for field in label.iter("input")]  # a box within its label
+        fields = [field for field in fields if field not in inside]
         labels = {label.get("for") for label in page.iter("label")}
-        assert all(field.get("id") in labels for field in page.iter("input", "select")), path
+        assert all(field.get("id") in labels for field in fields if field.get("type") != "hidden"), path
         ids = page.xpath("//@id")
         assert len(ids) == len(set(ids)) and {*page.xpath("//@aria-describedby")} <= {*ids}
         assert all(cell.get("scope") for cell in page.iter("th")), path
-    assert len(titles) == 5 + len(stages), titles
+    assert len(titles) == 6 + len(stages), titles

@@ -35,8 +35,9 @@ def stage_texts() -> Iterator[str]:
         head, _newline, rest = inspect.cleandoc(stage.__doc__ or "").partition("\n")
         yield head
         yield rest.strip()
-        for field in stage.model_fields.values():
+        for name, field in stage.model_fields.items():
             yield field.description or ""
+            yield name.replace("_", " ")  # its label in the form
 
 
 def command_texts() -> Iterator[str]:

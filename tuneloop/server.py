@@ -47,6 +47,7 @@ def serve(app: Any, listening: socket.socket, **options: Any) -> None:
     """Answer requests until SIGTERM. ``options`` are uvicorn's. What it logs goes the way of ``logbook``."""
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, server_header=False,
-        timeout_graceful_shutdown=GRACE, backlog=BACKLOG, **options,
+        timeout_graceful_shutdown=GRACE, backlog=BACKLOG,
+        proxy_headers=False, **options,  # who calls is who connected, not whom a header names
     )  # fmt: skip
     asyncio.run(Server(config).serve(sockets=[listening]))

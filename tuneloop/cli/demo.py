@@ -107,7 +107,7 @@ def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True)
     """The table at the end, and where to look next. Returns the report; as JSON it is printed if nothing follows."""
     import json
 
-    from tuneloop.demo.report import table, tiles
+    from tuneloop.demo.report import headline, table
 
     body = json.loads(data.read_text(encoding="utf-8")) | told_together(list(outcome.results.values()))
     if as_json:
@@ -117,8 +117,11 @@ def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True)
     click.echo()
     print_table(table(outcome), [_("stage"), _("time"), _("artifact"), _("set aside")])
     click.echo()
-    for tile in tiles(body):
-        click.echo(f"  {tile['label']}: {click.style(tile['value'], bold=True)}  ({tile['note']})")
+    asked, answered, *numbers = headline(body)
+    click.echo(asked)
+    click.echo(click.style(answered, bold=True))
+    for line in numbers:
+        click.echo(f"  {line}")
     click.echo("\n" + _("Report: {page} and {data}").format(page=page, data=data))
     click.echo(_("Go on:"))
     for line in body["commands"]:

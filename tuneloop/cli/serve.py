@@ -14,6 +14,7 @@ from tuneloop.errors import Conflict, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
+from tuneloop.settings import public_origin
 
 PORT = click.IntRange(1, 65535)
 
@@ -40,6 +41,20 @@ def check_open(host: str, no_auth: bool) -> None:
             _("--no-auth is for this machine alone, and {host} is open to others").format(host=host),
             hint=_("Listen on 127.0.0.1, or create a key: tuneloop key create NAME"),
         )
+
+
+def public_url(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The origin of ``--public-url``."""
+    try:
+        return public_origin(value)
+    except ValueError as error:
+        raise click.BadParameter(_(str(error))) from None
+
+
+PUBLIC = click.option(
+    "--public-url", default="", callback=public_url, metavar="URL",
+    help="URL under which others call, such as https://HOST of a reverse proxy.",
+)  # fmt: skip
 
 
 def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
@@ -80,10 +95,11 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
 @click.option(
     "--language", type=click.Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out."
 )
+@PUBLIC
 @as_json_option
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
-          no_auth: bool, parallel: int, context: int, passages: int, mark_unsupported: bool, language: str | None,
-          as_json: bool) -> None:  # fmt: skip
+          no_auth: bool, public_url: str, parallel: int, context: int, passages: int, mark_unsupported: bool,
+          language: str | None, as_json: bool) -> None:  # fmt: skip
     """Serve a model behind the gateway, with cited answers where it is given knowledge.
 
     Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
@@ -121,7 +137,14 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
             routes = [serving.engine_route(store, name or label, running, model_address=address, **shown)]
         gateway = stack.enter_context(
             serving.gateway_process(
-                store, routes, log=f"gateway-{port}", host=host, port=port, auth=not no_auth, language=language or ""
+                store,
+                routes,
+                log=f"gateway-{port}",
+                host=host,
+                port=port,
+                auth=not no_auth,
+                language=language or "",
+                public_url=public_url,
             )
         )
         if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
@@ -151,9 +174,10 @@ def local_engine(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=PORT, default=8001, show_default=True, help="Port to listen on.")
 @click.option("--no-auth", is_flag=True, help="Let callers on this machine in without a key.")
+@PUBLIC
 @click.option("--no-worker", is_flag=True, help="Do not execute queued runs here.")
 @as_json_option
-def web(host: str, port: int, no_auth: bool, no_worker: bool, as_json: bool) -> None:
+def web(host: str, port: int, no_auth: bool, public_url: str, no_worker: bool, as_json: bool) -> None:
     """Serve the REST interface and the console pages, and execute queued runs.
 
     Runs until Ctrl-C. The REST interface is below /api, its OpenAPI description at /api/openapi.json.
@@ -170,14 +194,16 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool, as_json: bool) -> 
     argv = processes.module_command("tuneloop.web", *place)
     if no_auth:
         argv.append("--no-auth")
+    if outside := public_url or workspace.store.settings.console_url:
+        argv += ["--public-url", outside]
     try:
         child = processes.Child.start(argv, log=workspace.store.logs / f"web-{port}.log", ready_timeout=60)
     except processes.ChildFailed as failed:
         raise TuneloopError(_("the console did not start: {reason}").format(reason=failed.message)) from None
     with child, serving.while_alive(child):
         url = child.ready["url"]
-        text = _("Console at {url}/ · REST below /api · Ctrl-C stops").format(url=url)
-        print_ready(text, as_json=as_json, url=url, worker=not no_worker)
+        text = _("Console at {url}/ · REST below /api · Ctrl-C stops").format(url=outside or url)
+        print_ready(text, as_json=as_json, url=url, public_url=outside or None, worker=not no_worker)
         if no_worker:
             child.wait()
         else:

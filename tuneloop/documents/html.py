@@ -139,7 +139,7 @@ class Walk:
             self.inline.append("\u2028")
         elif tag == "pre":
             self.flush()
-            code = "".join(preformatted(element)).strip("\n")
+            code = "".join(self.preformatted(element)).strip("\n")
             if code.strip():
                 self.blocks.append(Block("code", fenced(code, language_of(element))))
         elif tag == "table":
@@ -187,6 +187,19 @@ class Walk:
             self.linked += len(text)
         elif element.tag in ("sup", "sub"):
             self.inline[begin:] = [(raised if element.tag == "sup" else lowered)(before, text)]
+
+    def preformatted(self, element: Any) -> Iterator[str]:
+        """The text of ``pre`` with the line ends that ``br`` and blocks inside make."""
+        yield element.text or ""
+        for child in element:
+            if child.tag == "br":
+                yield "\n"
+            elif rule := left_out_by(child, strict=False) if isinstance(child.tag, str) else "":
+                self.left_out[rule] += text_length(child)
+            elif isinstance(child.tag, str) and child.tag not in CODE:
+                yield from self.preformatted(child)
+                yield "\n" if child.tag in ("div", "p", "li") else ""
+            yield child.tail or ""
 
     def strike(self, element: Any) -> None:
         """What is no longer valid says so, inside a line or over whole paragraphs."""
@@ -263,18 +276,6 @@ def says_nothing(picture: Any, name: str) -> bool:
         return True
     frame = next(picture.iterancestors("figure", "li", "td"), None)
     return frame is not None and name[:30] in "".join(frame.itertext())
-
-
-def preformatted(element: Any) -> Iterator[str]:
-    """The text of ``pre`` with the line ends that ``br`` and blocks inside make."""
-    yield element.text or ""
-    for child in element:
-        if child.tag == "br":
-            yield "\n"
-        elif isinstance(child.tag, str) and child.tag not in CODE and child.tag != "button":
-            yield from preformatted(child)
-            yield "\n" if child.tag in ("div", "p", "li") else ""
-        yield child.tail or ""
 
 
 def fill_spans(cells: list[str], spanning: dict[int, tuple[int, str]]) -> None:

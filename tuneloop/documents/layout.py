@@ -21,7 +21,7 @@ PAGE_NUMBER = re.compile(
     r"|\d{1,4}(?:\s*(?:/|of)\s*\d{1,4})?|[ivxlc]{1,6})[-—–·•|\s]*",
     re.I,
 )
-AMOUNT = re.compile(r"[-–−]\d+")
+AMOUNT = re.compile(r"[-–−]\d[\d.,]*%?")  # -5; but - 5 - is the number of a page
 NUMBERED = re.compile(
     r"(?P<number>\d{1,2}(?:\.\d{1,2}){0,3})\.?\s+[^\W\d]"
     r"|第[零一二三四五六七八九十百\d]{1,4}[编章节]|[一二三四五六七八九十]{1,3}、|[IVX]{1,4}\.\s+[A-Z]"
@@ -101,16 +101,12 @@ def drop_running_lines(pages: list[Page]) -> int:
         drop = {
             id(line)
             for line in margin_lines(page)
-            if running_key(page, line) in repeated or (len(pages) > 1 and is_page_number(line.text))
+            if not AMOUNT.fullmatch(line.text)
+            and (running_key(page, line) in repeated or (len(pages) > 1 and PAGE_NUMBER.fullmatch(line.text)))
         }
         dropped += sum(len(line.text) for line in page.lines if id(line) in drop)
         page.lines = [line for line in page.lines if id(line) not in drop]
     return dropped
-
-
-def is_page_number(text: str) -> bool:
-    """Whether a line is nothing else; ``- 5 -`` is, ``-5`` is an amount."""
-    return PAGE_NUMBER.fullmatch(text) is not None and not AMOUNT.fullmatch(text)
 
 
 def margin_lines(page: Page) -> list[Line]:

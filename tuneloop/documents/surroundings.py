@@ -42,7 +42,8 @@ OFTEN = re.compile(
 INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 FOLDED = re.compile(r"accordion|collaps|tab-?pane", re.I)
 WORD = re.compile(rf"[{CJK}]{{1,2}}|[^\W_]+")
-PROSE = 40  # words outside links (a pair of Chinese characters is one), from which a part is not decoration
+SENTENCE_END = re.compile(r"[.!?](?:\s|$)|[。！？；]")
+PROSE = 25  # words outside links (a pair of Chinese characters is one), from which a part with sentences is content
 SMALL_FORM = 20  # words
 
 
@@ -109,7 +110,9 @@ def is_small_form(form: Any) -> bool:
 
 
 def is_prose(element: Any) -> bool:
-    return words_in(element) - sum(words_in(link) for link in element.iter("a")) >= PROSE
+    if words_in(element) - sum(words_in(link) for link in element.iter("a")) < PROSE:
+        return False
+    return any(SENTENCE_END.search(piece) for piece in pieces(element))
 
 
 def mostly_links(element: Any) -> bool:
@@ -130,6 +133,8 @@ def pieces(element: Any) -> list[str]:
     for inner in element.iterdescendants():
         if inner.tag not in CODE and isinstance(inner.tag, str) and inner.text:
             found.append(inner.text)
+        if inner.tag == "img":
+            found.append(inner.get("alt") or "")
         if inner.tail:
             found.append(inner.tail)
     return found

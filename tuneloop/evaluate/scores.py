@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from tuneloop.evaluate.cells import correct_scores, correctness
 from tuneloop.evaluate.comparison import NO_SPREAD, compare, mean_interval, ratio_interval, why_no_interval
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4, tokenize
@@ -17,7 +18,7 @@ def summarise(
 ) -> tuple[list[Score], dict[str, Any]]:
     """Every score, and the aggregate with intervals."""
     asked = [item for item in items if item.answerable]
-    closed = [item for item in asked if not item.left_out]
+    closed = [item for item in asked if item.answer is not None and not item.left_out]
     sides = {"model": [i.answer or "" for i in closed]}
     if compared:
         sides["against"] = [i.against or "" for i in closed]
@@ -39,6 +40,8 @@ def summarise(
         "definitions": DEFINITIONS,
     }  # fmt: skip
     body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
+    body["correctness"] = correctness(items, resamples, seed)
+    scores += correct_scores(items)
     pairs = {side: list(zip(texts, (i.reference for i in closed), strict=True)) for side, texts in sides.items()}
     body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:

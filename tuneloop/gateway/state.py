@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from starlette.datastructures import Headers
+
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied
 from tuneloop.gateway.config import GatewayConfig, Route
@@ -19,7 +21,7 @@ from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.upstream import Upstream, open_client
 from tuneloop.language import _
-from tuneloop.loopback import host_of, is_local, is_loopback, is_ours
+from tuneloop.loopback import came_by_proxy, is_local, is_named, is_ours
 from tuneloop.store import Store
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Gateway:
     async def authenticate(self, scope: Scope) -> Caller | None:
         """Who calls; None where no keys are needed. Raises ``Denied``."""
         if not self.config.auth:
-            return check_origin(scope)
+            return check_origin(scope, self.config.public_url)
         scheme, _space, key = header(scope, b"authorization").partition(" ")
         if scheme.lower() != "bearer":
             raise Denied(_("the API key is missing or not valid"), hint=_("Send it as: Authorization: Bearer KEY"))
@@ -134,11 +136,15 @@ def header(scope: Scope, name: bytes) -> str:
     return next((value for key, value in scope["headers"] if key == name), b"").decode("latin-1")
 
 
-def check_origin(scope: Scope) -> None:
+def check_origin(scope: Scope, public: str = "") -> None:
     """Without keys, a page of another site in a browser on this machine is a stranger too. Raises ``Problem`` 403."""
-    host = header(scope, b"host")
-    if not is_loopback(host_of(f"//{host}")) or not is_ours(host, header(scope, b"origin")):
-        raise Problem(403, _("without keys, only programs and pages of this machine may call"))
+    headers = Headers(scope=scope)
+    unnamed = came_by_proxy(headers) and not public
+    if unnamed or not is_named(headers.get("host", ""), public) or not is_ours(headers, public=public):
+        raise Problem(
+            403, _("without keys, only programs and pages of this machine may call"),
+            hint=_("Name others with: {option}").format(option="--public-url URL"),
+        )  # fmt: skip
 
 
 def new_request_id() -> str:

@@ -16,6 +16,7 @@ from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.models.card import ModelCard
+from tuneloop.models.folder import require_tokenizer
 from tuneloop.models.gguf import Header, read_gguf
 from tuneloop.models.tensors import mapped, read_tensor, rotate, rotated_heads, tensor_names
 
@@ -85,6 +86,7 @@ def load_tokenizer(folder: Path, card: ModelCard) -> Tokenizer:
     try:
         if card.format == "gguf":
             return gguf_tokenizer(read_gguf(folder / card.file))
+        require_tokenizer(folder)
         backend = transformers.AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise TuneloopError(_("cannot read the tokenizer: {}").format(told(error)), where=str(folder)) from None

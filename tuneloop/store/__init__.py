@@ -39,7 +39,8 @@ class Store:
                 _("cannot make the workspace: {reason}").format(reason=told(error)), where=str(self.folder)
             ) from None
         if not (self.folder / ".gitignore").exists():
-            (self.folder / ".gitignore").write_text("*\n")
+            with permissions.open_append(self.folder / ".gitignore") as file:
+                file.write(b"*\n")
 
     @classmethod
     def existing(cls, root: Path | str | None = None) -> "Store":

@@ -50,8 +50,9 @@ class Train(Stage):
     save_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
     seed: int = Field(7, ge=0, lt=2**31, description="Fixes the order of the examples and the first weights.")
     system_prompt: str = Field(
-        "", description="Put first in conversations without a system message, here and when served."
-    )
+        "", description="Put first in conversations without a system message, here and when served.",
+        json_schema_extra={"format": "multiline"},
+    )  # fmt: skip
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="Precision of the weights; auto takes bf16 where the processor computes in it."
     )

@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--no-auth", action="store_true")
+    parser.add_argument("--public-url", default="")
     arguments = parser.parse_args()
     logbook.keep_private()
     processes.follow_parent()
@@ -29,7 +30,7 @@ def main() -> int:
                 _("without keys only this machine may call, and {host} is open to others").format(host=arguments.host),
                 hint=_("Listen on 127.0.0.1, or keep keys on."),
             )
-        app = build_app(Workspace(arguments.workspace), auth=not arguments.no_auth, host=arguments.host)
+        app = build_app(Workspace(arguments.workspace), auth=not arguments.no_auth, public_url=arguments.public_url)
         server.serve(app, server.listen(arguments.host, arguments.port))
         return 0
     except TuneloopError as error:

@@ -4,82 +4,89 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import nullcontext
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from tuneloop import __version__
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied, TuneloopError
-from tuneloop.language import _
-from tuneloop.loopback import host_of, is_loopback, is_ours
+from tuneloop.language import _, speaking
+from tuneloop.loopback import came_by_proxy, is_loopback, is_named, is_ours
 from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
-from tuneloop.web import library, pages, rest
+from tuneloop.web import artifacts, library, login, pages, rest, submit
+from tuneloop.web.render import page, visitor_language
 from tuneloop.web.replies import PROBLEMS
+from tuneloop.web.visitor import KEY, asked_language, login_place
 
 LOCAL = Caller("local", "local", "admin")
 SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, a browser would send our own forms with "Origin: null"
+    "Cache-Control": "no-store",  # who has logged out finds nothing behind the back button
 }
+OPEN = ("/login", "/logout", "/choose", "/static/")  # without a key
+READING = ("GET", "HEAD", "OPTIONS")
 
 
-def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1") -> FastAPI:
-    """The REST interface and the pages of one workspace. Without ``auth`` everybody who can connect is an admin."""
+def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") -> FastAPI:
+    """The REST interface and the pages of one workspace. Without ``auth`` everybody who can connect is an admin.
+
+    ``public_url``: under which others call, where a proxy stands before it.
+    """
     app = FastAPI(
         title="Tuneloop", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
         description="Every stage of the life cycle. A POST queues a run and returns its id at once.",
     )  # fmt: skip
+    app.state.language = workspace.store.settings.language
     verifier = Verifier(workspace.store.traffic)
 
     @app.middleware("http")
     async def admit(request: Request, call_next: Any) -> Response:
-        open_paths = ("/login", "/static/")
-        try:
-            named = request.headers.get("host", "")
-            if is_loopback(host) and not is_loopback(host_of(f"//{named}")):  # a name that was made to point here
-                raise Foreign(_("only programs and pages of this machine may call"))
-            if request.method == "POST" and not is_ours(named, request.headers.get("origin", "")):
-                raise Foreign(_("this was sent by a page of another site, and is refused"))
-            if auth and not request.url.path.startswith(open_paths):
-                request.state.caller = await identify(request, verifier)
-                rest.need(request, "member")  # the key of a caller is for /v1 alone
-            else:
-                request.state.caller = LOCAL if not auth else Caller("", "", "caller")
-            if verifier.due():  # not waited for: the database may be busy
-                asyncio.get_running_loop().run_in_executor(None, verifier.write_used)
-            response = await call_next(request)
-        except TuneloopError as error:
-            if isinstance(error, Denied) and not request.url.path.startswith("/api"):
-                return RedirectResponse("/login", 303)
-            response = await refused(request, error)
-        except Exception as error:
-            known = fixable(error, workspace.store.folder)
-            if known is None:
-                raise
-            response = await refused(request, known)
-        response.headers.update(SAFE)
-        return response
+        page_of_ours = not request.url.path.startswith("/api")
+        language = visitor_language(request) if page_of_ours else asked_language(request)
+        with speaking(language) if language else nullcontext():
+            try:
+                check_site(request, auth=auth, public_url=public_url)
+                if auth and not request.url.path.startswith(OPEN):
+                    request.state.caller = await identify(request, verifier)
+                    rest.need(request, "member")  # the key of a caller is for /v1 alone
+                else:
+                    request.state.caller = LOCAL if not auth else Caller("", "", "caller")
+                if verifier.due():  # not waited for: the database may be busy
+                    asyncio.get_running_loop().run_in_executor(None, verifier.write_used)
+                response = await call_next(request)
+            except TuneloopError as error:
+                if isinstance(error, Denied) and page_of_ours:
+                    return RedirectResponse(login_place(request), 303)
+                response = await refused(request, error)
+            except Exception as error:
+                known = fixable(error, workspace.store.folder)
+                if known is None:
+                    raise
+                response = await refused(request, known)
+        return guarded(response)
 
     @app.exception_handler(TuneloopError)
     async def refused(request: Request, error: TuneloopError) -> Response:
         if request.url.path.startswith("/api"):
             return problem(error)
-        return HTMLResponse(pages.banner(request, str(error)), error.status)
+        return page(request, "problem.html", error.status, message=str(error))
 
     @app.exception_handler(HTTPException)
     async def absent(request: Request, error: HTTPException) -> Response:
         found = TuneloopError(f"{request.method} {request.url.path}: {error.detail}")
         if request.url.path.startswith("/api"):
             return problem(found, error.status_code)
-        return HTMLResponse(pages.banner(request, str(found)), error.status_code)
+        return page(request, "problem.html", error.status_code, message=str(found))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -94,14 +101,41 @@ def build_app(workspace: Workspace, *, auth: bool = True, host: str = "127.0.0.1
             hint=_("Its traceback is in the log of the server."),
         )
         found.status = 500
-        response = await refused(request, found)
-        response.headers.update(SAFE)
-        return response
+        return guarded(await refused(request, found))
 
     for routes in (rest.router(workspace), library.router(workspace)):
         app.include_router(routes, dependencies=rest.keys() if auth else [], responses=PROBLEMS)
-    app.include_router(pages.router(workspace, verifier if auth else None))
+    app.include_router(login.router(verifier if auth else None, public_url))
+    for module in (pages, submit, artifacts):
+        app.include_router(module.router(workspace))
     return app
+
+
+def guarded(response: Response) -> Response:
+    """A response that no other page may frame, read or feed with script; a file of an artifact has rules of its own."""
+    for name, value in SAFE.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def check_site(request: Request, *, auth: bool, public_url: str) -> None:
+    """Raise ``Foreign`` where a page of another site makes a visitor's browser call.
+
+    A name that was made to point here matters only without keys, for a browser sends it no cookie. What a proxy says of
+    the outside is believed from a program on this machine, and only where keys are needed: see ``is_ours``.
+    """
+    unnamed = came_by_proxy(request.headers) and not public_url
+    if not auth and (unnamed or not is_named(request.headers.get("host", ""), public_url)):
+        raise Foreign(
+            _("only programs and pages of this machine may call"),
+            hint=_("Name others with: {option}").format(option="--public-url URL"),
+        )
+    near = bool(request.client) and is_loopback(request.client.host)
+    if request.method not in READING and not is_ours(request.headers, public=public_url, forwarded=auth and near):
+        raise Foreign(
+            _("this was sent by a page of another site, and is refused"),
+            hint=_("Behind a proxy, name the console's own address with: {option}").format(option="--public-url URL"),
+        )
 
 
 class Foreign(TuneloopError):
@@ -114,7 +148,7 @@ async def identify(request: Request, verifier: Verifier) -> Caller:
     """The caller, by its bearer key, or by the cookie that the login page set. The database is asked in a thread."""
     scheme, _space, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        key = request.cookies.get(rest.COOKIE, "")
+        key = request.cookies.get(KEY, "")
     return verifier.verify(key) if verifier.remembered(key) else await asyncio.to_thread(verifier.verify, key)
 
 

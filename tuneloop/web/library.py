@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from tuneloop.models import CATALOGUE
 from tuneloop.records import Rejected, read_rows
 from tuneloop.runner import Workspace
+from tuneloop.web.paging import FARTHEST
 
 
 class Model(BaseModel):
@@ -40,9 +41,12 @@ def router(workspace: Workspace) -> APIRouter:
         ]  # fmt: skip
 
     @api.get("/artifacts/{ref}/rejected", tags=["artifacts"])
-    def list_rejected(ref: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[Rejected]:
-        """The first rows that were set aside when an artifact was made, with places and reasons."""
+    def list_rejected(
+        ref: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        offset: Annotated[int, Query(ge=0, le=FARTHEST)] = 0,
+    ) -> list[Rejected]:  # fmt: skip
+        """Rows that were set aside when an artifact was made, with places and reasons, from number ``offset`` on."""
         path = artifacts.path(artifacts.resolve(ref)) / "rejected.parquet"
-        return list(islice(read_rows(path, Rejected), limit)) if path.is_file() else []
+        return list(islice(read_rows(path, Rejected), offset, offset + limit)) if path.is_file() else []
 
     return api

@@ -14,6 +14,8 @@ from tuneloop.registry import stages
 from tuneloop.runner import RunResult, Workspace
 from tuneloop.stage import Stage
 from tuneloop.store import Artifact, as_json
+from tuneloop.store.listing import Listing
+from tuneloop.web.paging import FARTHEST
 from tuneloop.web.replies import (
     ArtifactReply,
     Cancelled,
@@ -26,8 +28,7 @@ from tuneloop.web.replies import (
     State,
     TrafficReply,
 )
-
-COOKIE = "tuneloop_key"
+from tuneloop.web.visitor import KEY
 
 
 class Forbidden(TuneloopError):
@@ -51,7 +52,7 @@ def as_run(result: RunResult) -> Run:
 def keys() -> list[Any]:
     """How a caller gives a key, for the description alone: the application looks at it before any route is found."""
     bearer = HTTPBearer(auto_error=False, description="A key made with: tuneloop key create NAME --role member")
-    cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The same key, as the login page sets it.")
+    cookie = APIKeyCookie(name=KEY, auto_error=False, description="The same key, as the login page sets it.")
     return [Depends(bearer), Depends(cookie)]
 
 
@@ -70,9 +71,13 @@ def router(workspace: Workspace) -> APIRouter:
         ]
 
     @api.get("/runs", tags=["runs"])
-    def list_runs(limit: Annotated[int, Query(ge=1, le=1000)] = 50, state: State | None = None) -> list[Run]:
-        """Runs, newest first."""
-        return [as_run(result) for result in workspace.results(workspace.store.runs.recent(limit=limit, state=state))]
+    def list_runs(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50, state: State | None = None,
+        offset: Annotated[int, Query(ge=0, le=FARTHEST)] = 0,
+    ) -> list[Run]:  # fmt: skip
+        """Runs, newest first, from the one numbered ``offset`` on."""
+        rows, _count = Listing(workspace.store.engine).runs(state=state or "", offset=offset, limit=limit)
+        return [as_run(result) for result in workspace.results(rows)]
 
     @api.get("/runs/{run}", tags=["runs"])
     def get_run(run: str) -> RunDetail:
@@ -127,10 +132,7 @@ def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
     """``POST /api/stages/NAME`` with the stage's own class as request body."""
 
     def submit(body: Stage, request: Request, name: str = "", rerun: bool = False) -> Run:
-        need(request, "admin" if names_outside(body) else "member")
-        result = workspace.submit(body, name=name, rerun=rerun, pull=False)
-        workspace.store.traffic.note(request.state.caller.id, f"run.{stage.name}", result.run)
-        return as_run(result)
+        return as_run(enqueue(workspace, request, body, name=name, rerun=rerun))
 
     submit.__annotations__["body"] = stage
     submit.__annotations__["request"] = Request
@@ -141,6 +143,14 @@ def add_stage(api: APIRouter, workspace: Workspace, stage: type[Stage]) -> None:
         f"/stages/{stage.name}", submit, methods=["POST"], status_code=202, tags=["stages"], summary=summary,
         response_model=Run,
     )  # fmt: skip
+
+
+def enqueue(workspace: Workspace, request: Request, stage: Stage, *, name: str = "", rerun: bool = False) -> RunResult:
+    """Queue a run for the caller of a request, who may do so, and note who it was."""
+    need(request, "admin" if names_outside(stage) else "member")
+    result = workspace.submit(stage, name=name, rerun=rerun, pull=False)
+    workspace.store.traffic.note(request.state.caller.id, f"run.{stage.name}", result.run)
+    return result
 
 
 def names_outside(stage: Stage) -> bool:

@@ -1,41 +1,74 @@
 "use strict";
-// A form of a stage: its values become the JSON body of POST /api/stages/NAME.
-const form = document.querySelector("form[data-stage]");
-if (form) form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const body = {}, query = new URLSearchParams();
-  for (const field of form.elements) {
-    if (!field.name || field.value === "") continue;
-    if (field.name === "_name") { query.set("name", field.value); continue; }
-    const kind = field.dataset.type;
-    if (kind === "string") body[field.name] = field.value;
-    else if (kind === "array") body[field.name] = field.value.split(/[\n,]/).map((s) => s.trim()).filter(Boolean);
-    else { try { body[field.name] = JSON.parse(field.value); } catch { body[field.name] = field.value; } }
+// All works without this script, except that a page does not renew itself. Nothing here asks a form by the name of a
+// field: a field may be called like what a form has itself.
+
+// What is typed into a form is kept for this tab until it was sent, so that a reload or a new login loses nothing.
+const form = document.querySelector("form[data-draft]");
+const draft = form && `draft ${location.pathname}`;
+function typed() {
+  return [...new FormData(form)];
+}
+function restore(kept) {
+  const values = new Map();
+  for (const [name, value] of kept) values.set(name, [...(values.get(name) || []), value]);
+  for (const field of form.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+    const given = values.get(field.name) || [];
+    if (field.type === "checkbox") field.checked = given.includes(field.value);
+    else if (given.length) field.value = given.at(-1);
   }
-  const answer = await fetch(`/api/stages/${form.dataset.stage}?${query}`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  if (turnedAway(answer)) return;
-  const result = await answer.json();
-  if (answer.ok) location.href = `/runs/${result.run}`;
-  else document.querySelector(".banner").textContent = result.error;
-});
-// Listened for on the document, because the button is replaced with what is around it.
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("button[data-cancel]");
-  if (!button) return;
+}
+if (form) {
+  let kept = null;
+  try { kept = JSON.parse(sessionStorage.getItem(draft)); } catch { /* damaged, or kept by nobody */ }
+  if (kept && !form.getAttribute("data-sent") && !location.search) restore(kept);
+  form.addEventListener("input", () => sessionStorage.setItem(draft, JSON.stringify(typed())));
+  document.querySelector("[data-forget]").addEventListener("click", () => sessionStorage.removeItem(draft));
+  form.addEventListener("submit", send);
+}
+// A form is sent without leaving its page, so that a reload asks for the page and sends nothing twice.
+async function send(event) {
+  event.preventDefault();
+  const button = form.querySelector("button");
   button.disabled = true;
-  const answer = await fetch(`/api/runs/${button.dataset.cancel}/cancel`, { method: "POST" });
-  if (turnedAway(answer)) return;
-  if (answer.ok) location.reload();
-  else document.querySelector(".banner").textContent = (await answer.json()).error;
-});
+  try {
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(typed()) });
+    if (answer.redirected) {
+      if (!answer.url.includes("/login")) sessionStorage.removeItem(draft);
+      return location.assign(answer.url);
+    }
+    showProblems(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } catch {
+    HTMLFormElement.prototype.submit.call(form);  // the server is away: the browser says so in its own words
+  }
+  button.disabled = false;
+}
+// The answer is the same form with what is wrong at each field; only that is taken over, and the first is focused.
+function showProblems(page) {
+  const fresh = page.getElementById("form");
+  if (!fresh) return void document.querySelector("main").replaceWith(page.querySelector("main"));
+  for (const old of form.querySelectorAll(".wrong")) old.remove();
+  for (const field of form.querySelectorAll("[aria-describedby]")) {
+    const like = fresh.querySelector(`#${CSS.escape(field.id)}`);
+    for (const name of ["aria-invalid", "aria-describedby"]) {
+      if (like.hasAttribute(name)) field.setAttribute(name, like.getAttribute(name)); else field.removeAttribute(name);
+    }
+  }
+  for (const text of fresh.querySelectorAll(".wrong")) {
+    document.getElementById(text.nextElementSibling.id).before(text.cloneNode(true));
+  }
+  const banner = form.querySelector(".banner");
+  banner.textContent = fresh.querySelector(".banner").textContent;
+  const first = form.querySelector("[aria-invalid]");
+  (first?.matches("fieldset") ? first.querySelector("input") || first : first)?.focus();
+  if (!first) banner.scrollIntoView({ block: "center" });
+}
 // What changes is asked for again every two seconds, until an answer says that nothing will change any more.
 async function refresh() {
   const part = document.querySelector("[data-refresh]");
   if (!part) return;
   try {
-    const answer = await fetch(part.dataset.refresh + location.search);
-    if (turnedAway(answer)) return;
+    const answer = await fetch(part.getAttribute("data-refresh"));
+    if (answer.redirected) return location.reload();  // logged out: the login page, which leads back here
     const page = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page && page.getElementById(part.id), chosen = getSelection();
     if (fresh && (chosen.isCollapsed || !chosen.containsNode(part, true))) renew(part, fresh);
@@ -58,9 +91,5 @@ function patch(old, fresh) {
   if (sameShell && before.length === after.length) before.forEach((child, n) => patch(child, after[n]));
   else old.replaceWith(fresh);
 }
-// Without a valid key a page answers with the login page, and REST with 401.
-function turnedAway(answer) {
-  const away = answer.redirected || answer.status === 401;
-  if (away) location.assign("/login");
-  return away;
-}
+// A passage that a link leads to.
+document.getElementById("passage")?.scrollIntoView({ block: "center" });

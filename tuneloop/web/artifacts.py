@@ -1,0 +1,143 @@
+"""The pages of one artifact: what it is, its rows, one row, where that row came from, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from tuneloop.address import Address
+from tuneloop.errors import NotFound
+from tuneloop.language import _
+from tuneloop.runner import Workspace
+from tuneloop.web import files, results, rows
+from tuneloop.web.paging import SIZE, Paging, page_number
+from tuneloop.web.render import page, visitor_language
+
+COLUMNS = {
+    "documents": ("name", "title", "language", "pages", "text"),
+    "chunks": ("name", "heading", "page", "tokens", "text"),
+    "examples": ("question", "answer", "origin", "answerable"),
+    "items": ("question", "reference", "answer", "against", "rank_of_the_right_page"),
+    "requests": ("scheduled", "state", "error", "time_to_first_token", "latency", "output_tokens"),
+    "rejected": ("where", "reason", "row"),
+}
+HOLDERS = {"documents": "documents", "chunks": "chunks", "examples": "dataset"}  # the kind whose table it is
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """The artifacts of one workspace."""
+    web = APIRouter(include_in_schema=False, prefix="/artifacts/{ref}")
+    store = workspace.store.artifacts
+
+    @web.get("")
+    def show(ref: str, request: Request) -> Response:
+        address = store.resolve(ref)
+        artifact, folder, language = store.get(address), store.path(address), visitor_language(request)
+        return page(
+            request, "artifact.html", artifact=artifact, up=store.ancestry(address), tables=rows.tables(folder),
+            down=store.ancestry(address, down=True), producers=store.producers(address), files=files.files_of(folder),
+            rejected=results.set_aside(folder, language), result=results.result_of(artifact, folder, language),
+        )  # fmt: skip
+
+    @web.get("/rows/{name}")
+    def list_rows(ref: str, name: str, request: Request, q: str = "", reason: str = "") -> Response:
+        artifact = store.get(store.resolve(ref))
+        table, number = rows.open_table(store.path(artifact.address), name), page_number(request.query_params)
+        found, count = rows.search(table, text=q.strip(), reason=reason, offset=(number - 1) * SIZE, limit=SIZE)
+        asked = {"q": q.strip(), "reason": reason}
+        paging = Paging(f"/artifacts/{artifact.address}/rows/{name}", asked, number, count)
+        shown = [(at, flat(renamed(name, row))) for at, row in found]
+        columns = COLUMNS.get(name) or tuple(shown[0][1] if shown else ())
+        return page(
+            request, "rows.html", artifact=artifact, table=table, rows=shown, paging=paging, asked=asked,
+            columns=[c for c in columns if any(row.get(c) not in (None, "", []) for _n, row in shown)],
+        )  # fmt: skip
+
+    @web.get("/rows/{name}/{number}")
+    def show_row(ref: str, name: str, number: int, request: Request, start: int = -1, end: int = -1) -> Response:
+        artifact = store.get(store.resolve(ref))
+        table = rows.open_table(store.path(artifact.address), name)
+        row = rows.row_at(table, number)
+        text = row.get("text") if isinstance(row.get("text"), str) else ""
+        marked = (text[:start], text[start:end], text[end:]) if text and 0 <= start < end <= len(text) else None
+        return page(
+            request, "row.html", artifact=artifact, table=table, number=number, row=renamed(name, row), marked=marked,
+            origins=origins(str(artifact.address), name, row),
+        )  # fmt: skip
+
+    @web.get("/from/{name}/{identity}")
+    def trace(ref: str, name: str, identity: str, request: Request) -> Response:
+        """To the row of this id in the artifact, or in one that it was made from."""
+        address = store.resolve(ref)
+        for there in holders(address, name):
+            at = next((rows.number_of(t, identity) for t in rows.tables(store.path(there)) if t.name == name), None)
+            if at is not None:
+                marked = f"?{request.url.query}" if request.url.query else ""
+                return RedirectResponse(f"/artifacts/{there}/rows/{name}/{at}{marked}", 303)
+        raise NotFound(
+            _("the row {row} of {table} is not in this workspace").format(row=identity[:80], table=name),
+            hint=_("What it came from was removed, or was never here."),
+        )
+
+    def holders(address: Address, name: str) -> list[Address]:
+        """The artifacts on the way up from one that may hold a table, nearest first."""
+        far = [Address.parse(edge[2]) for edge in store.ancestry(address) if ":" in edge[2]]
+        up = [a for a in dict.fromkeys(far) if a.kind in (HOLDERS.get(name), "index") and store.exists(a)]
+        return [address, *up]
+
+    @web.get("/files/{name:path}")
+    def send_file(ref: str, name: str) -> Response:
+        return files.send(store.path(store.resolve(ref)), name)
+
+    return web
+
+
+def renamed(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its columns called so that their labels mean one thing: a rank is also one of LoRA."""
+    names = {"rank": "rank_of_the_right_page"} if table == "items" else {}
+    return {names.get(name, name): value for name, value in row.items()}
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as a line of a table: a conversation as its last question and answer, a list of words in one."""
+    found = {name: value for name, value in row.items() if not has_parts(value)}
+    found |= {name: " › ".join(map(str, value)) for name, value in found.items() if isinstance(value, list)}
+    if messages := row.get("messages"):
+        for role, name in (("user", "question"), ("assistant", "answer")):
+            found[name] = next((m["content"] for m in reversed(messages) if m["role"] == role), "")
+    return found
+
+
+def has_parts(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict) for part in value))
+
+
+def origins(artifact: str, table: str, row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Where a row came from: what that is, its name, and the link to it."""
+    found = []
+    if table == "chunks" and row.get("document"):
+        found.append(("document", str(row.get("name") or row["document"]), to_document(artifact, row)))
+    for source in row.get("sources") or []:
+        if source.get("chunk"):
+            link = f"/artifacts/{artifact}/from/chunks/{quote(source['chunk'], safe='')}"
+            found.append(("chunk", " › ".join([source.get("name") or "", *(source.get("heading") or [])]), link))
+        if source.get("document"):
+            found.append(("document", str(source.get("name") or source["document"]), to_document(artifact, source)))
+    if table == "items":
+        found.append(("example", row["id"], f"/artifacts/{artifact}/from/examples/{quote(row['id'], safe='')}"))
+    if table == "scores":
+        found.append(("item", row["item"], f"/artifacts/{artifact}/from/items/{quote(row['item'], safe='')}"))
+    if table == "trained":
+        place = row.get("dataset") or artifact
+        found.append(("example", row["example"], f"/artifacts/{place}/from/examples/{quote(row['example'], safe='')}"))
+    return found
+
+
+def to_document(artifact: str, span: Mapping[str, Any]) -> str:
+    """The link to a document, with a span of it marked."""
+    marked = urlencode({"start": span.get("start", 0), "end": span.get("end", 0)})
+    return f"/artifacts/{artifact}/from/documents/{quote(span['document'], safe='')}?{marked}"

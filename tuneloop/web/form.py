@@ -1,0 +1,191 @@
+"""The form of a stage: made from its schema, and read back into its parameters.
+
+What a browser sends is text, and nothing where a box is not ticked. An empty field stands for its default. The fields
+are called ``field.NAME``: a name alone, such as ``dataset`` or ``method``, would hide what a browser's form has itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuneloop.errors import TuneloopError
+from tuneloop.runner import Workspace
+from tuneloop.settings import reason
+from tuneloop.stage import Stage, listed
+from tuneloop.store import Artifact
+from tuneloop.store.artifacts import check_name
+
+PREFIX = "field."
+OTHER = ".other"  # what is typed where none of a list is meant
+OUTPUT, AGAIN = "output.name", "output.again"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: how it is shown, and how it is read."""
+
+    name: str
+    description: str
+    shape: str  # text, lines, number, boolean, choice, choices, reference, references, json
+    required: bool = False
+    default: Any = None
+    choices: Sequence[Any] = ()
+    kind: str = ""  # of the artifacts that a reference may name
+    item: str = "string"  # the type of the values of a list
+
+    @property
+    def key(self) -> str:
+        return PREFIX + self.name
+
+    @property
+    def typed(self) -> bool:
+        """Whether something that is not in the list may be typed: a model may lie on a server."""
+        return self.kind == "model"
+
+    @property
+    def several(self) -> bool:
+        return self.shape in ("references", "choices", "lines")
+
+
+@dataclass
+class Given:
+    """What somebody has filled in, and what is wrong with it."""
+
+    values: Mapping[str, list[str]] = field(default_factory=dict)  # as sent: by the name in the form
+    body: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)  # by field; "" is the form as a whole
+
+    def text(self, key: str) -> str:
+        return self.values.get(key, [""])[-1]
+
+    def has(self, key: str, value: Any) -> bool:
+        return str(value) in self.values.get(key, ())
+
+
+def fields_of(stage: type[Stage]) -> list[Field]:
+    """Every field of a stage, in the order in which it declares them."""
+    schema, references = stage.model_json_schema(), stage.references()
+    required, found = schema.get("required", []), []
+    for name, facts in schema.get("properties", {}).items():
+        shape, choices, item = shape_of(facts, schema.get("$defs", {}))
+        if kind := references.get(name, ""):
+            shape = "references" if shape in ("lines", "choices") else "reference"
+        found.append(Field(
+            name, facts.get("description", ""), shape, name in required, facts.get("default"), choices, kind, item,
+        ))  # fmt: skip
+    return found
+
+
+def shape_of(facts: Mapping[str, Any], named: Mapping[str, Any]) -> tuple[str, list[Any], str]:
+    """How a field is shown, its choices, and the type of the values of a list."""
+    kinds = [resolved(one, named) for one in (facts.get("anyOf") or [facts])]
+    kinds = [one for one in kinds if one.get("type") != "null"] or [{}]
+    if len(kinds) > 1:  # a union of types: only JSON says which
+        return "json", [], ""
+    (kind,) = kinds
+    if choices := choices_of(kind):
+        return "choice", choices, ""
+    shape = {"integer": "number", "number": "number", "boolean": "boolean", "string": "text"}.get(kind.get("type", ""))
+    if kind.get("type") == "array":
+        item = resolved(kind.get("items", {}), named)
+        if choices := choices_of(item):
+            return "choices", choices, item.get("type", "string")
+        plain = item.get("type") in ("string", "integer", "number")
+        return ("lines", [], item["type"]) if plain else ("json", [], "")
+    if shape == "text" and kind.get("format", facts.get("format")) == "multiline":
+        return "long", [], ""
+    return shape or "json", [], ""
+
+
+def resolved(kind: Mapping[str, Any], named: Mapping[str, Any]) -> Mapping[str, Any]:
+    return named.get(kind["$ref"].rpartition("/")[2], {}) if "$ref" in kind else kind
+
+
+def choices_of(kind: Mapping[str, Any]) -> list[Any]:
+    return [kind["const"]] if "const" in kind else list(kind.get("enum", ()))
+
+
+def suggestions(workspace: Workspace, fields: Iterable[Field]) -> dict[str, list[tuple[str, Artifact]]]:
+    """For each kind that the fields refer to, all there is: under each of its names, or its address, newest first."""
+    found: dict[str, list[tuple[str, Artifact]]] = {}
+    for kind in {one.kind for one in fields if one.kind}:
+        named, nameless = [], []
+        for artifact in workspace.store.artifacts.find(kind):
+            named += [(f"{kind}:{tag}", artifact) for tag in artifact.tags]
+            nameless += [] if artifact.tags else [(str(artifact.address), artifact)]
+        found[kind] = named + nameless
+    return found
+
+
+def read(stage: type[Stage], sent: Mapping[str, list[str]]) -> Given:
+    """The parameters that a form says, as the stage's class takes them; what is empty is left out."""
+    given = Given(sent)
+    for one in fields_of(stage):
+        values = [text.replace("\r\n", "\n") for text in sent.get(one.key, [])]
+        if other := [text.strip() for text in sent.get(one.key + OTHER, []) if text.strip()]:
+            values = [*values, *other] if one.several else other
+        if one.shape == "lines":
+            values = [line for text in values for line in text.split("\n")]
+        kept = [value(one, text) for text in values if text.strip() or (one.shape in ("text", "long") and text)]
+        if kept:
+            given.body[one.name] = kept if one.several else kept[-1]
+    return given
+
+
+def value(one: Field, text: str) -> Any:
+    """A text as a value of the field's type; where it is none it stays, for the stage to refuse."""
+    if one.shape in ("choice", "choices"):
+        return next((choice for choice in one.choices if str(choice) == text), text)
+    if one.shape in ("text", "long"):
+        return text
+    if one.shape in ("reference", "references") or (one.shape == "lines" and one.item == "string"):
+        return text.strip()
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()
+
+
+def check(stage: type[Stage], given: Given, workspace: Workspace) -> Stage | None:
+    """The stage as it was filled in; None, with ``given.errors``, where something is wrong with it."""
+    made: Stage | None = None
+    try:
+        made = stage.model_validate(given.body)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            place = str(problem["loc"][0]) if problem["loc"] else ""
+            given.errors.setdefault(place, reason(problem))
+    check_output(given)
+    for name, kind in stage.references().items() if made else ():
+        for ref in listed(getattr(made, name)):
+            try:
+                workspace.address(ref, kind, pull=False)
+            except TuneloopError as error:
+                given.errors.setdefault(name, str(error))
+    return None if given.errors else made
+
+
+def check_output(given: Given) -> None:
+    if name := given.text(OUTPUT).strip():
+        try:
+            check_name(name)
+        except TuneloopError as error:
+            given.errors[OUTPUT] = str(error)
+
+
+def as_sent(fields: Iterable[Field], params: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The parameters of an earlier run as a form would send them: what differs from the default."""
+    sent: dict[str, list[str]] = {}
+    for one in fields:
+        given = params.get(one.name)
+        if given is None or (given == one.default and one.shape != "boolean"):
+            continue
+        values = given if one.several and isinstance(given, list) else [given]
+        texts = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+        sent[one.key] = ["\n".join(texts)] if one.shape == "lines" else texts
+    return sent
