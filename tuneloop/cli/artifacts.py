@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import describe_move, facts, span
+from tuneloop.cli.display import facts, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
@@ -260,7 +260,7 @@ def tag(ref: str, name: str, as_json: bool) -> None:
     if as_json:
         body = {"name": f"{address.kind}:{name}", "address": str(address), "moved": asdict(moved) if moved else None}
         return print_json(body)
-    click.echo(describe_move(moved) if moved else f"{address.kind}:{name} → {address.short}")
+    click.echo(moved.told() if moved else f"{address.kind}:{name} → {address.short}")
     return None
 
 

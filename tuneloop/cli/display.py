@@ -13,7 +13,7 @@ from tuneloop.cli.results import size, told
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
 from tuneloop.runner import Account, RunResult
-from tuneloop.store import Move, Store
+from tuneloop.store import Store
 from tuneloop.typed import as_typed
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
@@ -152,7 +152,7 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         for line in told(kind, result.summary, Store().artifacts.path(result.address)):
             click.echo(f"  {line}".rstrip())
     if result.moved:
-        click.echo(f"  {describe_move(result.moved)}")
+        click.echo(f"  {result.moved.told()}")
     for line in not_kept(result.summary):
         click.echo(f"  {line}")
     noun, ref = _(find_stage(result.stage).counted), name or result.output
@@ -170,23 +170,6 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
 def print_first(account: Account, limit: int) -> None:
     for row in account.first[:limit]:
         click.echo(f"  - {cut(row['where'])}: {cut(shown(row['reason']))}")
-
-
-def describe_move(move: Move) -> str:
-    """One line on a name that led elsewhere before, or still does."""
-    if move.taken:
-        text = _("{name} now leads to {after}…; before: {old} = {before}…")
-    else:
-        text = _("{name} still leads to {before}…, which was asked for later; this is {new} = {after}…")
-    return text.format(
-        name=move.name, after=digits(move.after.address), before=digits(move.before.address), old=move.before.name,
-        new=move.after.name,
-    )  # fmt: skip
-
-
-def digits(address: str) -> str:
-    """The beginning of an address's hash."""
-    return address.partition(":")[2][:12]
 
 
 def cut(text: str, length: int = 120) -> str:

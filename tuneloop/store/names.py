@@ -44,6 +44,15 @@ class Move:
     after: Place
     taken: bool = True
 
+    def told(self, language: str | None = None) -> str:
+        """One line for people."""
+        if self.taken:
+            text = _("{name} now leads to {after}…; before: {old} = {before}…", language)
+        else:
+            text = _("{name} still leads to {before}…, which was asked for later; this is {new} = {after}…", language)
+        before, after = (place.address.partition(":")[2][:12] for place in (self.before, self.after))
+        return text.format(name=self.name, before=before, after=after, old=self.before.name, new=self.after.name)
+
 
 @dataclass(frozen=True)
 class Version:

@@ -65,8 +65,8 @@ def router(workspace: Workspace) -> APIRouter:
         row = store.runs.get(run)
         metrics = store.runs.metrics(row.id)
         return page(
-            request, "run.html", run=row, inputs=store.runs.inputs(row.id), metrics=metrics,
-            loss_chart=loss_chart(metrics, visitor_language(request)),
+            request, "run.html", run=row, result=workspace.result(row.id), inputs=store.runs.inputs(row.id),
+            metrics=metrics, loss_chart=loss_chart(metrics, visitor_language(request)),
         )  # fmt: skip
 
     @web.get("/static/{name}")

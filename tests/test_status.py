@@ -1,0 +1,155 @@
+"""How a command ends: 0 done, 3 done with a loss that is named, 2 nothing made, 1 a bug. And what it leaves alone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tuneloop.cli import main
+from tuneloop.errors import BUG, DONE, INCOMPLETE, UNDONE
+from tuneloop.runner import Workspace, work
+from tuneloop.web.app import build_app
+
+GOOD = "# Pump\n\nThe pump stops at 40 bar.\n"
+QA = '{"question": "When does it stop?", "answer": "At 40 bar."}\n'
+TORN = '{"question": "Why'
+
+
+def tuneloop(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tuneloop", *arguments]
+    full = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(command, cwd=cwd, env=full, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "pump.md").write_text(GOOD)
+    (docs / "photo.png").write_bytes(b"\x89PNG")
+    (docs / "notes.xyz").write_text("?")
+    (docs / "same.md").write_text(GOOD)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "pump.md").write_text(GOOD)
+    (tmp_path / "bad" / "torn.pdf").write_bytes(b"%PDF-1.7 and no more")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "pump.md").write_text(GOOD)
+    (tmp_path / "old" / "report.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "photo.png").write_bytes(b"\x89PNG")
+    (tmp_path / "qa.jsonl").write_text(QA)
+    (tmp_path / "twice.jsonl").write_text(QA + QA)
+    (tmp_path / "torn.jsonl").write_text(QA + TORN)
+    (tmp_path / "none.jsonl").write_text(TORN)
+    return tmp_path
+
+
+MATRIX: list[tuple[list[str], int, list[str], list[str]]] = [
+    # what is typed, its status, what is lost, what is set aside
+    (["parse", "docs"], DONE, [], ["notes.xyz", "photo.png", "same.md"]),
+    (["parse", "bad"], INCOMPLETE, ["torn.pdf"], []),
+    (["parse", "old"], INCOMPLETE, ["report.doc"], []),
+    (["parse", "docs/pump.md", "docs/photo.png"], INCOMPLETE, ["photo.png"], []),
+    (["parse", "docs/pump.md", "absent.md"], INCOMPLETE, ["absent.md"], []),
+    (["parse", "pictures"], UNDONE, [], []),
+    (["parse", "absent"], UNDONE, [], []),
+    (["import", "twice.jsonl"], DONE, [], ["twice.jsonl:2"]),
+    (["import", "torn.jsonl"], INCOMPLETE, ["torn.jsonl:2"], []),
+    (["import", "none.jsonl"], UNDONE, [], []),
+    (["count", "2"], DONE, [], ["row 1"]),
+    (["count", "2", "--trouble", "user"], UNDONE, [], []),
+    (["count", "2", "--trouble", "bug"], BUG, [], []),
+    (["count", "two"], UNDONE, [], []),
+]
+
+
+@pytest.mark.parametrize(("typed", "status", "lost", "aside"), MATRIX, ids=lambda value: " ".join(map(str, value))
+                         if isinstance(value, list) else str(value))  # fmt: skip
+def test_the_status_says_whether_all_was_read(
+    here: Path, typed: list[str], status: int, lost: list[str], aside: list[str]
+) -> None:
+    done = tuneloop(*typed, "--json", cwd=here)
+    body = json.loads(done.stdout)
+    assert (done.returncode, body["status"]) == (status, status), done.stderr
+    assert (body["output"] is not None) == (status in (DONE, INCOMPLETE)) == (body["error"] is None)
+    if body["error"] is None:
+        assert_account(body, lost, aside)
+
+
+def assert_account(body: dict[str, Any], lost: list[str], aside: list[str]) -> None:
+    for part, places in (("lost", lost), ("set_aside", aside)):
+        assert body[part]["count"] == len(places)
+        assert [row["where"] for row in body[part]["first"]] == places
+        assert all(row["reason"] for row in body[part]["first"])
+
+
+def test_what_is_lost_is_named_for_people_and_again_when_the_work_is_reused(here: Path) -> None:
+    for again in (False, True):
+        done = tuneloop("parse", "bad", cwd=here)
+        assert done.returncode == INCOMPLETE and ("reused" in done.stdout) == again
+        assert "files lost: 1; see all with: tuneloop show documents:bad --rejected" in done.stdout
+        assert "- torn.pdf: damaged or truncated" in done.stdout
+
+
+def test_a_loop_goes_on_after_a_loss_and_ends_with_the_worst_status(here: Path) -> None:
+    loop = here / "loop.toml"
+    parse = '[[stage]]\nstage = "parse"\npaths = ["bad"]\n\n'
+    loop.write_text(parse + '[[stage]]\nstage = "chunk"\ndocuments = "documents:bad"\n')
+    done = tuneloop("run", "loop.toml", "--json", cwd=here)
+    body = json.loads(done.stdout)
+    assert done.returncode == body["status"] == INCOMPLETE, done.stderr
+    assert [run["status"] for run in body["runs"]] == [INCOMPLETE, DONE]
+    assert_account(body, ["torn.pdf"], [])
+    loop.write_text(parse + '[[stage]]\nstage = "count"\nto = 2\ntrouble = "user"\n')
+    done = tuneloop("run", "loop.toml", "--json", cwd=here)
+    assert done.returncode == json.loads(done.stdout)["status"] == UNDONE
+
+
+def test_rest_and_the_console_say_the_same(here: Path) -> None:
+    workspace = Workspace(here)
+    client = TestClient(build_app(workspace, auth=False), base_url="http://127.0.0.1")
+    for folder in ("docs", "bad"):
+        client.post("/api/stages/parse?name=d", json={"paths": [str(here / folder)]})
+        work(workspace, once=True)
+    second, first = client.get("/api/runs").json()
+    assert (first["status"], second["status"], second["lost"]) == (DONE, INCOMPLETE, {"count": 1, "first": []})
+    body = client.get(f"/api/runs/{second['run']}").json()
+    assert_account(body, ["torn.pdf"], [])
+    assert body["moved"]["before"] == {"name": "documents:d@1", "address": first["output"]}
+    page = client.get(f"/runs/{second['run']}").text
+    assert "torn.pdf" in page and "before: documents:d@1 = " in page
+    assert client.get("/api/artifacts/documents:d@1").json()["versions"] == ["d@1"]
+
+
+# -- what only reads makes nothing ---------------------------------------------------------------------------------
+
+READING = [
+    (["ls"], DONE), (["ls", "runs"], DONE), (["ls", "--history"], DONE), (["key", "ls"], DONE), (["gc"], DONE),
+    (["models", "ls"], DONE), (["doctor"], None), (["--help"], DONE), (["show", "dataset:d"], UNDONE),
+    (["lineage", "dataset:d"], UNDONE), (["diff", "dataset:d", "dataset:e"], UNDONE), (["rm", "dataset:d"], UNDONE),
+    (["tag", "dataset:d", "e"], UNDONE), (["cancel", "x"], UNDONE), (["key", "revoke", "x"], UNDONE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "status"), READING, ids=[" ".join(typed) for typed, _status in READING])
+def test_a_command_that_reads_makes_no_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: list[str],
+    status: int | None,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", "")
+    for form in ([], ["--json"]) if status == DONE and typed != ["--help"] else ([],):
+        with pytest.raises(SystemExit) as ended:
+            main([*typed, *form])
+        told = capsys.readouterr()
+        assert not list(tmp_path.iterdir()) and (status is None or ended.value.code == status), told.err
+        if typed[0] not in ("models", "doctor", "--help"):
+            assert told.err.count("there is no workspace here") == 1 and len(told.err.splitlines()) == 1
+        if form:
+            listed = json.loads(told.out)
+            assert listed.get("artifacts", []) == listed.get("runs", []) == listed.get("keys", []) == []
