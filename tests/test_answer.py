@@ -180,7 +180,7 @@ def test_every_sentence_is_held_against_the_passages(knowledge: Knowledge) -> No
     assert answer.text[good.answer_start : good.answer_end] == "Backups are kept for 14 days."
     assert not bad.supported and not bad.quote and answer.supported_share == 0.5
     marked = ask(knowledge, Model("They are sent to Mars."), mark_text=True)
-    assert marked.text == "They are sent to Mars. [unsupported]" and marked.plain == "They are sent to Mars."
+    assert marked.text == "They are sent to Mars. [not found]" and marked.plain == "They are sent to Mars."
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

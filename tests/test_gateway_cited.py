@@ -161,7 +161,7 @@ def test_a_route_says_how_many_passages_it_shows_and_whether_it_marks(
     told: Any = house.client().models.retrieve("good").model_extra
     assert told["tuneloop"] == {"address": "model:" + "0" * 64, "knowledge": True, "embedding": False, **route}
     answer: Any = house.client().chat.completions.create(model="good", messages=ASKED)
-    assert len(answer.tuneloop["passages"]) == 1 and "by default. [unsupported]" in answer.choices[0].message.content
+    assert len(answer.tuneloop["passages"]) == 1 and "by default. [not found]" in answer.choices[0].message.content
 
 
 def test_options_that_a_cited_answer_does_not_know_harm_nothing(cited: House) -> None:
