@@ -215,7 +215,9 @@ class Writer:
 
     def _cut_off(self, piece: Piece, support: Support | None) -> Support | None:
         """The support of a sentence, or none where the model had no more room to end it."""
-        cut = self.closing and self.answer.finish_reason == "length" and not FINISHED.search((piece.sentence or "")[-80:])
+        cut = (
+            self.closing and self.answer.finish_reason == "length" and not FINISHED.search((piece.sentence or "")[-80:])
+        )
         return replace(support, problem="unfinished") if support and cut else support
 
     def _citation(self, support: Support | None, start: int, end: int) -> Citation:

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 
 from tuneloop.answer.numbers import Number, find_numbers
 from tuneloop.answer.turning import Turn, find_turns
@@ -182,7 +182,7 @@ class Statement:
             clause, text, frozenset(u.text for u in self.units_between(clause.start, clause.end)),
             tuple(self.numbers_between(clause.start, clause.end)),
             tuple(code for code, at in self.codes if here(at)), tuple(turn for turn in self.turns if here(turn.start)),
-            frozenset(zip(text, text[1:], strict=False)),
+            frozenset(pairwise(text)),
         )  # fmt: skip
 
 

@@ -52,9 +52,11 @@ def vocabulary() -> tuple[re.Pattern[str], dict[str, str]]:
     for path in sorted(WORDS.glob("??.toml")):
         listed = tomllib.loads(path.read_text(encoding="utf-8"))
         for name, words in (("", listed["inert"]["words"]), *listed["senses"].items()):
-            sense |= {word.strip(): name for word in re.split(",", words) if word.strip()} if path.stem != "zh" else {
-                word: name for word in words.split()
-            }
+            sense |= (
+                {word.strip(): name for word in re.split(",", words) if word.strip()}
+                if path.stem != "zh"
+                else dict.fromkeys(words.split(), name)
+            )
     ordered = sorted(sense, key=len, reverse=True)
     latin = "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in ordered if w.isascii())
     chinese = "|".join(w for w in ordered if not w.isascii())

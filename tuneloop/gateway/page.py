@@ -67,7 +67,9 @@ def words(_: Callable[[str], str]) -> dict[str, str]:
         "sources": _("Sources: same words"),
         "page": _("page {}"),
         "open": _("Open the passage"),
-        "same_words": _("Same words as in the answer. Whether it is right and answers the question is for you to judge."),
+        "same_words": _(
+            "Same words as in the answer. Whether it is right and answers the question is for you to judge."
+        ),
         "unsupported": _("The words of this sentence were not found in the documents."),
         "unsupported_mark": _("not found"),
         "unchecked": _("This sentence was not checked: it would have taken too long."),
