@@ -27,7 +27,9 @@ from tuneloop.sentences import split_sentences
 PASSAGE = 700  # characters
 LENGTH = (12, 220)  # characters of a sentence
 LAST = 1.96  # standard errors of a 95% interval
-ARTICLE = re.compile(r"^\s*(?:第[零〇一二三四五六七八九十百千\d]+条(?:之[一二三四五六七八九十]+)?\s*|[-*+•]\s+|\d{1,3}[.)、]\s*)")
+ARTICLE = re.compile(
+    r"^\s*(?:第[零〇一二三四五六七八九十百千\d]+条(?:之[一二三四五六七八九十]+)?\s*|[-*+•]\s+|\d{1,3}[.)、]\s*)"
+)
 PROSE = re.compile(r"[。！.!]\s*$")
 
 SWAPS = {  # kind: groups of words that say different things; each may be put in another's place
@@ -57,7 +59,15 @@ NEGATIONS = {
                        (r"\bwill (?!not)", "will not "), (r"\bare (?!not)", "are not "), (r"\bshould (?!not)", "should not ")],
 }  # fmt: skip
 NUMERALS = "零一二三四五六七八九十"
-SAME = [("天", "日"), ("小时", "个小时"), ("毫升", "ml"), ("毫克", "mg"), ("%", "％"), ("seconds", "s"), ("minutes", "min")]
+SAME = [
+    ("天", "日"),
+    ("小时", "个小时"),
+    ("毫升", "ml"),
+    ("毫克", "mg"),
+    ("%", "％"),
+    ("seconds", "s"),
+    ("minutes", "min"),
+]
 
 Edit = Callable[[str, random.Random], str | None]
 
@@ -70,7 +80,9 @@ def swapped(groups: list[str], counted: bool) -> Edit:
         for group in groups:
             words = group.split("|")
             pattern = "|".join(re.escape(w) for w in sorted(words, key=len, reverse=True))
-            before = r"(?<=[\d一二三四五六七八九十百千万])\s?" if counted else r"(?<![A-Za-z])" if group.isascii() else ""
+            before = (
+                r"(?<=[\d一二三四五六七八九十百千万])\s?" if counted else r"(?<![A-Za-z])" if group.isascii() else ""
+            )
             after = r"(?![A-Za-z])" if group[0].isascii() else ""
             found += [(m, words) for m in re.finditer(f"{before}({pattern}){after}", sentence, re.I)]
         if not found:
@@ -95,7 +107,11 @@ def replaced(rules: list[tuple[str, str]]) -> Edit:
 
 def another_number(sentence: str, generator: random.Random) -> str | None:
     body = ARTICLE.match(sentence)
-    found = list(re.compile(r"\d+|[二三四五六七八九](?=[年月日天条款项人次倍个万千百])").finditer(sentence, body.end() if body else 0))
+    found = list(
+        re.compile(r"\d+|[二三四五六七八九](?=[年月日天条款项人次倍个万千百])").finditer(
+            sentence, body.end() if body else 0
+        )
+    )
     if not found:
         return None
     match = generator.choice(found)
@@ -108,7 +124,12 @@ def another_number(sentence: str, generator: random.Random) -> str | None:
 
 def other_numerals(sentence: str, generator: random.Random) -> str | None:
     """三年 as 3年, and the other way round."""
-    found = list(re.finditer(r"(?<![\d.一二三四五六七八九十百千万第])([2-9]|[二三四五六七八九])(?=(?:年|个月|日|天|人|次|倍|小时|分钟))", sentence))
+    found = list(
+        re.finditer(
+            r"(?<![\d.一二三四五六七八九十百千万第])([2-9]|[二三四五六七八九])(?=(?:年|个月|日|天|人|次|倍|小时|分钟))",
+            sentence,
+        )
+    )
     if not found:
         return None
     match = generator.choice(found)
@@ -242,7 +263,9 @@ def main() -> None:
             low, high = wilson(sum(mine), len(mine))
             name = kind or ("true, together" if true else "false, together")
             rate = sum(mine) / max(1, len(mine))
-            print(f"{name:24} {len(mine):5}   {rate:6.1%} ({low:.1%} to {high:.1%})   {sum(plain) / max(1, len(plain)):6.1%}")
+            print(
+                f"{name:24} {len(mine):5}   {rate:6.1%} ({low:.1%} to {high:.1%})   {sum(plain) / max(1, len(plain)):6.1%}"
+            )
     seconds.sort()
     if not seconds:
         raise SystemExit("no sentence of these documents can be used")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.answer import Answerer, prompt
-from tuneloop.answer.draft import Draft
+from tuneloop.answer import Answerer, prompt, support
+from tuneloop.answer.aside import Aside
+from tuneloop.answer.draft import LONGEST, Draft
 from tuneloop.answer.events import Answer, Cited, Done, Text
-from tuneloop.answer.support import Checker
+from tuneloop.answer.support import UNCHECKED, Checker
 from tuneloop.chat import Delta
 from tuneloop.errors import TuneloopError
 from tuneloop.knowledge import Knowledge, open_index
@@ -55,6 +57,51 @@ def test_what_is_called_supported_is(cases: list[dict[str, Any]]) -> None:
         right += len(row["supported"])
     assert len(wrong) <= 0.02 * (right - len(missed)), wrong
     assert len(missed) <= 0.05 * right, missed
+
+
+def test_an_opposite_or_another_unit_is_never_called_supported() -> None:
+    """Own pairs: a prohibition, a permission, a bound, a period, a sign or a unit, turned by one edit."""
+    rows = [json.loads(line) for line in (CASES.parent / "opposites.jsonl").read_text(encoding="utf-8").splitlines()]
+    wrong, missed = [], []
+    for row in rows:
+        checker = Checker([(row["passage"], [])], flat)
+        wrong += [s for s in row["false"] if (found := checker.check(s)) and found.supported]
+        missed += [s for s in row["true"] if not ((found := checker.check(s)) and found.supported)]
+    assert not wrong and not missed
+
+
+class Spent(Exception):
+    """More steps than a test allows."""
+
+
+def test_a_long_sentence_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statute quoted word for word, clause by clause alike: every choice of clauses would be 4 to the 10th."""
+    tried: list[int] = []
+    whole = support.together
+
+    def counted(*given: Any) -> str:
+        tried.append(1)
+        if len(tried) > 500:
+            raise Spent
+        return whole(*given)
+
+    monkeypatch.setattr(support, "together", counted)
+    parts = ["水泵", "阀门", "管道", "电机", "轴承", "仪表", "开关", "电缆", "滤网", "油箱"]
+    text = "，".join(f"检修人员每月检查{part}的密封状态和润滑状态" for part in parts) + "。"
+    found = Checker([(text, [])], flat).check(text)
+    assert found and found.supported
+
+
+@pytest.mark.parametrize("piece", ["1", "第", "，", "万", "e.g. ", "水泵1个，", "的，1!", " ", "(`[", "hundred "])
+def test_a_hostile_text_is_bounded(piece: str) -> None:
+    text = (piece * 100_000)[:100_000]
+    long = Checker([(text[:4000], [])], flat).check("水泵" + text)
+    short = Checker([(text[:4000], [])], flat).check("水泵" + text[:1400])
+    assert long == UNCHECKED and not (short and short.supported and short.score < 1)
+    draft = Draft()
+    pieces = [p for at in range(0, 20_000, 500) for p in draft.feed(text[at : at + 500])] + list(draft.close())
+    assert max(len(p.text) for p in pieces) <= 2 * LONGEST
+    assert all(not p.whole for p in pieces if p.sentence and len(p.sentence) > LONGEST)
 
 
 def flat(found: Sequence[str]) -> Any:
@@ -180,7 +227,7 @@ def test_every_sentence_is_held_against_the_passages(knowledge: Knowledge) -> No
     assert answer.text[good.answer_start : good.answer_end] == "Backups are kept for 14 days."
     assert not bad.supported and not bad.quote and answer.supported_share == 0.5
     marked = ask(knowledge, Model("They are sent to Mars."), mark_text=True)
-    assert marked.text == "They are sent to Mars. [unsupported]" and marked.plain == "They are sent to Mars."
+    assert marked.text == "They are sent to Mars. [not found]" and marked.plain == "They are sent to Mars."
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -194,6 +241,25 @@ def test_the_events_add_up_to_the_answer(knowledge: Knowledge, size: int) -> Non
     assert "".join(e.delta for e in found if isinstance(e, Text)) == answer.text
     assert answer.text == "Backups are kept for 14 days. [1] Keys?"  # the model's own marker is not believed
     assert [e.annotation for e in found if isinstance(e, Cited)] == answer.citations and len(answer.citations) == 1
+
+
+def test_what_waits_too_long_or_is_too_much_is_not_checked() -> None:
+    async def both() -> tuple[str, str, str]:
+        aside, go = Aside(threads=1, waiting=1, seconds=0.05), threading.Event()
+        late = await aside.run(lambda: go.wait(20) and "late", "not checked")
+        full = await aside.run(lambda: "full", "not checked")
+        go.set()
+        while aside.pending:
+            await asyncio.sleep(0.01)
+        return str(late), full, await aside.run(lambda: "checked", "not checked")
+
+    assert asyncio.run(both()) == ("not checked", "not checked", "checked")
+
+
+def test_what_was_not_checked_is_not_green(knowledge: Knowledge) -> None:
+    answer = ask(knowledge, Model("Backups are kept for 14 days " * 90 + "."), mark_text=True)
+    assert answer.text.endswith("[not checked]") and [c.problem for c in answer.citations] == ["unchecked"]
+    assert not answer.citations[0].supported
 
 
 def test_what_the_documents_do_not_answer_is_refused_without_a_model(knowledge: Knowledge) -> None:

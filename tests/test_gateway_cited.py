@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from gateway_house import House, make_house
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuneloop.answer.support import Checker
 from tuneloop.gateway.passage import GAP, stitched
 from tuneloop.tokens import estimate_tokens
 
@@ -114,6 +117,29 @@ def test_a_streamed_answer_brings_the_same(cited: House) -> None:
     assert rows[1].answerable is True and rows[1].knowledge == "index:" + "1" * 64 and rows[1].time_to_first_token > 0
 
 
+def test_others_are_answered_while_a_sentence_is_checked(cited: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check hangs; the gateway answers, and so does retrieval of another caller, which needs asyncio's threads."""
+    begun, go, check = threading.Event(), threading.Event(), Checker.check
+
+    def slow(self: Checker, sentence: str, *more: Any, **options: Any) -> Any:
+        begun.set()
+        assert "check" in threading.current_thread().name and go.wait(20)
+        return check(self, sentence, *more, **options)
+
+    monkeypatch.setattr(Checker, "check", slow)
+    cited.engine.parts = SAID
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(cited.client().chat.completions.create, model="good", messages=ASKED)
+        assert begun.wait(20)
+        assert httpx.get(f"{cited.url}/health").status_code == 200
+        question: Any = [{"role": "user", "content": "Who won the football championship in 1998?"}]
+        other: Any = cited.client().chat.completions.create(model="good", messages=question)
+        assert other.tuneloop["answerable"] is False and not waiting.done()
+        go.set()
+        message: Any = waiting.result(20).choices[0].message
+    assert [note.supported for note in message.annotations] == [True, False]
+
+
 def test_what_the_documents_do_not_answer_is_said_so(cited: House) -> None:
     question: Any = [{"role": "user", "content": "Who won the football championship in 1998?"}]
     answer: Any = cited.client().chat.completions.create(model="good", messages=question)
@@ -161,7 +187,7 @@ def test_a_route_says_how_many_passages_it_shows_and_whether_it_marks(
     told: Any = house.client().models.retrieve("good").model_extra
     assert told["tuneloop"] == {"address": "model:" + "0" * 64, "knowledge": True, "embedding": False, **route}
     answer: Any = house.client().chat.completions.create(model="good", messages=ASKED)
-    assert len(answer.tuneloop["passages"]) == 1 and "by default. [unsupported]" in answer.choices[0].message.content
+    assert len(answer.tuneloop["passages"]) == 1 and "by default. [not found]" in answer.choices[0].message.content
 
 
 def test_options_that_a_cited_answer_does_not_know_harm_nothing(cited: House) -> None:
@@ -228,6 +254,8 @@ def test_in_the_browser_a_citation_opens_its_passage(cited: House) -> None:
         page.click(".prose button.cite")
         page.locator("#passage-text", has_text="Every request needs an API key").wait_for()
         assert page.inner_text("#passage-name") == "serve.md"
+        assert page.inner_text("#passage-verdict").startswith("Same words")
+        assert page.inner_text(".cite.doubtful") == "not found" and "supported" not in page.inner_text("main")
         assert page.inner_text("#passage-text mark") == PAGE[: PAGE.index(" It listens")]
         assert page.evaluate("document.activeElement.id") == "passage-text"
         page.click(".tools button >> nth=1")

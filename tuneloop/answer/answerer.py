@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneloop.answer import prompt
+from tuneloop.answer.aside import CHECKS, Aside
 from tuneloop.answer.draft import Draft, Piece
 from tuneloop.answer.events import Answer, Citation, Cited, Done, Event, Passages, Sentence, Text
-from tuneloop.answer.support import Checker, Support
+from tuneloop.answer.support import UNCHECKED, Checker, Support
 from tuneloop.chat import ChatClient
 from tuneloop.errors import TuneloopError
 from tuneloop.knowledge.answerable import EVIDENCE
@@ -50,8 +52,8 @@ class Answerer:
 
     ``k`` passages are searched, and as many shown to the model as ``passage_tokens`` hold. Where the passages do not
     answer and ``abstain`` is set, the answer says so and no model is asked. ``context_length`` is the model's, in
-    tokens; where it is 0, that of the client, if that knows it. With ``mark_text`` an unsupported sentence is marked
-    in the text as well.
+    tokens; where it is 0, that of the client, if that knows it. With ``mark_text`` a sentence whose words were
+    not found is marked in the text as well.
     """
 
     def __init__(
@@ -96,8 +98,7 @@ class Answerer:
             yield Text(answer.text)
             yield Done(answer)
             return
-        mark = prompt.UNSUPPORTED[language] if self.mark_text else ""
-        writer = Writer(answer, question, self.checker(passages), mark)
+        writer = Writer(answer, question, lambda: self.checker(passages), self.mark_text)
         said = prompt.grounded(messages, shown, language)
         deltas = self.client.stream(said, max_tokens=max_tokens, temperature=temperature, **extra)
         async with aclosing(deltas):
@@ -107,12 +108,12 @@ class Answerer:
                 answer.finish_reason = delta.finish_reason or answer.finish_reason
                 answer.prompt_tokens = delta.prompt_tokens or answer.prompt_tokens
                 answer.completion_tokens = delta.completion_tokens or answer.completion_tokens
-                for event in writer.feed(delta.text):
+                async for event in writer.feed(delta.text):
                     yield event
                 if writer.repeats:
                     answer.finish_reason = "stop"
                     break
-        for event in writer.close():
+        async for event in writer.close():
             yield event
         yield Done(answer)
 
@@ -135,21 +136,30 @@ class Answerer:
 
 
 class Writer:
-    """Turns a model's deltas into events, and fills in the answer."""
+    """Turns a model's deltas into events, and fills in the answer. What takes time is done in ``aside``."""
 
-    def __init__(self, answer: Answer, question: str, checker: Checker, mark: str) -> None:
-        self.answer, self.question, self.checker, self.mark = answer, question, checker, mark
+    def __init__(
+        self, answer: Answer, question: str, make_checker: Callable[[], Checker], mark: bool, aside: Aside = CHECKS
+    ) -> None:
+        self.answer, self.question, self.make_checker, self.mark = answer, question, make_checker, mark
+        self.aside = aside
         self.draft, self.start = Draft(), 0  # start: of the unfinished sentence in answer.text
         self.closing = False  # the model has ended
 
-    def feed(self, delta: str) -> Iterator[Event]:
-        for piece in self.draft.feed(delta):
-            yield from self._write(piece)
+    @cached_property
+    def checker(self) -> Checker:
+        return self.make_checker()
 
-    def close(self) -> Iterator[Event]:
+    async def feed(self, delta: str) -> AsyncIterator[Event]:
+        for piece in self.draft.feed(delta):
+            async for event in self._write(piece):
+                yield event
+
+    async def close(self) -> AsyncIterator[Event]:
         self.closing = True
         for piece in self.draft.close():
-            yield from self._write(piece)
+            async for event in self._write(piece):
+                yield event
 
     @property
     def repeats(self) -> bool:
@@ -157,17 +167,19 @@ class Writer:
         last = [s.text for s in self.answer.sentences[-REPEATS:]]
         return len(last) == REPEATS and len(set(last)) == 1
 
-    def _write(self, piece: Piece) -> Iterator[Event]:
-        yield from self._say(piece.text, piece.text)
+    async def _write(self, piece: Piece) -> AsyncIterator[Event]:
+        for event in self._say(piece.text, piece.text):
+            yield event
         if piece.sentence is None:
             return
-        citation = self._judge(piece)
+        citation = await self._judge(piece)
         if citation:
-            if marker := self._marker(piece.sentence, citation):
-                yield from self._say(marker, "")
+            for event in self._say(self._marker(piece.sentence, citation), ""):
+                yield event
             self.answer.citations.append(citation)
             yield Cited(citation)
-        yield from self._say(piece.after, piece.after)
+        for event in self._say(piece.after, piece.after):
+            yield event
         self.start = len(self.answer.text)
 
     def _say(self, text: str, plain: str) -> Iterator[Event]:
@@ -176,7 +188,7 @@ class Writer:
         if text:
             yield Text(text)
 
-    def _judge(self, piece: Piece) -> Citation | None:
+    async def _judge(self, piece: Piece) -> Citation | None:
         """Check a whole sentence and note it; its citation, or None where there is nothing to support."""
         assert piece.sentence is not None
         if not piece.sentence:
@@ -185,20 +197,28 @@ class Writer:
         start = max(self.start, end - len(piece.sentence))
         supported, citation = None, None
         if states_something(piece.sentence):
-            support = self.checker.check(piece.sentence, [n - 1 for n in piece.named], self.question)
-            if support is not None or self.checker.states(piece.sentence):
-                if (
-                    support
-                    and self.closing
-                    and self.answer.finish_reason == "length"
-                    and not FINISHED.search(piece.sentence)
-                ):
-                    support = replace(support, problem="unfinished")
-                citation = self._citation(support, start, end)
+            states, support = True, UNCHECKED
+            if piece.whole:
+                states, support = await self.aside.run(lambda: self._held(piece), (True, UNCHECKED))
+            if states:
+                citation = self._citation(self._cut_off(piece, support), start, end)
                 supported = citation.supported
         place = len(self.answer.citations) if citation else None
         self.answer.sentences.append(Sentence(piece.sentence, start, end, supported, place))
         return citation
+
+    def _held(self, piece: Piece) -> tuple[bool, Support | None]:
+        """Whether a sentence states anything, and what stands behind it. Slow: not in the event loop."""
+        sentence = piece.sentence or ""
+        support = self.checker.check(sentence, [n - 1 for n in piece.named], self.question)
+        return support is not None or self.checker.states(sentence), support
+
+    def _cut_off(self, piece: Piece, support: Support | None) -> Support | None:
+        """The support of a sentence, or none where the model had no more room to end it."""
+        cut = (
+            self.closing and self.answer.finish_reason == "length" and not FINISHED.search((piece.sentence or "")[-80:])
+        )
+        return replace(support, problem="unfinished") if support and cut else support
 
     def _citation(self, support: Support | None, start: int, end: int) -> Citation:
         if support is None or not support.supported:
@@ -215,7 +235,10 @@ class Writer:
     def _marker(self, sentence: str, citation: Citation) -> str:
         if NO_MARKER.match(sentence):
             return ""
-        text = f" [{citation.number}]" if citation.supported else self.mark
+        text = f" [{citation.number}]" if citation.supported else ""
+        if self.mark and not citation.supported:
+            marks = prompt.UNCHECKED if citation.problem == "unchecked" else prompt.UNSUPPORTED
+            text = marks["zh" if self.answer.language == "zh" else "en"]
         fenced = sentence.lstrip().startswith(("```", "~~~"))
         return f"\n{text.strip()}\n" if fenced and text else text
 

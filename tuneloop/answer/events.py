@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 class Citation(Source):
     """A sentence of an answer and what stands behind it: ``document.text[start:end] == quote``.
 
-    A sentence that states something and has no support is a citation as well, with ``supported`` false, no source, and
-    the reason in ``problem``.
+    ``supported`` means that the quote has the same words: nothing is added, and no number, unit, bound, permission or
+    negation differs. It does not mean that the sentence is right, or answers what was asked. A sentence that states
+    something and has no such quote is a citation as well, with ``supported`` false, no source, and the reason in
+    ``problem``; ``unchecked`` is that of one that would have taken too long.
     """
 
     number: int = 0  # of the passage: the n of the marker [n]; 0 where there is none
     supported: bool
     score: float = 0.0  # the share of the sentence's content that stands in the quote, 0 to 1
-    problem: str = ""  # words, number, code, name, not, all, only, hedge, must, opposite, subject, order, nothing ...
+    problem: str = ""  # words, number, code, name, turned, not, condition, subject, order, unchecked, nothing ...
     answer_start: int  # the sentence in Answer.text
     answer_end: int
 

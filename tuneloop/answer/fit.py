@@ -202,9 +202,7 @@ def lead_problem(part: list[Item], taken: list[Item], place: int, source: Source
     others = sorted({*foreign(part, told, clause.start, clause.end), *said_twice(part, told, clause)})
     if not others:
         return ""
-    own = sorted(
-        u.start for u in told.units_between(clause.start, clause.end) if not u.light and u.start not in others
-    )
+    own = sorted(u.start for u in told.units_between(clause.start, clause.end) if not u.light and u.start not in others)
     if len(own) < 2 or others[0] < own[1]:
         return "subject"
     lacking = {item.start for item in taken}

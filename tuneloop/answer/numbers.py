@@ -48,7 +48,9 @@ NUMBER = re.compile(
     re.VERBOSE,
 )
 LETTERS = r"a-zµμωΩ°℃℉%‰‱㎡²³⁹"
-HEAD = rf"°[cf]?|[%‰‱℃℉]|[a-zµμ]+[²³]?(?![a-z0-9_])|[×x]\s?10(?:\^?\d{{1,2}}|[⁰¹²³⁴-⁹]{{1,2}})|{'|'.join(CHINESE_UNITS)}"
+HEAD = (
+    rf"°[cf]?|[%‰‱℃℉]|[a-zµμ]+[²³]?(?![a-z0-9_])|[×x]\s?10(?:\^?\d{{1,2}}|[⁰¹²³⁴-⁹]{{1,2}})|{'|'.join(CHINESE_UNITS)}"
+)
 AFTER = re.compile(rf"[\s-]?({HEAD}|㎡)")
 TAIL = re.compile(rf"\s?[/／]\s?(\(?[{LETTERS}·.]{{1,12}}\)?(?![a-z0-9_])|{'|'.join(CHINESE_UNITS)}|[{CJK}]{{1,2}})")
 PER_AFTER = re.compile(
@@ -61,7 +63,9 @@ NOUN = re.compile(rf"[\s-]?([a-z]+(?![a-z0-9_])|[{CJK}])")
 FOLLOWING = re.compile(r"[a-z]+")
 SIGN = re.compile(rf"(?:^|[\s(（:：=,，、~～{CJK}])[-−–－]\s?$")
 FROM = re.compile(rf"\s?[-–—~～至到]\s?[$¥￥]?[\d{NUMERAL}]")
-TO = re.compile(rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$")
+TO = re.compile(
+    rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$"
+)
 LONGEST = 40  # characters of a number in words; what is longer is none
 ROOM = 48  # characters beside a number that are looked at
 MONEY = re.compile(r"([$¥￥])\s?$")
@@ -283,7 +287,7 @@ def bound_around(folded: str, start: int, end: int) -> str:
         return found
     if loose := LOOSE_BOUND.search(before):
         return "min" if loose[1] else "max"
-    if FROM.match(folded, end) or re.match(r" to [$¥￥]?\d", folded[end : end + 8]) and folded[end - 1].isdigit():
+    if FROM.match(folded, end) or (re.match(r" to [$¥￥]?\d", folded[end : end + 8]) and folded[end - 1].isdigit()):
         return "from"
     if before.endswith("between ") and " and " in after:
         return "from"

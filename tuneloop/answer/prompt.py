@@ -26,7 +26,8 @@ INSTRUCTION = {
 }
 QUESTION = {"en": "Question: {}", "zh": "问题：{}"}
 REFUSAL = {"en": "The documents do not answer this.", "zh": "文档中没有回答这个问题的内容。"}
-UNSUPPORTED = {"en": " [unsupported]", "zh": "［无依据］"}
+UNSUPPORTED = {"en": " [not found]", "zh": "［未找到原文］"}
+UNCHECKED = {"en": " [not checked]", "zh": "［未核对］"}
 PASSAGES = 4  # shown with a question, where the model's card does not say how many it learned to answer from
 SMALLEST = 40  # tokens: a shorter rest of a passage is not worth its place
 

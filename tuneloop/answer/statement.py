@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 
 from tuneloop.answer.numbers import Number, find_numbers
 from tuneloop.answer.turning import Turn, find_turns
@@ -15,7 +15,7 @@ from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
 from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
 
 ASIDE = re.compile(r"\([^()\n]{0,200}\)|（[^（）\n]{0,200}）")  # what is said in passing does not part a clause
-STEPS = 400_000  # of a check of one sentence: about a second; an ordinary one takes some thousands
+STEPS = 200_000  # of a check of one sentence: at most about a second; an ordinary one takes some thousands
 ENOUGH = 2.5  # content words that make a segment a statement of its own
 OPENS = re.compile(r"\s{0,20}(?:and|but|while|whereas|并且?|而|但)\b|\s{0,20}(?:并且|而|但)")
 CONTRASTS = re.compile(r"\s{0,20}(?:while|whereas|but|although)\b|\s{0,20}(?:而|但)")
@@ -182,7 +182,7 @@ class Statement:
             clause, text, frozenset(u.text for u in self.units_between(clause.start, clause.end)),
             tuple(self.numbers_between(clause.start, clause.end)),
             tuple(code for code, at in self.codes if here(at)), tuple(turn for turn in self.turns if here(turn.start)),
-            frozenset(zip(text, text[1:], strict=False)),
+            frozenset(pairwise(text)),
         )  # fmt: skip
 
 

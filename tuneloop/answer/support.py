@@ -73,10 +73,10 @@ class Checker:
         says little by itself ("Five years.") must stand where the passage speaks of what ``question`` asks. The work is
         bounded: where a sentence would take too much of it, the problem is ``unchecked``.
         """
-        if len(sentence) > LONGEST:
-            return UNCHECKED
         if is_code_block(sentence):
             return self.check_code(sentence)
+        if len(sentence) > LONGEST:
+            return UNCHECKED
         try:
             return self.check_statement(sentence, prefer, question)
         except TooLong:

@@ -19,6 +19,11 @@ from tuneloop.answer.numbers import CHINESE_UNITS, UNIT
 from tuneloop.tokens import CJK
 
 AND = "and+"
+OPPOSED = (
+    *(("may", sense) for sense in ("forbid", "ban", "unfit", "avoid", "refuse", "caution")),
+    ("must", "forbid"), ("must", "need-not"), ("min", "max"), ("over", "under"), ("min", "under"), ("max", "over"),
+    ("before", "after"),
+)  # fmt: skip
 WORDS = Path(__file__).parent / "words"
 PERIOD = rf"{'|'.join(CHINESE_UNITS)}|[{CJK}]"
 RATES = (
@@ -47,9 +52,11 @@ def vocabulary() -> tuple[re.Pattern[str], dict[str, str]]:
     for path in sorted(WORDS.glob("??.toml")):
         listed = tomllib.loads(path.read_text(encoding="utf-8"))
         for name, words in (("", listed["inert"]["words"]), *listed["senses"].items()):
-            sense |= {word.strip(): name for word in re.split(",", words) if word.strip()} if path.stem != "zh" else {
-                word: name for word in words.split()
-            }
+            sense |= (
+                {word.strip(): name for word in re.split(",", words) if word.strip()}
+                if path.stem != "zh"
+                else dict.fromkeys(words.split(), name)
+            )
     ordered = sorted(sense, key=len, reverse=True)
     latin = "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in ordered if w.isascii())
     chinese = "|".join(w for w in ordered if not w.isascii())
@@ -72,6 +79,16 @@ def period(match: re.Match[str]) -> str:
         return ADVERBS[match[0]]
     written = re.sub(r"^(?:[/／]\s?|每\s?[\d零一二两三四五六七八九十百]*\s?[个名]?|\w+ )", "", match[0])
     return UNIT.get(written, written)
+
+
+def opposed(said: Sequence[Turn], told: Sequence[Turn]) -> str:
+    """The first sense of a text that has its opposite in the other, where neither has both; "" where there is none."""
+    mine, theirs = {t.sense for t in said}, {t.sense for t in told}
+    for pair in OPPOSED:
+        for ours, other in (pair, pair[::-1]):
+            if ours in mine and other in theirs and ours not in theirs and other not in mine:
+                return ours
+    return ""
 
 
 def differ(said: Sequence[Turn], told: Sequence[Turn]) -> str:

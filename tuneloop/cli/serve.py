@@ -92,7 +92,7 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
     default=0,
     help="Most passages that the model is shown with a question; 0 takes as many as it learned to answer from.",
 )
-@click.option("--mark-unsupported", is_flag=True, help="Mark sentences without support in the text as well.")
+@click.option("--mark-unsupported", is_flag=True, help="Mark sentences whose words were not found in the text as well.")
 @click.option("--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out.")
 @PUBLIC
 @as_json_option

@@ -216,6 +216,8 @@ def touches(question: str, answer: str) -> bool:
 def grounding_problem(found: Grounding) -> tuple[str, str]:
     if found.missing:
         return stored("a number or name in the answer does not stand in the chunk"), ", ".join(found.missing)
+    if found.turned:
+        return stored("the answer turns round what the chunk says"), found.turned
     if found.added < ADDED:
         return stored("the answer only repeats the question"), ""
     if found.share < GROUNDED:

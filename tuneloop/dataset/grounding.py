@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Statement, Unit, take_apart
+from tuneloop.answer.turning import opposed
 from tuneloop.knowledge.terms import terms
 from tuneloop.records import Chunk
 from tuneloop.sentences import split_sentences
@@ -27,6 +29,7 @@ class Grounding:
     share: float  # 0 to 1, without the words that the question and the headings bring
     added: float  # share of its content words, numbers and code that the question does not have
     missing: tuple[str, ...] = ()  # numbers and code that stand nowhere in the chunk
+    turned: str = ""  # what the answer permits, forbids or bounds the other way round
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def ground(answer: str, question: str, passage: Passage) -> Grounding:
     _value, first, last = best
     share = word_share(own, passage.parts[first : last + 1])
     start, end = (passage.sentences[first][0], passage.sentences[last][1]) if passage.sentences else (0, 0)
-    return Grounding(start, end, share, added_share(said, asked, new), missing)
+    told = [turn for part in passage.parts[first : last + 1] for turn in part.turns]
+    return Grounding(start, end, share, added_share(said, asked, new), missing, opposed(said.turns, told))
 
 
 def added_share(said: Statement, asked: Statement, new: Sequence[Unit]) -> float:
@@ -122,12 +126,17 @@ def word_share(units: Sequence[Unit], parts: Sequence[Statement]) -> float:
 
 
 def missing_facts(said: Statement, passage: Passage) -> tuple[str, ...]:
-    """Numbers and code that neither the chunk nor its headings have."""
+    """Numbers, with their units, and code that neither the chunk nor its headings have."""
     told = (passage.whole, passage.context)
-    values = {n.value for part in told for n in part.numbers}
-    missing = [n.value for n in said.numbers if n.value not in values]
+    there = [n for part in told for n in part.numbers]
+    missing = [n.value for n in said.numbers if not any(same_amount(n, other) for other in there)]
     missing += [code for code, _start in said.codes if not any(code.strip("`'\"") in part.folded for part in told)]
     return tuple(dict.fromkeys(missing))
+
+
+def same_amount(said: Number, told: Number) -> bool:
+    """Whether two numbers are the same as far as their units tell; one may be left out in free wording."""
+    return said.value == told.value and (said.unit == told.unit or not said.unit or not told.unit)
 
 
 def question_share(question: str, passage: Passage, found: Grounding | None = None) -> float:

@@ -37,7 +37,9 @@ class Route(BaseModel):
     abstain: bool = Field(
         default=True, description="Say so, without asking the model, where the documents do not answer."
     )
-    mark_unsupported: bool = Field(default=False, description="Mark unsupported sentences in the text as well.")
+    mark_unsupported: bool = Field(
+        default=False, description="Mark sentences whose words were not found in the text as well."
+    )
     timeout: float = Field(default=120.0, gt=0, description="Seconds that the server may be silent.")
 
     @field_validator("upstream_url")

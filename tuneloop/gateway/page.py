@@ -64,13 +64,20 @@ def words(_: Callable[[str], str]) -> dict[str, str]:
     """The script's words in the page's language."""
     return {
         "thinking": _("Searching and reading…"),
-        "sources": _("Sources"),
+        "sources": _("Sources: same words"),
         "page": _("page {}"),
         "open": _("Open the passage"),
-        "unsupported": _("No passage of the documents supports this sentence."),
-        "unsupported_mark": _("unsupported"),
-        "some_unsupported": _("{} sentences are not supported by the documents; they are underlined."),
-        "one_unsupported": _("One sentence is not supported by the documents; it is underlined."),
+        "same_words": _(
+            "Same words as in the answer. Whether it is right and answers the question is for you to judge."
+        ),
+        "unsupported": _("The words of this sentence were not found in the documents."),
+        "unsupported_mark": _("not found"),
+        "unchecked": _("This sentence was not checked: it would have taken too long."),
+        "unchecked_mark": _("not checked"),
+        "some_unsupported": _("{} sentences were not found in the documents; they are underlined."),
+        "one_unsupported": _("One sentence was not found in the documents; it is underlined."),
+        "some_unchecked": _("{} sentences were not checked."),
+        "one_unchecked": _("One sentence was not checked."),
         "good": _("Good answer"),
         "bad": _("Bad answer"),
         "copy": _("Copy"),

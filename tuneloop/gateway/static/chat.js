@@ -72,19 +72,24 @@ class Answer {
     const scroll = find("scroll");
     const following = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
     this.body.replaceChildren(markdown(prepare(this.text, this.annotations), (n) => this.mark(this.annotations[n])));
-    for (const span of this.body.querySelectorAll(".unsupported")) span.title = words.unsupported;
     if (this.text) this.status.textContent = "";
     if (following) scroll.scrollTop = scroll.scrollHeight;
   }
 
-  // The marker of a citation: opens its passage; where there is none, says that nothing supports the sentence.
+  // The marker of a citation: opens its passage; where there is none, says that the words were not found, or not checked.
   mark(citation) {
-    const doubtful = citation.supported === false;
-    if (!citation.document) return element("span", "cite doubtful", words.unsupported_mark);
-    const label = doubtful ? words.unsupported_mark : String(citation.index);
+    const doubtful = citation.supported === false, unchecked = citation.problem === "unchecked";
+    const mark = unchecked ? words.unchecked_mark : words.unsupported_mark;
+    const reason = unchecked ? words.unchecked : words.unsupported;
+    if (!citation.document) {
+      const label = element("span", "cite doubtful", mark);
+      label.title = reason;
+      return label;
+    }
+    const label = doubtful ? mark : String(citation.index);
     const button = element("button", doubtful ? "cite doubtful" : "cite", label);
     button.type = "button";
-    button.title = `${where(citation)}\n${doubtful ? words.unsupported : words.open}`;
+    button.title = `${where(citation)}\n${doubtful ? reason : words.open}`;
     button.addEventListener("click", () => openPassage(citation, button));
     return button;
   }
@@ -96,11 +101,12 @@ class Answer {
     this.status.remove();
     this.foot.replaceChildren();
     this.node.classList.toggle("unanswered", this.facts.answerable === false);
-    const unsupported = this.annotations.filter((a) => a.supported === false).length;
-    if (unsupported) {
-      const text = unsupported === 1 ? words.one_unsupported : fill(words.some_unsupported, unsupported);
-      this.foot.append(element("p", "note doubtful", text));
-    }
+    const doubtful = this.annotations.filter((a) => a.supported === false);
+    const unchecked = doubtful.filter((a) => a.problem === "unchecked").length;
+    for (const [count, one, some] of [
+      [doubtful.length - unchecked, words.one_unsupported, words.some_unsupported],
+      [unchecked, words.one_unchecked, words.some_unchecked],
+    ]) if (count) this.foot.append(element("p", "note doubtful", count === 1 ? one : fill(some, count)));
     if (note) this.foot.append(element("p", "note", note));
     const cited = new Map();  // one line for a passage, however often it is cited
     for (const a of this.annotations) if (a.supported !== false && !cited.has(a.index)) cited.set(a.index, a);
@@ -310,7 +316,8 @@ async function openPassage(citation, button) {
   if (citation.page) crumbs.push(fill(words.page, citation.page));
   find("passage-name").textContent = citation.name || citation.document;
   find("passage-where").textContent = crumbs.join(" › ");
-  find("passage-verdict").textContent = citation.supported === false ? words.unsupported : "";
+  find("passage-verdict").textContent = citation.supported === false ? words.unsupported : words.same_words;
+  find("passage-verdict").classList.toggle("same", citation.supported !== false);
   find("side").hidden = false;
   const text = find("passage-text");
   text.replaceChildren(element("mark", "", citation.quote));

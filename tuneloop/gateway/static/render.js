@@ -4,7 +4,7 @@
 // Private characters that never come from a model: where an unsupported sentence begins and ends, and markers.
 const FROM = "\uE000", TO = "\uE001", MARK = "\uE002", MARK_END = "\uE003";
 const PRIVATE = /[\uE000\uE001]|\uE002\d+\uE003/g;
-const MARKER = /^ ?(\[\d{1,3}\]|\[unsupported\]|［无依据］)/;
+const MARKER = /^ ?(\[\d{1,3}\]|\[not found\]|\[not checked\]|［未找到原文］|［未核对］|\[unsupported\]|［无依据］)/;
 
 // The text with unsupported sentences between FROM and TO, and the marker behind the n-th annotation as MARK n MARK_END.
 // Offsets of annotations count characters, not UTF-16 units.
