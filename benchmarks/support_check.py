@@ -34,29 +34,29 @@ PROSE = re.compile(r"[。！.!]\s*$")
 
 SWAPS = {  # kind: groups of words that say different things; each may be put in another's place
     "prohibition": [
-        "不得|可以", "禁止|允许", "严禁|可以", "不能|可以", "应当|可以", "必须|可以", "禁用|可用", "避免|可以", "不应|应当",
+        "不得|可以", "禁止|允许", "严禁|可以", "不能|可以", "应当|可以", "必须|可以", "禁用|可用", "避免|可以", "不应|应当",  # noqa: E501
         "慎用|可用", "must not|may", "cannot|can", "may not|may", "must|may", "should|must not", "never|always",
         "is not|is", "are not|are", "do not|always", "does not|always does", "disabled|enabled", "required|optional",
     ],
     "bound": [
-        "至少|至多", "不超过|超过", "不低于|不高于", "以上|以下", "以内|以外", "不少于|不多于", "高于|低于", "大于|小于", "之前|之后",
-        "最高|最低", "at least|at most", "more than|less than", "up to|at least", "no more than|no less than", "before|after",
+        "至少|至多", "不超过|超过", "不低于|不高于", "以上|以下", "以内|以外", "不少于|不多于", "高于|低于", "大于|小于", "之前|之后",  # noqa: E501
+        "最高|最低", "at least|at most", "more than|less than", "up to|at least", "no more than|no less than", "before|after",  # noqa: E501
         "above|below", "maximum|minimum", "greater than|less than",
     ],
-    "period": ["每日|每周|每月|每次", "每天|每周|每月", "每年|每月", "per day|per week|per request", "a day|an hour|a week",
+    "period": ["每日|每周|每月|每次", "每天|每周|每月", "每年|每月", "per day|per week|per request", "a day|an hour|a week",  # noqa: E501
                "per second|per minute|per hour", "every day|every week", "daily|weekly|hourly"],
 }  # fmt: skip
 UNITS = [
-    "mg|g|μg|ml|IU", "毫克|克|微克|毫升|片", "元|万元|角", "日|个月|年|周", "天|个月|年|周", "小时|分钟|天|秒", "%|‰|个百分点",
-    "MB|GB|KB|bytes", "ms|seconds|minutes", "seconds|minutes|hours|milliseconds", "minutes|hours|days", "days|weeks|months",
+    "mg|g|μg|ml|IU", "毫克|克|微克|毫升|片", "元|万元|角", "日|个月|年|周", "天|个月|年|周", "小时|分钟|天|秒", "%|‰|个百分点",  # noqa: E501
+    "MB|GB|KB|bytes", "ms|seconds|minutes", "seconds|minutes|hours|milliseconds", "minutes|hours|days", "days|weeks|months",  # noqa: E501
     "公里|米|亩", "周岁|岁半", "cm|mm|m", "人|户|次", "条|款|项",
 ]  # fmt: skip
 NEGATIONS = {
-    "negation dropped": [(r"不(?=[得能应宜可会需予受在是])", ""), (r"未(?=[经按满成])", ""), (r"没有", "有"), (r"禁止", ""),
+    "negation dropped": [(r"不(?=[得能应宜可会需予受在是])", ""), (r"未(?=[经按满成])", ""), (r"没有", "有"), (r"禁止", ""),  # noqa: E501
                          (r"\bnot ", ""), (r"\bwithout\b", "with"), (r"\bno (?=\w)", "some "), (r"n't\b", "")],
-    "negation added": [(r"(?<![不可])应当", "不应当"), (r"(?<!不)可以", "不可以"), (r"(?<!不)需要", "不需要"), (r"(?<!不)具有", "不具有"),
-                       (r"(?<!不)属于", "不属于"), (r"(?<!不)承担", "不承担"), (r"\bis (?!not)", "is not "), (r"\bcan (?!not)", "cannot "),
-                       (r"\bwill (?!not)", "will not "), (r"\bare (?!not)", "are not "), (r"\bshould (?!not)", "should not ")],
+    "negation added": [(r"(?<![不可])应当", "不应当"), (r"(?<!不)可以", "不可以"), (r"(?<!不)需要", "不需要"), (r"(?<!不)具有", "不具有"),  # noqa: E501
+                       (r"(?<!不)属于", "不属于"), (r"(?<!不)承担", "不承担"), (r"\bis (?!not)", "is not "), (r"\bcan (?!not)", "cannot "),  # noqa: E501
+                       (r"\bwill (?!not)", "will not "), (r"\bare (?!not)", "are not "), (r"\bshould (?!not)", "should not ")],  # noqa: E501
 }  # fmt: skip
 NUMERALS = "零一二三四五六七八九十"
 SAME = [
@@ -264,7 +264,7 @@ def main() -> None:
             name = kind or ("true, together" if true else "false, together")
             rate = sum(mine) / max(1, len(mine))
             print(
-                f"{name:24} {len(mine):5}   {rate:6.1%} ({low:.1%} to {high:.1%})   {sum(plain) / max(1, len(plain)):6.1%}"
+                f"{name:24} {len(mine):5}   {rate:6.1%} ({low:.1%} to {high:.1%})   {sum(plain) / max(1, len(plain)):6.1%}"  # noqa: E501
             )
     seconds.sort()
     if not seconds:

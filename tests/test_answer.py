@@ -249,7 +249,7 @@ def test_what_waits_too_long_or_is_too_much_is_not_checked() -> None:
         late = await aside.run(lambda: go.wait(20) and "late", "not checked")
         full = await aside.run(lambda: "full", "not checked")
         go.set()
-        while aside.pending:
+        while aside.pending:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return str(late), full, await aside.run(lambda: "checked", "not checked")
 

@@ -64,7 +64,7 @@ FOLLOWING = re.compile(r"[a-z]+")
 SIGN = re.compile(rf"(?:^|[\s(（:：=,，、~～{CJK}])[-−–－]\s?$")
 FROM = re.compile(rf"\s?[-–—~～至到]\s?[$¥￥]?[\d{NUMERAL}]")
 TO = re.compile(
-    rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$"
+    rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$"  # noqa: E501
 )
 LONGEST = 40  # characters of a number in words; what is longer is none
 ROOM = 48  # characters beside a number that are looked at
@@ -249,7 +249,7 @@ def unit_after(folded: str, end: int, text: str) -> tuple[str, int]:
 
 
 def is_symbol(match: re.Match[str], text: str) -> bool:
-    """Whether letters behind a number are a unit that is not listed: ``5IU``, ``5 mEq``; and not a word, as in 5 files."""
+    """Whether letters behind a number are a unit that is not listed: ``5IU``, ``5 mEq``; and not a word, as in 5 files."""  # noqa: E501
     written = text[match.start(1) : match.end(1)]
     return 0 < len(written) <= 5 and (match.start() == match.start(1) or not (written.islower() or written.istitle()))
 

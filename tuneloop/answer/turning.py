@@ -60,7 +60,13 @@ def vocabulary() -> tuple[re.Pattern[str], dict[str, str]]:
     ordered = sorted(sense, key=len, reverse=True)
     latin = "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in ordered if w.isascii())
     chinese = "|".join(w for w in ordered if not w.isascii())
-    return re.compile(rf"{'|'.join(RATES)}|(?<![\w`-])(?:{latin})(?![\w-])|{chinese}"), sense
+    first = "".join(sorted({w[0] for w in ordered if not w.isascii()}))  # so that most places need one look
+    rates, *latin_rates = RATES
+    pattern = (
+        rf"(?=[每/／]){rates}|(?=[a-z/])(?:{'|'.join(latin_rates)})|(?<![\w`-])(?=[a-z])(?:{latin})(?![\w-])"
+        rf"|(?=[{first}])(?:{chinese})"
+    )
+    return re.compile(pattern), sense
 
 
 def find_turns(folded: str) -> Iterator[Turn]:
