@@ -157,7 +157,7 @@ def evaluation(summary: dict[str, Any], folder: Path) -> list[Row]:
     if cited.get("items"):
         between = cited.get("supported_share_interval")
         text = share(cited.get("supported_share")) + (f" ({interval(between, '{:.1%}')})" if between else "")
-        rows.append((_("sentences that a passage supports"), text))
+        rows.append((_("sentences with the same words as a passage"), text))
     if refused.get("unanswerable_items"):
         counts = _("{share} of {count}")
         text = counts.format(share=share(refused["refused_when_unanswerable"]), count=refused["unanswerable_items"])

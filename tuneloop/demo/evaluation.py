@@ -97,7 +97,7 @@ def retrieval_rows(body: dict[str, Any]) -> list[tuple[str, str]]:
     if cited.get("items"):
         rows += [
             (_("sentences that state something"), str(cited["sentences"])),
-            (_("of these supported by a passage"), percent(cited["supported_share"])),
-            (_("supported sentences that cite the right page"), percent(cited["from_the_right_page"])),
+            (_("of these with the same words as a passage"), percent(cited["supported_share"])),
+            (_("of those, from the right page"), percent(cited["from_the_right_page"])),
         ]
     return rows

@@ -66,7 +66,7 @@ def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
     cited = ""
     if item.cited:
         quotes = "".join(
-            f"<li>{'✓' if c.supported else '✗'} {escape(c.sentence)} "
+            f"<li>{words(stored('same words') if c.supported else stored('not found'))}: {escape(c.sentence)} "
             f"<span class=soft>{escape(c.name)}: {escape(c.quote)}</span></li>"
             for c in item.citations
         )

@@ -39,5 +39,6 @@ WORDS = (
     stored("licence"), stored("languages"), stored("held out"), stored("loss"), stored("validation loss"),
     stored("validation loss before"), stored("of"), stored("types"), stored("pages"), stored("characters"),
     stored("longest"), stored("dimensions"), stored("answerability"), stored("bytes"), stored("groups"),
-    stored("square"), stored("numbers"), stored("time to first token objective"), stored("answered"), stored("known"), stored("lost"),
+    stored("square"), stored("numbers"), stored("time to first token objective"), stored("answered"), stored("known"),
+    stored("lost"),
 )  # fmt: skip
