@@ -14,6 +14,7 @@ from tuneloop.evaluate.items import Item
 from tuneloop.language import LANGUAGES, shown, stored
 from tuneloop.records import Score
 
+FOUND, NOT_FOUND = stored("same words"), stored("not found")
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Evaluation · 评测</title><style>
 body{font:15px/1.6 -apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC",sans-serif;
@@ -66,7 +67,7 @@ def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
     cited = ""
     if item.cited:
         quotes = "".join(
-            f"<li>{words(stored('same words') if c.supported else stored('not found'))}: {escape(c.sentence)} "
+            f"<li>{words(FOUND if c.supported else NOT_FOUND)}: {escape(c.sentence)} "
             f"<span class=soft>{escape(c.name)}: {escape(c.quote)}</span></li>"
             for c in item.citations
         )
