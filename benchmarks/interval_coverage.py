@@ -1,10 +1,12 @@
 """How often a 95% interval misses the truth, of questions that come in pages: a simulation, and nothing but numpy.
 
     python benchmarks/interval_coverage.py [--part differences rates real] [--pages 5 6 8 12 20 40] [--trials 2000]
+                                           [--outcomes score half-right mostly-right]
 
-Three tables. *differences*: two models that are equally good; a miss is an interval that leaves zero out, which a
-reader takes for "better" or "worse". *real*: models that differ by 0.1; a miss is an interval without that 0.1, and
-``found`` is how often zero is left out. *rates*: one model that is right 95% or 60% of the time.
+Outcomes: a score from 0 to 1; right or wrong where half, or 95%, of the answers are right. Three tables.
+*differences*: two models that are equally good; a miss is an interval that leaves zero out, which a reader takes for
+"better" or "worse". *real*: models that differ by 0.1; a miss is an interval without that 0.1, and ``found`` is how
+often zero is left out. *rates*: one model that is right 95% or 60% of the time.
 Methods: the percentile bootstrap over pages (what Tuneloop did before), Student's t with a page-robust variance and
 pages - 1 degrees of freedom, plain Wilson (rates), and Tuneloop's. ``not known`` is where Tuneloop gives no interval;
 what is not given does not miss. A share of N trials has a standard error of sqrt(0.05 * 0.95 / N).
@@ -49,7 +51,7 @@ def binary(rate: float) -> Callable[[np.random.Generator, Pages, int, float], Va
     return make
 
 
-KINDS = {"score": continuous, "half right": binary(0.5), "95% right": binary(0.95)}
+KINDS = {"score": continuous, "half-right": binary(0.5), "mostly-right": binary(0.95)}
 
 
 def percentile(values: Values, page: Pages, random: np.random.Generator) -> Interval:
@@ -119,9 +121,9 @@ def table(title: str, methods: dict[str, Method]) -> None:
     )
 
 
-def differences(pages: list[int], trials: int, shift: float) -> None:
+def differences(outcomes: list[str], pages: list[int], trials: int, shift: float) -> None:
     """Both kinds of score, with pages of equal and unequal size."""
-    for kind, make in KINDS.items():
+    for kind, make in ((name, KINDS[name]) for name in outcomes):
         for shape in ("equal", "unequal"):
             for count in pages:
                 page = np.repeat(np.arange(count), sizes(shape, count))
@@ -153,6 +155,7 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", choices=("differences", "real", "rates"),
                         default=["differences", "real", "rates"])  # fmt: skip
     parser.add_argument("--pages", nargs="+", type=int, default=[5, 6, 8, 12, 20, 40])
+    parser.add_argument("--outcomes", nargs="+", choices=tuple(KINDS), default=list(KINDS))
     parser.add_argument("--trials", type=int, default=2000)
     given, began = parser.parse_args(), time.perf_counter()
     error = 100 * math.sqrt(0.05 * 0.95 / given.trials)
@@ -164,7 +167,7 @@ def main() -> None:
         if part == "rates":
             rates(given.pages, given.trials)
         else:
-            differences(given.pages, given.trials, 0.1 if part == "real" else 0.0)
+            differences(given.outcomes, given.pages, given.trials, 0.1 if part == "real" else 0.0)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 
