@@ -73,6 +73,7 @@ class SmallContext:
         self.out, self.kept = folder / "out", folder / "kept"
         self.out.mkdir(exist_ok=True)
         self.rejected: list[tuple[str, str, object]] = []
+        self.lost: list[str] = []  # of what was rejected: where the stage said that it is lost
         self.metrics: list[tuple[str, float, int | None]] = []
         self.client: Any = None  # what chat() yields
         self.url = ""  # what gateway() yields
@@ -101,8 +102,10 @@ class SmallContext:
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.metrics.append((name, value, step))
 
-    def reject(self, where: str, reason: str, row: object = "") -> None:
+    def reject(self, where: str, reason: str, row: object = "", *, lost: bool | None = None) -> None:
         self.rejected.append((where, reason, row))
+        if lost:
+            self.lost.append(where)
 
     def checkpoint(self, key: str) -> Path:
         path = self.kept / key

@@ -165,9 +165,9 @@ def test_what_is_set_aside_is_named_with_its_reason_and_the_rest_is_done(tmp_pat
         (tmp_path / f"bad{n}.pdf").write_bytes(b"%PDF-1.7 and no more" + b"." * n)
     command = start(tmp_path / "workspace", "parse", str(tmp_path / "good.md"), *map(str, tmp_path.glob("bad*.pdf")))
     shown, errors = command.communicate(timeout=60)
-    assert command.returncode == 2, errors
-    head, *reasons = shown[shown.index("files set aside: 4") :].splitlines()
-    assert head.endswith("--rejected") and len(reasons) == 3
+    assert command.returncode == 3, errors
+    head, *reasons = shown[shown.index("files lost: 4") :].splitlines()
+    assert head.endswith("--rejected") and len(reasons) == 4
     assert all(line.startswith(f"  - bad{n}.pdf: ") and len(line) > 20 for n, line in enumerate(reasons)), reasons
 
 

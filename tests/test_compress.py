@@ -166,12 +166,13 @@ def test_a_model_too_large_to_compare_is_refused_before_it_is_loaded(ctx, models
 def test_the_output_is_named_after_its_type():
     from tuneloop.compress.stage import Compress
 
-    assert Compress(model="model:help").output_name() == "help-q8_0"
-    assert Compress(model="model:help", to="hf").output_name() == "help-hf"
+    assert Compress(model="model:help").default_name() == "help-q8_0"
+    assert Compress(model="model:help", to="hf").default_name() == "help-hf"
 
 
-def test_a_folder_goes_through_llama_cpps_converter(ctx, smollm, tmp_path):
-    """A small model with a tokenizer that the converter knows."""
+@pytest.mark.parametrize("adapted", [False, True], ids=["whole", "adapter"])
+def test_a_folder_goes_through_llama_cpps_converter(ctx, smollm, tmp_path, adapted):
+    """A small model with a tokenizer that the converter knows, alone and with an adapter on it."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -194,8 +195,11 @@ def test_a_folder_goes_through_llama_cpps_converter(ctx, smollm, tmp_path):
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
     write_card(folder, read_folder_card(folder))
-    summary = compress(ctx, ctx.add("model", folder))
-    assert summary["same_token"] > 0.9 and summary["divergence"] < 0.02
+    address = ctx.add("model", folder)
+    if adapted:
+        address = ctx.add("model", make_adapter(tmp_path / "adapter", ctx.path(address), address))
+    summary = compress(ctx, address)
+    assert summary["merged"] == adapted and summary["same_token"] > 0.9 and summary["divergence"] < 0.02
     assert read_gguf(ctx.out / "model.gguf").metadata["tokenizer.chat_template"] == TEMPLATE
 
 

@@ -71,6 +71,54 @@ def test_every_format_gives_the_same_conversation(ctx: Any, tmp_path: Path) -> N
         ctx.rejected.clear()
 
 
+def test_every_field_that_is_not_carried_is_named_with_its_rows(ctx: Any, tmp_path: Path) -> None:
+    from tuneloop.cli.display import not_kept
+
+    asked, answered = (
+        {"role": "user", "content": "Hi {}?", "weight": 0},
+        {"role": "assistant", "content": "Ho.", "weight": 1},
+    )
+    extra = [
+        {"tools": [{"name": "f"}]}, {"tools": [{"name": "f"}], "difficulty": 3}, {"tools": [], "rejected": None},
+        {"difficulty": 1},
+    ]  # fmt: skip
+    rows = [
+        {"messages": [{**asked, "content": f"Hi {n}?", "name": "Ann"}, {**answered, "loss": None}], **more}
+        for n, more in enumerate(extra)
+    ]
+    path = write(tmp_path, "rows.jsonl", "\n".join(json.dumps(row) for row in rows))
+    examples, summary = run_import(ctx, path)
+    assert len(examples) == 4 and summary["rejected"] == 0
+    assert summary["not_carried"] == {"messages.name": 4, "tools": 2, "difficulty": 2}
+    assert [(where, reason) for where, reason, _row in ctx.rejected] == [
+        ("rows.jsonl", "the field tools is left out of 2 rows")  # a name changes nothing of what is learned
+    ]
+    shown = "fields not carried: messages.name (4 rows), tools (2 rows), difficulty (2 rows)"
+    assert list(not_kept(summary)) == [shown]
+
+
+def test_of_a_pair_of_answers_the_chosen_one_is_learned_and_the_other_named(ctx: Any, tmp_path: Path) -> None:
+    asked, good, bad = "What is open?", "The gate.", "No."
+    said = [{"role": "user", "content": asked}, {"role": "assistant", "content": good}]
+    for row in (
+        {"instruction": asked, "input": "", "chosen": good, "rejected": bad},
+        {"prompt": asked, "chosen": good, "rejected": bad},
+        {"messages": said[:1], "chosen": said[1], "rejected": {**said[1], "content": bad}},
+        {"messages": said[:1], "chosen": good, "rejected": bad},
+        {"prompt": asked, "chosen": said, "rejected": [*said[:1], {**said[1], "content": bad}]},
+        {
+            "conversations": [{"from": "human", "value": asked}],
+            "chosen": {"from": "gpt", "value": good},
+            "rejected": bad,
+        },
+    ):
+        ctx.rejected.clear()
+        examples, summary = run_import(ctx, write(tmp_path, "pairs.jsonl", json.dumps(row)))
+        assert [m.model_dump() for m in examples[0].messages] == said, row
+        assert summary["not_carried"]["rejected"] == 1, row
+        assert ("pairs.jsonl", "the field rejected is left out of 1 rows") in [r[:2] for r in ctx.rejected]
+
+
 def test_an_exam_keeps_its_ids_pages_and_what_cannot_be_answered(ctx: Any, tmp_path: Path) -> None:
     rows = [
         {
@@ -112,6 +160,11 @@ ASKED, ANSWERED = {"role": "user", "content": "Hi?"}, {"role": "assistant", "con
         ({"messages": "nonsense"}, "not a list"),
         ({"messages": [{"role": "user", "content": "\ud83d"}, ANSWERED]}, "half a character"),
         ({"messages": [ASKED, ANSWERED], "label": False}, "bad one"),
+        ({"messages": [ASKED, ANSWERED], "kto_tag": "false"}, "bad one"),
+        ({"messages": [ASKED, {**ANSWERED, "weight": 0}, ASKED, ANSWERED]}, "not to be learned: weight"),
+        ({"messages": [ASKED, {**ANSWERED, "loss": "False"}]}, "not to be learned: loss"),
+        ({"messages": [ASKED, {**ANSWERED, "train": False}]}, "not to be learned: train"),
+        ({"messages": [ASKED, {**ANSWERED, "reasoning_content": "Let me see."}]}, "reasoning of an answer"),
         ([1, 2], "must be a JSON object"),
     ],
 )  # fmt: skip

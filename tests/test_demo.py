@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,9 @@ from tuneloop.cli.demo import demo as command
 from tuneloop.demo import pipeline
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
 from tuneloop.demo.pipeline import RECIPES, Outcome
-from tuneloop.demo.report import write_report
+from tuneloop.demo.report import headline, write_report
 from tuneloop.errors import MissingExtra, TuneloopError
-from tuneloop.evaluate.items import Item
+from tuneloop.evaluate.items import CitedSentence, Item
 from tuneloop.evaluate.scores import summarise
 from tuneloop.records import write_rows
 from tuneloop.runner import RunResult, Workspace
@@ -123,28 +125,173 @@ def test_what_was_made_is_whole_and_readable_by_others(ran: tuple[Path, dict]) -
     assert chunks and all(documents[c["document"]][c["start"] : c["end"]] == c["text"] for c in chunks)
 
 
-@pytest.mark.parametrize("pages", [3, 8])
-def test_the_report_shows_metrics_lengths_and_intervals_where_there_are_any(tmp_path: Path, pages: int) -> None:
-    items = [
-        Item(id=str(n), question=f"What is {n}?", reference=f"It is {n}.", pages=[f"{n}.md"], answer=f"It is {n}.",
-             against="I do not know." if n else None, failed=[] if n else ["against"], rank=1)
-        for n in range(pages + 1)
-    ]  # fmt: skip
-    _scores, body = summarise(items, compared=True, known=True, resamples=100, seed=0)
-    workspace = Workspace(tmp_path / "workspace")
-    folder = tmp_path / "evaluation"
-    folder.mkdir()
-    write_rows(folder / "items.parquet", Item, items)
-    output = str(workspace.store.artifacts.save("evaluation", folder, body))
-    result = RunResult("r", "evaluate", "done", output, {"peak_memory_mib": 1234.0}, summary=body)
-    outcome = Outcome("pumps", "en", RECIPES["en"], synthetic=False, results={"evaluate": result})
-    data, page = write_report(workspace, outcome, tmp_path)
-    exam = json.loads(data.read_text(encoding="utf-8"))["exam"]
-    assert exam["items"] == pages and len(exam["rows"]) == pages - (pages > 6) * (pages - 6)
-    assert bool(exam["interval"]) == (pages >= 5) and exam["lengths"]["reference"] == 3
+def asked(pages: int, right: dict[str, int], *, language: str = "en") -> list[Item]:
+    """Two questions a page, of which each cell has so many right, evenly apart, and one that no document answers."""
+    zh = language == "zh"
+    reference = "它重 900 克。" if zh else "It weighs 900 grams."
+    wrong = "它是红色的。" if zh else "It is red."
+    refusal = "文档中没有回答这个问题的内容。" if zh else "The documents do not answer this."
+    items = []
+    for n in range(2 * pages):
+        said = {f: reference if (n * 7) % (2 * pages) < count else wrong for f, count in right.items()}
+        question = f"{n} 号阀门有多重？" if zh else f"How heavy is valve {n}?"
+        cited = CitedSentence(sentence=said["cited"], supported=True, number=1, name=f"{n // 2}.md", end=9, quote="900")
+        items.append(Item(id=f"q{n:02}", question=question, reference=reference, pages=[f"{n // 2}.md"], rank=1,
+                          accepted=True, citations=[cited], sentence=wrong, **said))  # fmt: skip
+    for n, text in enumerate((refusal, refusal, wrong)):
+        items.append(Item(id=f"none{n}", question="谁赢了？" if zh else "Who won?", reference=refusal, answerable=False,
+                          cited=text, against_cited=wrong))  # fmt: skip
+    items[-4].cited = refusal
+    return items
+
+
+def reported(
+    folder: Path, items: list[Item], *, language: str = "en", seed: int = 0, **more: RunResult
+) -> tuple[dict, Path]:
+    """``report.json`` and the page of an evaluation with these items."""
+    _scores, body = summarise(items, compared=True, known=True, resamples=200, seed=0)
+    workspace = Workspace(folder / "workspace")
+    evaluation = folder / "evaluation"
+    evaluation.mkdir(parents=True)
+    write_rows(evaluation / "items.parquet", Item, items)
+    output = str(workspace.store.artifacts.save("evaluation", evaluation, body))
+    result = RunResult("r", "evaluate", "done", output, {"peak_memory_mib": 1234.0}, summary=body, seconds=61.0)
+    outcome = Outcome("pumps", language, RECIPES[language], synthetic=False, results={**more, "evaluate": result})
+    data, page = write_report(workspace, outcome, folder, seed=seed)
+    return json.loads(data.read_text(encoding="utf-8")), page
+
+
+BETTER = {"against": 2, "answer": 3, "against_cited": 4, "cited": 18}
+WORSE = {"against": 2, "answer": 3, "against_cited": 20, "cited": 5}
+EQUAL = {"against": 2, "answer": 3, "against_cited": 11, "cited": 12}
+
+
+@pytest.mark.parametrize(
+    ("pages", "right", "answer", "told"),
+    [
+        (12, BETTER, "better", "Better"), (12, WORSE, "worse", "Worse"),
+        (12, EQUAL, "not known", "does not show which"),
+        (3, {"against": 0, "answer": 0, "against_cited": 0, "cited": 5}, "not known", "too few questions or pages"),
+    ],
+)  # fmt: skip
+def test_the_report_answers_whether_tuned_with_documents_beats_base_with_documents(
+    tmp_path: Path, pages: int, right: dict[str, int], answer: str, told: str
+) -> None:
+    body, page = reported(tmp_path, asked(pages, right))
+    html = page.read_text(encoding="utf-8")
+    assert body["verdict"] == answer and told in html
+    lines = headline(body)
+    assert lines[0].endswith("?") and told in lines[1]
+    found = body["correctness"]
+    for field, count in right.items():
+        cell = found["cells"][field]
+        counted = count - (field == "cited" and (2 * pages - 1) * 7 % (2 * pages) < count)  # the last is refused
+        assert (cell["right"], cell["items"]) == (counted, 2 * pages), field
+        assert f"{counted} of {2 * pages}" in html and f"{counted} of {2 * pages}" in "\n".join(lines)
+    assert bool(found["differences"]["with_documents"]["interval"]) == (pages >= 5)
+    assert "None" not in html
+
+
+def test_refusals_are_counts_of_a_number_with_an_interval(tmp_path: Path) -> None:
+    _body, page = reported(tmp_path, asked(12, BETTER))
+    html = page.read_text(encoding="utf-8")
+    section = html[html.index('id="refusals"') : html.index('id="cost"')]
+    assert "1 of 24 (" in section, "of the answerable ones the tuned model refused one"
+    assert "1 of 3 (interval not known)" in section, "of what no document answers it answered one"
+    assert "0 of 24 (" in section and "3 of 3 (interval not known)" in section, "the base model"
+
+
+def test_the_answers_that_are_shown_are_drawn_by_a_seed(tmp_path: Path) -> None:
+    items = asked(12, BETTER)
+
+    def drawn(seed: int) -> list[tuple[str, str]]:
+        body, page = reported(tmp_path / str(seed) / os.urandom(2).hex(), items, seed=seed)
+        assert f"Drawn with seed {seed}" in page.read_text(encoding="utf-8")
+        return [(row["mark"], row["id"]) for row in body["samples"]["rows"]]
+
+    first = drawn(0)
+    assert [mark for mark, _id in first] == ["right"] * 3 + ["wrong"] * 3 + ["refused"] * 2
+    assert first == drawn(0) != drawn(1)
+    assert {i for _m, i in first} != {i.id for i in items[:8]}
+    items.reverse()
+    assert first == drawn(0), "whatever the order of the items"
+    row = reported(tmp_path / "row", items)[0]["samples"]["rows"][0]
+    assert row["reference"] and row["base"] and row["tuned"] and row["citation"]["quote"] == "900"
+
+
+LOADTEST = RunResult("l", "loadtest", "done", None, summary={
+    "requests": {"sent": 10, "ok": 10}, "requests_per_second": 0.5,
+    "time_to_first_token": {"p50": 0.3, "max": 0.6, "count": 10},
+})  # fmt: skip
+TRAIN = RunResult("t", "train", "done", None, {"peak_memory_mib": 3000.0, "loss": 1.5}, seconds=72.0)
+LETTERS = re.compile(r"[A-Za-z]{2,}")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_report_is_right_on_a_phone_on_paper_and_in_the_dark(tmp_path: Path, language: str) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("chromium is not installed")
+    items = asked(12, BETTER, language=language)
+    for item in items:  # as long as the demo lets an answer be
+        item.cited = f"{item.cited} " + (
+            "" if "900" not in str(item.cited) else "tuneloop_train_with_a_long_name " * 30
+        )
+        item.against_cited = f"{item.against_cited} " + "它是红色的，" * 60
+    _body, page = reported(tmp_path, items, language=language, train=TRAIN, loadtest=LOADTEST)
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for width, scheme in ((390, "light"), (1280, "dark")):
+            tab = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+            requests: list[str] = []
+            tab.on("request", lambda request, seen=requests: seen.append(request.url))
+            tab.goto(page.as_uri())
+            for opened in (False, True):
+                tab.evaluate("open => { document.querySelector('details').open = open }", opened)
+                assert tab.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), (width, opened)
+            assert requests == [page.as_uri()], "all is inside it"
+            assert tab.evaluate(LEAST_CONTRAST) >= 4.5, scheme
+        tab = browser.new_page()
+        tab.goto(page.as_uri())
+        paper = tab.pdf(prefer_css_page_size=True)
+        browser.close()
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) <= 2, "two pages, which a person who decides reads to the end"
+
+
+LEAST_CONTRAST = """() => {
+  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => { v /= 255;
+    return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 }); return .2126 * r + .7152 * g + .0722 * b }
+  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor
+    if (!/, 0\\)$|transparent/.test(c)) return c } return 'rgb(255, 255, 255)' }
+  let least = 21
+  for (const e of document.querySelectorAll('main *:not(svg, svg *)')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))]
+    least = Math.min(least, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)) }
+  return least }"""
+
+
+def test_a_chinese_report_has_no_english_left_in_it(tmp_path: Path) -> None:
+    body, page = reported(tmp_path, asked(12, BETTER, language="zh"), language="zh", train=TRAIN, loadtest=LOADTEST)
+    html = page.read_text(encoding="utf-8")
+    assert 'lang="zh-CN"' in html and body["verdict"] == "better" and "更好" in html
+    text = re.sub(r"<(style|code|pre|svg).*?</\1>", " ", html, flags=re.DOTALL)
+    text = text.replace(str(body["machine"]), "").replace("https://", "")
+    lines = [line for line in re.sub(r"<[^>]+>", "\n", text).splitlines() if line.strip()]
+    names = {"Tuneloop", "pumps", "md", "MiB", "ROUGE", "BLEU", "EM", "P50", "P99", "GiB"}
+    left = {word for line in lines for word in LETTERS.findall(line)} - names
+    assert not left, left
+
+
+def test_the_report_shows_metrics_lengths_and_what_was_left_out(tmp_path: Path) -> None:
+    items = asked(8, {"against": 4, "answer": 16, "against_cited": 4, "cited": 9})
+    items[0].against, items[0].failed = None, ["against"]
+    body, page = reported(tmp_path, items)
+    exam = body["exam"]
+    assert exam["items"] == 15 and exam["interval"] and exam["lengths"]["reference"] == 4
     html = page.read_text(encoding="utf-8")
     assert "left out: 1" in html and "ROUGE-L recall" in html and "mean length of an answer" in html
-    assert ("no interval" in html) == (pages < 5) and "None" not in html
     assert "all its processes: evaluate, 1,234 MiB" in html
 
 
@@ -191,5 +338,5 @@ def test_charts_hold_their_points() -> None:
     assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     drawn = line_chart({"a <b>": [(0, 1.0), (10, 0.5)]}, x_title="step", y_title="loss")
     assert "a &lt;b&gt;" in drawn and drawn.count("<path") == 1
-    drawn = interval_chart([("x", -0.2, -0.3, -0.1), ("y", 0.5, None, None)], title="t")
+    drawn = interval_chart([("x", -0.2, -0.3, -0.1, "worse"), ("y", 0.5, None, None, "not known")], title="t")
     assert drawn.count('class="bar') == 1 and 'class="bar worse"' in drawn and drawn.count("<circle") == 2

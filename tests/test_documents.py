@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tuneloop.documents import pool
-from tuneloop.documents.blocks import Unreadable, assemble
+from tuneloop.documents.blocks import Unreadable, assemble, clean_lines
 from tuneloop.documents.chunk import Chunk
 from tuneloop.documents.cut import cut
 from tuneloop.documents.files import find_files
@@ -92,6 +92,124 @@ def test_html_without_what_surrounds_it(tmp_path):
         "# Duck", "A duck is a bird.\nIt swims.", "| k | v |\n| --- | --- |\n| a | 1 |\n| a | 2 |",
         "- one\n  - two", "```py\nx = 1\n  y\n```",
     ]  # fmt: skip
+
+
+# Where text may stand in a page, and by which rule it is left out; "" means that it is kept
+CONTAINERS = {
+    **dict.fromkeys(
+        [
+            "<form>{}</form>", "<form><div><p>{}</p></div><input></form>", "<fieldset><legend>{}</legend></fieldset>",
+            "<label>{}</label>", "<aside>{}</aside>", "<aside class=note><p>{}</p></aside>", "<address>{}</address>",
+            "<details><summary>{}</summary></details>", "<details><p>{}</p></details>", "<dialog open>{}</dialog>",
+            "<figure><figcaption>{}</figcaption></figure>", "<img alt='{}'>", "<pre>a<br>{}</pre>", "<del>{}</del>",
+            "<s>{}</s>", "a<sup>{}</sup>", "a<sub>{}</sub>", "<section><header>{}</header></section>",
+            "<header><h2>{}</h2></header>", "<blockquote><footer>{}</footer></blockquote>", "<menu><li>{}</menu>",
+            "<h2><button>{}</button></h2>", "<div role=tabpanel hidden>{}</div>", "<center>{}</center>",
+            "<section id=related><p>{}</p></section>", "<div id=menu><h2>{}</h2></div>", "<x-card>{}</x-card>",
+            "<div class='page has-sidebar'><h1>a</h1>{}</div>", "<dl><dt>a<dd>{}</dl>", "<noscript></noscript>{}",
+        ],
+        "",
+    ),
+    "<nav>{}</nav>": "navigation", "<div role=search>{}</div>": "navigation",
+    "<header><p>{}</p></header>": "page head", "<footer>{}</footer>": "page foot",
+    "<div hidden>{}</div>": "not shown", "<p style='display: none'>{}</p>": "not shown",
+    "<template>{}</template>": "not shown", "<noscript>{}</noscript>": "not shown", "<dialog>{}</dialog>": "not shown",
+    "<p aria-hidden=true>{}</p>": "not shown",
+    "<button>{}</button>": "buttons and fields", "<select><option>{}</select>": "buttons and fields",
+    "<form><label>{} <input></label></form>": "buttons and fields",
+    "<iframe>{}</iframe>": "pictures and embedded objects",
+    "<svg><text>{}</text></svg>": "pictures and embedded objects",
+    "<div class=sidebar>{}</div>": "surroundings", "<p class=cookie-banner>{}</p>": "surroundings",
+    "<ul><li><a href=/a>{}</a></ul>": "lists of links",
+}  # fmt: skip
+PICTURE = "<img alt='{}'>"  # holds no other element
+TEXT = "<h1>Title</h1><p>" + "There is enough of other text on this page. " * 4 + "</p>"
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_what_a_page_says_is_kept_or_left_out_by_a_rule(container):
+    reading = read_text(f"<html><body>{TEXT}{container.format('token4711')}</body></html>".encode(), "text/html")
+    rule = CONTAINERS[container]
+    assert ("token4711" in assemble(reading.blocks)[0]) == (not rule)
+    assert dict(reading.left_out) == ({rule: 9} if rule else {})
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(sorted(set(CONTAINERS) - {PICTURE})), max_size=6), st.booleans())
+def test_no_text_of_a_page_is_left_out_without_being_counted(nested, main):
+    container = "{}"
+    for outer in nested:
+        container = outer.replace("{}", "{}" + container, 1)
+    tokens = [f"token{number:04}" for number in range(container.count("{}"))]
+    page = f"{'<main>' if main else ''}{TEXT}{container.format(*tokens)}{'</main>' if main else ''}<p>tokenlast</p>"
+    reading = read_text(f"<html><body>{page}</body></html>".encode(), "text/html")
+    text = assemble(reading.blocks)[0]
+    lost = [token for token in [*tokens, "tokenlast"] if token not in text]
+    assert sum(reading.left_out.values()) >= 9 * len(lost)
+
+
+def test_the_form_around_a_whole_page_is_the_page(ctx, tmp_path):
+    words = "居民申请换领证件的，应当交回原证件，并在十五个工作日内领取新证件。"
+    (tmp_path / "a.html").write_text(
+        f"<html><head><title>窗口</title></head><body><form id=f action=b.aspx><input type=hidden name=v><div>"
+        f"<h1>换领证件</h1><p>{words}</p><div id=sidebar><p>{words * 2}</p></div></div></form>"
+        "<nav><a href=/>首页</a></nav></body></html>"
+    )
+    summary = Parse(paths=[str(tmp_path)]).run(ctx)
+    (found,) = read_rows(ctx.out / "documents.parquet", Document)
+    assert found.text == f"# 换领证件\n\n{words}\n\n{words * 2}"
+    assert summary["left_out"] == {"navigation": 2} and summary["rejected"] == 0
+
+
+@pytest.mark.parametrize("levels", [12, 40, 150, 4000])
+@pytest.mark.parametrize("form", ["list", "quote", "div", "font"])
+def test_what_nests_deeply_is_read_to_the_end_or_set_aside(tmp_path, levels, form):
+    text, name = {
+        "list": ("\n".join("  " * n + f"- part {n}" for n in range(min(levels, 400))) + "\n\n## End\n", "a.md"),
+        "quote": ("> " * levels + "deep\n\n## End\n", "a.md"),
+        "div": ("<html><body>" + "<div>a" * levels + "</div>" * levels + "<h2>End</h2></body></html>", "a.html"),
+        "font": ("<html><body>" + "<p><font>a" * levels + "<h2>End</h2></body></html>", "a.html"),
+    }[form]
+    outcome = read(tmp_path, name, text)
+    if outcome.document:
+        assert outcome.document.text.endswith("## End") and f"a{levels}" not in outcome.set_aside
+    else:
+        assert levels > 100 and outcome.set_aside == [("", "nested too deeply to be read")]
+
+
+def test_struck_out_raised_and_lowered_text(tmp_path):
+    html = (
+        "<h1>Fees</h1><p>Seat <s>410</s> 390, <span style='text-decoration:line-through'>a</span>; 10<sup>7</sup>, "
+        "10<sup>-3</sup>, x<sup>n+1</sup>, 1<sup>st</sup>, 2<sub>10</sub>, CO<sub>2</sub></p>"
+        "<del><p>All gone.</p></del>"
+        "<table><tr><td>a</td><td>8 m<sup>2</sup></td></tr></table>"
+    )
+    seen = "Seat ~~410~~ 390, ~~a~~; 10^7, 10^-3, x^(n+1), 1st, 2_10, CO2"
+    found = document(tmp_path, "a.html", html).text
+    assert found == f"# Fees\n\n{seen}\n\n~~All gone.~~\n\n| a | 8 m^2 |\n| --- | --- |"
+    marked = html[html.index("<p>") + 3 : html.index("</p>")].replace("<s>410</s>", "~~410~~")
+    marked = marked.replace("<span style='text-decoration:line-through'>a</span>", "<del>a</del>")
+    assert document(tmp_path, "a.md", marked).text == seen
+    run = "<w:r><w:rPr>{}</w:rPr><w:t xml:space='preserve'>{}</w:t></w:r>"
+    raised, lowered, struck = '<w:vertAlign w:val="superscript"/>', '<w:vertAlign w:val="subscript"/>', "<w:strike/>"
+    runs = [
+        ("", "Seat "), (struck, "41"), (struck, "0"), ('<w:strike w:val="0"/>', " 390, "), ("<w:dstrike/>", "a"),
+        ("", "; 10"), (raised, "7"), ("", ", 10"), (raised, "-"), (raised, "3"), ("", ", x"), (raised, "n+1"),
+        ("", ", 1"), (raised, "st"), ("", ", 2"), (lowered, "10"), ("", ", CO"), (lowered, "2"),
+    ]  # fmt: skip
+    body = f"<w:p>{''.join(run.format(look, text) for look, text in runs)}</w:p>"
+    outcome = read_file(word(tmp_path, body), "a.docx", "")
+    assert outcome.document and outcome.document.text == seen
+
+
+def test_word_names_symbols_by_font_and_code(tmp_path):
+    sym = '<w:r><w:t>a</w:t><w:sym w:font="{}" w:char="{}"/><w:t>5</w:t></w:r>'
+    codes = [("Symbol", "F0A3"), ("Symbol", "F02D"), ("Symbol", "F0B1"), ("Wingdings", "F0FE"), ("Other", "F021")]
+    endnote = '<w:r><w:endnoteReference w:id="2"/></w:r>'
+    notes = f'<w:endnotes {W}><w:endnote w:id="2"><w:p><w:r><w:t>At the end.</w:t></w:r></w:p></w:endnote></w:endnotes>'
+    body = f"<w:p>{''.join(sym.format(*code) for code in codes)}{endnote}</w:p>"
+    outcome = read_file(word(tmp_path, body, endnotes=notes), "a.docx", "")
+    assert outcome.document and outcome.document.text == "a≤5a−5a±5a☑5a\ufffd5[^e2]\n\n[^e2] At the end."
 
 
 def test_html_in_the_encoding_it_declares(tmp_path):
@@ -194,6 +312,86 @@ def test_a_scanned_page_is_set_aside_and_the_others_read(tmp_path):
     outcome = read(tmp_path, "a.pdf", pdf([page_of_text(1), []]))
     assert outcome.document and outcome.set_aside == [("page 2", "scanned, needs OCR")]
     assert read(tmp_path, "b.pdf", pdf([[], []])).set_aside == [("", "scanned, needs OCR")]
+
+
+def lines_on_a_page(lines: list[str]) -> bytes:
+    shown = [line.replace("(", r"\(").replace(")", r"\)") for line in lines]
+    return pdf([[(line, 60, 760 - 14 * number, 11) for number, line in enumerate(shown)]])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whole"),
+    [
+        ("The panel asked for a redistribu-", "tion of the load.", "redistribution"),
+        ("Use the long-lived cache where it is well-", "known to all.", "well-known"),
+        ("These are up-to-date and they are up-to-", "date again.", "up-to-date again"),
+        ("It says that the non-", "EU buyers pay more.", "non-EU"),
+        ("The valve is of the type DN-", "150 and made of steel.", "DN-150"),
+        ("The years of the plan are 2031-", "2034 and no more.", "2031-2034"),
+        ("The margin has changed by -", "7.25 percent this year.", "by -7.25"),
+        ("The margin fell to -", ".5 percent this year.", "to -.5"),
+        ("Between the values of 3 -", "9 the valve stays open.", "3 - 9"),
+        ("Both the short-", "and the long-term plans hold.", "short- and"),
+        ("These are multi-layer and then multi-", "layer boards again.", "then multi-layer"),
+    ],
+)
+def test_a_hyphen_at_a_line_end(tmp_path, before, after, whole):
+    assert whole in document(tmp_path, "a.pdf", lines_on_a_page([before, after])).text
+
+
+FIGURES = st.sampled_from(
+    ["-38.2%", "-1.6", "-$45", "2019-2021", "AX-200", "ISO-9001", "400-5432", "(1,234)", "-.5", "7"]
+)
+PHRASES = st.tuples(st.sampled_from(["profit", "changed", "by", "the", "total", "of", "against"]), FIGURES)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(PHRASES, min_size=6, max_size=20), st.data())
+def test_no_figure_loses_its_sign_wherever_lines_end(tmp_path_factory, phrases, data):
+    words, lines = [word for phrase in phrases for word in phrase], [""]
+    for word in words:
+        if data.draw(st.integers(0, 4)) == 0:
+            lines.append("")
+        head, hyphen, tail = word.partition("-")
+        begins = head + hyphen if hyphen and data.draw(st.booleans()) else word
+        lines[-1] = f"{lines[-1]} {begins}".strip()
+        if begins != word:
+            lines.append(tail)
+    found = document(tmp_path_factory.getbasetemp(), "a.pdf", lines_on_a_page([line for line in lines if line]))
+    assert [w for w in found.text.split() if not set(w) <= set("#|-")] == words
+
+
+def test_signs_that_pdfium_gives_as_other_characters():
+    from tuneloop.documents.hyphen import BREAK
+    from tuneloop.documents.pdf import UNUSUAL, clean_line, sign
+
+    def read_line(text: str) -> str:
+        return clean_line(UNUSUAL.sub(sign, text))
+
+    assert read_line("同比\ufffe38.2%") == f"同比{BREAK}38.2%"
+    assert read_line("was \u00ad5.1 of") == f"was {BREAK}5.1 of"
+    assert read_line("was \uf02d5.1, \uf0b13, \uf0a34") == "was \u22125.1, ±3, ≤4"
+    assert read_line("\uf02d first of all") == "• first of all"
+    assert read_line("was \x015.1") == "was \ufffd5.1"  # a glyph without a name: that something stood there is not lost
+    assert clean_lines("soft\u00adware, \u00ad5.1") == "software, -5.1"
+
+
+def test_a_hyphen_between_chinese_and_a_number_stays():
+    from tuneloop.documents.hyphen import BREAK
+    from tuneloop.documents.layout import Line, Page, page_blocks
+
+    for mark in (BREAK, "-"):
+        lines = [
+            Line(f"本季度归属于股东的净利润同比{mark}", 60, 500, 700, 12),
+            Line("7.3%，型号不变。", 60, 200, 684, 12),
+        ]
+        blocks = page_blocks([Page(1, 595, 842, lines)])
+        assert [b.text for b in blocks] == ["本季度归属于股东的净利润同比-7.3%，型号不变。"]
+
+
+def test_an_amount_in_the_margin_is_no_page_number(tmp_path):
+    pages = [[*page_of_text(n)[:-1], (f"-{n}", 290, 30, 9)] for n in (1, 2, 3)]
+    assert "-2" in document(tmp_path, "a.pdf", pdf(pages)).text
 
 
 def test_chinese_lines_are_joined_without_space():

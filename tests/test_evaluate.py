@@ -189,7 +189,7 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert "empty" in items["1"].error and not items["1"].failed, "an answer without text counts, and is told"
     assert items["4"].answer is None, "what the documents do not answer is no matter of text metrics"
     scores = list(read_rows(ctx.out / "scores.parquet", Score))
-    assert len([s for s in scores if s.model in ("model", "against")]) == 3 * 2 * len(METRICS)
+    assert len(scores) == 3 * 2 * (len(METRICS) + 1) + 3 * 2, "and whether it is right, and the two baselines"
     assert {s.value for s in scores if s.item == "1" and s.model == "against"} == {0.0}
     page = (ctx.out / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
@@ -218,10 +218,11 @@ def test_what_is_called_better_is_what_its_test_says(ctx: Any, models: dict[str,
     assert main["verdict"] == "better" and main["p_adjusted"] == main["p"] < 0.05 and main["interval"][0] > 0
     assert "verdict" not in metrics["answer_tokens"], "longer is not better"
     others = [v for k, v in (metrics | body["baselines"]).items() if k not in ("exact_match", "answer_tokens")]
+    others += body["correctness"]["differences"].values()
     for part in others:
         assert part["p_adjusted"] >= part["p"]
         assert (part["verdict"] == "no difference shown") == (part["p_adjusted"] >= 0.05)
-    assert any(p["p"] < 0.05 and p["verdict"] == "no difference shown" for p in others), "one of six by chance"
+    assert any(p["p"] < 0.05 and p["verdict"] == "no difference shown" for p in others), "one of several by chance"
     assert page.count("<span lang=zh>优于</span>") == sum(p["verdict"] == "better" for p in [main, *others]) > 1
 
 
@@ -298,6 +299,7 @@ def test_what_a_model_was_trained_on_is_named_and_left_out(ctx: Any, models: dic
     }, "whichever of the two has learned it; what was only validated on was not learned"  # fmt: skip
     assert "questions that a model was trained on, and that are left out: 2" in summary["warnings"]
     assert models[tuned].asked == models[other].asked == [e.question for e in exam if e.id not in "03"]
+    assert sorted(row[0] for row in ctx.rejected) == ["0", "3"], "shown where what is set aside is shown"
     items = items_of(ctx)
     assert len(items) == 10 and items["3"].learned == "What is number 3?" and items["3"].answer is None
     assert not {s.item for s in read_rows(ctx.out / "scores.parquet", Score)} & {"0", "3"}
@@ -521,3 +523,30 @@ def test_retrieval_and_citations_are_measured_with_an_index(
     assert summary["abstention"]["items"] == 4 and 0 <= summary["abstention"]["accuracy"] <= 1
     assert items["4"].accepted is items["4"].said_unanswerable is False or items["4"].said_unanswerable
     assert 0 < cited["supported_share"] < 1 and cited["supported_share_interval"] is None, "of four pages"
+
+
+def test_both_models_answer_the_same_questions_from_the_same_passages(
+    ctx: Any, models: dict[str, ScriptedModel], index: str
+) -> None:
+    write_card(ctx.out, ModelCard(name="tuned", passages=1))
+    tuned = ctx.add("model", ctx.out)
+    ctx.out.mkdir(exist_ok=True)
+    write_card(ctx.out, ModelCard(name="base"))
+    base = ctx.add("model", ctx.out)
+    ctx.out.mkdir(exist_ok=True)
+    models[tuned] = ScriptedModel({e.question: e.answer for e in EXAM})
+    said = ("The pump stops at nine bar.", EXAM[1].answer, "I like filters.", "France.")
+    models[base] = ScriptedModel({e.question: text for e, text in zip(EXAM, said, strict=True)})
+    dataset = add_exam(ctx, EXAM)
+    stage = Evaluate(model=tuned, against=base, dataset=dataset, knowledge=index, cited=4, closed=2)
+    found = stage.run(ctx)["correctness"]
+    cells = {field: (cell["right"], cell["items"]) for field, cell in found["cells"].items()}
+    assert cells == {"against": (0, 2), "answer": (2, 2), "against_cited": (1, 3), "cited": (3, 3), "sentence": (2, 3)}
+    assert found["differences"]["with_documents"]["items"] == 3
+    assert found["refusals"]["against_cited"]["answerable"] == 3
+    item = items_of(ctx)["1"]
+    assert item.against_cited and item.against_citations and not item.against_citations[0].supported
+    assert item.mark("cited") == "right" and item.mark("against_cited") == "wrong"
+    shown = {model: [asked for asked in models[model].asked if "<passages>" in asked] for model in (tuned, base)}
+    assert sorted(shown[tuned]) == sorted(shown[base]) != []
+    assert all("[1]" in asked and "[2]" not in asked for asked in shown[base]), "as many as the tuned one learned from"

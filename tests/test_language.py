@@ -162,9 +162,10 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
     texts = sorted({str(message) for _file, _line, message, _comments, _context in rows})
     assert len(texts) > 80
     for text in texts:
-        values = [str(7 + number) for number in range(text.count("{}"))]
-        told = shown(text.format(*values), "zh")
-        assert told == _(text, "zh").format(*values) and CHINESE.search(told), text
+        names = [name for _text, name, _spec, _how in Formatter().parse(text) if name is not None]
+        values, named = [str(7 + number) for number in range(names.count(""))], {name: "3" for name in names if name}
+        told = shown(text.format(*values, **named), "zh")
+        assert told == _(text, "zh").format(*values, **named) and CHINESE.search(told), text
         assert shown(text, "en") == text
     assert shown("a value is not text: no question", "zh") == "有一个值不是文本：no question", "a detail is data"
     assert shown("answer: this is needed", "zh") == "answer: 必须填写", "the name of a field is a name"

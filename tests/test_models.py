@@ -443,7 +443,8 @@ def hugging_face_files() -> dict[str, bytes]:
         "eos_token": {"content": "<e>"},
         "added_tokens_decoder": {"7": {"content": "<end>"}},
     }
-    files = {"config.json": config, "tokenizer_config.json": tokenizer, "generation_config.json": {"eos_token_id": [7]}}
+    files = {"config.json": config, "tokenizer_config.json": tokenizer, "generation_config.json": {"eos_token_id": [7]},
+             "tokenizer.json": {}}  # fmt: skip
     return {name: json.dumps(value).encode() for name, value in files.items()} | {
         "model.safetensors": safetensors([4, 8]),
         "pytorch_model.bin": b"pickle",
@@ -460,7 +461,8 @@ def test_pull_a_folder_and_a_repository(site: Site, ctx: Any, tmp_path: Path) ->
     assert stage.output_name() == "m"
     summary = stage.run(ctx)
     assert sorted(p.name for p in ctx.out.iterdir()) == [
-        "config.json", "generation_config.json", "model.json", "model.safetensors", "tokenizer_config.json",
+        "config.json", "generation_config.json", "model.json", "model.safetensors", "tokenizer.json",
+        "tokenizer_config.json",
     ]  # fmt: skip
     card = read_card(ctx.out)
     assert (card.format, card.parameters, card.quantization, card.thinking) == ("hf", 32, "bf16", False)

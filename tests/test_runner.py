@@ -209,13 +209,14 @@ def test_many_results_take_no_more_queries_than_one(workspace: Workspace) -> Non
     queries: list[str] = []
     event.listen(workspace.store.engine, "before_cursor_execute", lambda *given: queries.append(given[2]))
     found = workspace.results(workspace.store.runs.recent())
-    assert [r.summary["numbers"] for r in found] == [4, 3, 2] and len(queries) == 2, queries
+    assert [r.summary["numbers"] for r in found] == [4, 3, 2] and len(queries) == 3, queries
 
 
 def test_references_are_resolved_recorded_and_refused_when_missing(workspace: Workspace) -> None:
     first = workspace.run(Count(to=2), name="two")
     second = workspace.run(Count(to=3, after="documents:two"))
-    assert second.tag == "two", "an output takes the name of its first input"
+    assert second.tag == "two-count", "an output of the same kind says what it is, and leaves the name where it was"
+    assert workspace.store.artifacts.resolve("documents:two") == first.address
     assert workspace.store.artifacts.ancestry(second.address) == [(second.output, "count", first.output)]
     assert workspace.store.artifacts.ancestry(first.address, down=True) == [(first.output, "count", second.output)]
     with pytest.raises(NotFound, match=r"there is no documents:three\. Known: documents:two"):

@@ -166,7 +166,7 @@ def test_starting_is_quick_and_light() -> None:
         (["chunk", "documents:none"], "there is no documents:none"),
         (["chunk", "documents:none", "--tokens", "many"], "tokens: Input should be a valid integer"),
         (["parse", "/nowhere/at/all"], "/nowhere/at/all"),
-        (["show", "model:none"], "there is no model:none"),
+        (["show", "model:none"], "there is no workspace here"),
         (["ls", "cats"], "there is no kind 'cats'"),
         (["run", "/nowhere.toml"], "there is no such file"),
         (["demo", "--documents", "/nowhere"], "there is no such file or folder"),
@@ -190,7 +190,7 @@ def test_a_damaged_database_and_a_full_disk_are_one_line(tmp_path: Path) -> None
     assert done.returncode == 2 and "the database is damaged" in done.stderr and "Traceback" not in done.stderr
     code = "import errno, tuneloop.cli.artifacts as a, tuneloop.cli as c\n"
     code += "def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')\n"
-    code += "a.Store = full\nc.main(['ls'])"
+    code += "a.Store.existing = full\nc.main(['ls'])"
     environment = {**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "the disk is full" in done.stderr and "Traceback" not in done.stderr

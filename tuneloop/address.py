@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,6 +15,17 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 NAME = re.compile(r"[^\W_][\w.-]*(@[\w.-]+)?")
+
+LONGEST_NAME = 200  # characters
+FILE_NAME = 100  # of a name that comes from a file
+
+
+def name_from(text: str) -> str:
+    """The name that an artifact gets from a file, a folder or a model: ``My docs (new)`` gives ``My-docs-new``.
+
+    ``""`` where ``text`` has no letter and no digit. Accents that are written apart, as on macOS, are put together.
+    """
+    return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip("-._")[:FILE_NAME].rstrip("-._")
 
 
 @dataclass(frozen=True, order=True)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tuneloop.errors import TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.loopback import is_local
 from tuneloop.records import Message
@@ -279,7 +280,7 @@ class ChatClient:
 
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
             return ChatError(_("not a URL"), where=self.base_url, hint=_("Expected https://HOST/v1."), status=400)
-        return Passing(_("cannot be reached: {}").format(str(error) or type(error).__name__))
+        return Passing(_("cannot be reached: {}").format(told(error)))
 
 
 def read_event(line: str) -> Delta | None:

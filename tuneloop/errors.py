@@ -5,6 +5,13 @@ Everything that is not a ``TuneloopError`` is a bug, and its traceback is kept o
 
 from tuneloop.language import _
 
+# How a command ends; the guide says the same in its chapter on runs.
+DONE = 0  # all of it
+BUG = 1  # of Tuneloop
+UNDONE = 2  # nothing was made, and whoever asked can mend it
+INCOMPLETE = 3  # made, and something that should have been read or kept was not: it is named
+STOPPED = 130  # by Ctrl-C
+
 
 class TuneloopError(Exception):
     """A problem the user can fix.
@@ -31,6 +38,10 @@ class NotFound(TuneloopError):
     """Something named by the user is not there."""
 
     status = 404
+
+
+class NoWorkspace(NotFound):
+    """There is no workspace to read."""
 
 
 class Conflict(TuneloopError):

@@ -23,15 +23,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuneloop import processes, serving
+from tuneloop import logbook, processes, serving
 from tuneloop.address import Address
 from tuneloop.errors import Cancelled, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.machine import tree_memory
 from tuneloop.records import Rejected, write_rows
 from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace
-from tuneloop.settings import describe_invalid
+from tuneloop.settings import describe_invalid, use_language
 from tuneloop.store.artifacts import MANIFEST, write_durably
 from tuneloop.store.database import fixable
 from tuneloop.store.runs import RunLost
@@ -52,6 +52,7 @@ class RunContext:
         done = workspace.store.runs.finished(key)
         self.again = any(self.store.artifacts.exists(Address.parse(row.output)) for row in done)
         self.rejected: list[Rejected] = []
+        self.brought = False  # what the stage sets aside counts as lost where it does not say
         self.values: dict[str, float] = {}
         self.state: dict[str, Any] = {}
         self.points: list[tuple[str, float, int | None, float]] = []
@@ -89,9 +90,10 @@ class RunContext:
             self.values[name] = float(value)
             self.points.append((name, float(value), step, time.time()))
 
-    def reject(self, where: str, reason: str, row: object = "") -> None:
+    def reject(self, where: str, reason: str, row: object = "", *, lost: bool | None = None) -> None:
         text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
-        self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000]))
+        lost = self.brought if lost is None else lost
+        self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000], lost=lost))
 
     def checkpoint(self, key: str) -> Path:
         path = self.scratch / "kept" / key
@@ -118,7 +120,7 @@ class RunContext:
 
     def runnable(self, model: str) -> str:
         """The address of a model that the engine can load."""
-        self.phase(_("preparing the model for the engine"))
+        self.phase(stored("preparing the model for the engine"))
         return self.workspace.runnable(self.workspace.address(model, "model"))
 
     def beat(self) -> bool:
@@ -149,13 +151,15 @@ class RunContext:
                 print("another process has this run now", file=sys.stderr, flush=True)
                 processes.kill_group(os.getpid())
                 os._exit(1)
-            except Exception:  # the database may be busy or gone for a moment; the lease outlives some lost beats
-                traceback.print_exc()
+            except Exception as error:  # the database may be busy or gone; the lease outlives some lost beats
+                logbook.report(error)
 
 
 def execute(root: Path, run: str) -> int:
     """Claim a run and do it. The exit status of the child process."""
+    logbook.keep_private()
     processes.follow_parent()
+    use_language(root)
     signal.signal(signal.SIGTERM, raise_cancelled)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the watcher's to handle
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until there is somebody to give a claimed run back
@@ -179,7 +183,9 @@ def carry_out(ctx: RunContext, row: Any) -> int:
             (ctx.scratch / SEALED).unlink(missing_ok=True)
             shutil.rmtree(ctx.out, ignore_errors=True)
             ctx.out.mkdir()
-            seal(ctx, row.stage, find_stage(row.stage).model_validate(row.params).run(ctx))
+            stage = find_stage(row.stage).model_validate(row.params)
+            ctx.brought = stage.brought
+            seal(ctx, row.stage, stage.run(ctx))
         keep(ctx, row)
         return 0
     except Cancelled:
@@ -206,7 +212,7 @@ def carry_out(ctx: RunContext, row: Any) -> int:
 
 
 def bug(error: BaseException) -> dict[str, str]:
-    traceback.print_exc()
+    logbook.report(error)
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return {"message": message, "kind": "bug", "traceback": traceback.format_exc()}
 
@@ -215,8 +221,11 @@ def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
     """Say that the work is done. Killed after this, the run ends with what is there, and repeats nothing."""
     summary = dict(summary or {})
     if ctx.rejected:
-        write_rows(ctx.out / "rejected.parquet", Rejected, ctx.rejected)
-        summary.setdefault("rejected", len(ctx.rejected))
+        rows = sorted(ctx.rejected, key=lambda row: not row.lost)
+        write_rows(ctx.out / "rejected.parquet", Rejected, rows)
+        summary.setdefault("rejected", len(rows))
+        if lost := sum(row.lost for row in rows):
+            summary["lost"] = lost
     kind = find_stage(stage).makes
     address = ctx.store.artifacts.seal(kind, ctx.out, summary)
     write_durably(ctx.scratch / SEALED, json.dumps({"address": str(address), "run": ctx.run}))

@@ -1,8 +1,9 @@
 """The user's language: English, or Simplified Chinese through gettext.
 
-``TUNELOOP_LANGUAGE`` wins over ``LC_ALL``, ``LC_MESSAGES`` and ``LANG``. Text is looked up when it is shown,
-never when a module is imported, so one process can answer two people in two languages. What an artifact keeps, such
-as the reason why a row was set aside, is English whoever made it (``stored``), and is translated by ``shown``.
+``TUNELOOP_LANGUAGE`` wins, then the ``language`` of the workspace's ``tuneloop.toml`` (which ``settings`` tells by
+``use``), then the locale. Text is looked up when it is shown, never when a module is imported, so one process can
+answer two people in two languages. What an artifact keeps, such as the reason why a row was set aside, is English
+whoever made it (``stored``), and is translated by ``shown``.
 """
 
 import gettext
@@ -14,10 +15,14 @@ from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
+from tuneloop.overheard import OVERHEARD
+
 LOCALES = Path(__file__).parent / "locale"
 LANGUAGES = ("en", "zh")
 FIELD = re.compile(r"\{[^{}]*\}")
+PLACED = re.compile(r"(.*?):?( \([^()]*\))?", re.DOTALL)
 chosen: ContextVar[str] = ContextVar("chosen", default="")
+of_workspace = ""  # what the tuneloop.toml of this process's workspace says
 
 
 @lru_cache
@@ -27,14 +32,42 @@ def translation(language: str) -> gettext.NullTranslations:
 
 
 def current_language() -> str:
-    """``"zh"`` or ``"en"``, from the block around (``speaking``) or the environment."""
-    if chosen.get():
-        return chosen.get()
-    for variable in ("TUNELOOP_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(variable, "")
-        if value and value not in ("C", "POSIX"):
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
+    """``"zh"`` or ``"en"``, from the block around (``speaking``), the configuration or the locale. Never empty."""
+    return chosen.get() or configured_language() or language_of_locale()
+
+
+def configured_language() -> str:
+    """``"zh"`` or ``"en"`` where ``TUNELOOP_LANGUAGE`` or the workspace's ``tuneloop.toml`` says it, or ``""``.
+
+    A page that knows its reader's browser asks this first, and the browser where it is empty.
+    """
+    if value := os.environ.get("TUNELOOP_LANGUAGE", ""):
+        return named(value) or "en"
+    return of_workspace
+
+
+def use(language: str) -> None:
+    """From now on the texts of this process are in ``language`` where ``TUNELOOP_LANGUAGE`` does not say otherwise.
+
+    ``""``: in that of the locale.
+    """
+    global of_workspace
+    of_workspace = language if language in LANGUAGES else ""
+
+
+def language_of_locale() -> str:
+    """What the locale says, read as gettext reads it: ``LANGUAGE``, a list, counts unless the locale is ``C``."""
+    locale = next(filter(None, (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    if locale.partition(".")[0] in ("C", "POSIX"):
+        return "en"
+    wished = (named(value) for value in os.environ.get("LANGUAGE", "").split(":"))
+    return next(filter(None, wished), "") or named(locale) or "en"
+
+
+def named(value: str) -> str:
+    """The language that ``zh_CN.UTF-8`` or ``en`` names, or "" where we do not have it."""
+    language = re.split("[-_.@]", value.strip().lower())[0]
+    return language if language in LANGUAGES else ""
 
 
 def _(text: str, language: str | None = None) -> str:
@@ -60,7 +93,7 @@ def stored(text: str) -> str:
 def shown(text: str, language: str | None = None) -> str:
     """A stored text in the user's language: ``REASON``, ``REASON: DETAIL`` or ``FIELD: REASON``.
 
-    A detail and the name of a field stay as they are.
+    A detail and the name of a field stay as they are, but for what the system says ("Permission denied").
     """
     language = language or current_language()
     if language == "en" or not text:
@@ -69,12 +102,19 @@ def shown(text: str, language: str | None = None) -> str:
         return whole
     for pattern, source in templates(language):
         if found := pattern.fullmatch(text):
-            return filled(_(source, language), FIELD.findall(source), found.groups())
+            values = [overheard(value, language) for value in found.groups()]
+            return filled(_(source, language), FIELD.findall(source), values)
     head, colon, detail = text.partition(": ")
     if not colon:
         return text
     told = shown(head, language) if " " in head else head
-    return f"{told}：{detail}" if told != head else f"{head}: {shown(detail, language)}"
+    return f"{told}：{overheard(detail, language)}" if told != head else f"{head}: {shown(detail, language)}"
+
+
+def overheard(text: str, language: str) -> str:
+    """What the system or a library says, with the place behind it, where we know it; any other text as it is."""
+    said, place = PLACED.fullmatch(text).groups()  # type: ignore[union-attr] (it matches anything)
+    return _(said, language) + (place or "") if said in OVERHEARD else text
 
 
 @lru_cache

@@ -21,6 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tuneloop import permissions
+from tuneloop.foreign import quoted
+from tuneloop.language import _
+
 PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
@@ -39,34 +43,43 @@ class ChildFailed(Exception):
 class Child:
     """A running child process and its ready line."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, log_start: int = 0) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: Path, log_start: int = 0,
+        keep: Callable[[bytes], bytes] | None = None,
+    ) -> None:  # fmt: skip
         self.process, self.log, self._log_start = process, log, log_start
         self.ready: dict[str, Any] = {}
         self.report: dict[str, Any] = {}  # what the child said instead of being ready
         self._spoke, self._ended = threading.Event(), threading.Event()
         RUNNING.append(self)
         threading.Thread(target=self._listen, name=f"child-{process.pid}-stdout", daemon=True).start()
+        self._written = threading.Thread(
+            target=self._sift, args=(keep,), name=f"child-{process.pid}-stderr", daemon=True
+        )
+        if keep:
+            self._written.start()
         threading.Thread(target=self._watch, name=f"child-{process.pid}-exit", daemon=True).start()
 
     @classmethod
     def start(
         cls, argv: Sequence[str], env: Mapping[str, str] | None = None, *, log: Path, ready_timeout: float = 60.0,
-        cwd: Path | None = None,
+        cwd: Path | None = None, keep: Callable[[bytes], bytes] | None = None,
     ) -> "Child":  # fmt: skip
         """Start ``argv`` (see ``module_command``) and wait until it says that it is ready.
 
-        ``env`` adds to this process's environment; standard error is appended to ``log``. Raises ``ChildFailed``.
+        ``env`` adds to this process's environment; standard error is appended to ``log``, which only its owner may
+        read. ``keep`` says what may be kept of each line, once the child is ready. Raises ``ChildFailed``.
         """
-        log.parent.mkdir(parents=True, exist_ok=True)
+        permissions.make_folder(log.parent)
         environment = {**os.environ, **(env or {})}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (PACKAGE_ROOT, environment.get("PYTHONPATH"))))
-        with log.open("ab") as errors:
-            log_start = errors.tell()
+        with permissions.open_append(log) as errors:
+            log_start = errors.seek(0, os.SEEK_END)
             process = subprocess.Popen(
-                list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=cwd,
-                start_new_session=True,
+                list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE if keep else errors,
+                env=environment, cwd=cwd, start_new_session=True, umask=permissions.UMASK,
             )  # fmt: skip
-        child = cls(process, log, log_start)
+        child = cls(process, log, log_start, keep)
         try:
             child._wait_until_ready(ready_timeout)
         except BaseException:  # Ctrl-C while waiting must not leave it behind
@@ -106,6 +119,8 @@ class Child:
 
     def last_line(self) -> str:
         """The last line that this child wrote into its log, or ""."""
+        if self.process.stderr and not self.alive:
+            self._written.join(2.0)
         try:
             with self.log.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -131,13 +146,13 @@ class Child:
         code = self.wait(1.0) if self._spoke.is_set() else self.code
         line = self.last_line()
         if code is None:
-            raise ChildFailed(f"not ready after {timeout:g} s" + (f": {line}" if line else ""), line=line)
-        raise ChildFailed(f"{exit_reason(code)}" + (f": {line}" if line else ""), code=code, line=line)
+            raise ChildFailed(with_line(_("not ready after {:g} s").format(timeout), line), line=line)
+        raise ChildFailed(with_line(exit_reason(code), line), code=code, line=line)
 
     def _listen(self) -> None:
         """Take the ready line; everything else a child prints goes to its log, so that it never blocks on a pipe."""
         assert self.process.stdout is not None
-        with contextlib.suppress(OSError, ValueError), self.log.open("ab") as log:
+        with contextlib.suppress(OSError, ValueError), permissions.open_append(self.log) as log:
             for line in self.process.stdout:
                 said = parse_object(line) if not self._spoke.is_set() else None
                 if said and said.get("ready"):
@@ -151,10 +166,20 @@ class Child:
                 self._spoke.set()
         self._spoke.set()
 
+    def _sift(self, keep: Callable[[bytes], bytes]) -> None:
+        """Write what may be kept of standard error. Until the child is ready nobody has asked it anything."""
+        assert self.process.stderr is not None
+        with contextlib.suppress(OSError, ValueError), permissions.open_append(self.log) as log:
+            for line in self.process.stderr:
+                log.write(keep(line) if self.ready else line)
+                log.flush()
+
     def _watch(self) -> None:
         """Reap the child and, at once, what it left behind in its group."""
         self.process.wait()
         kill_group(self.pid)
+        if self.process.stderr:
+            self._written.join(2.0)
         with contextlib.suppress(OSError):
             if self.process.stdin:
                 self.process.stdin.close()
@@ -227,15 +252,20 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
+def with_line(reason: str, line: str) -> str:
+    return _("{name}: {value}").format(name=reason, value=quoted(line)) if line else reason
+
+
 def exit_reason(code: int) -> str:
-    """``"exit status 3"`` or ``"killed by SIGKILL (out of memory?)"``."""
+    """``"exit status 3"`` or ``"killed by SIGKILL (out of memory?)"``, in the user's language."""
     if code >= 0:
-        return f"exit status {code}"
+        return _("exit status {code}").format(code=code)
     try:
         name = signal.Signals(-code).name
     except ValueError:
-        name = f"signal {-code}"
-    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+        name = str(-code)
+    ended = _("killed by {signal} (out of memory?)") if name == "SIGKILL" else _("killed by {signal}")
+    return ended.format(signal=name)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -103,11 +103,12 @@ class Example(Record):
 
 
 class Rejected(Record):
-    """A row that was set aside, why, and the row itself, so that nothing is lost."""
+    """A row that was not taken in, why, and the row itself."""
 
     where: str  # file:line, chunk id or row number
     reason: str
     row: str = ""  # the row as JSON or text, as it came
+    lost: bool = False  # it should have been read or kept; otherwise setting it aside was the stage's work
 
 
 class Score(Record):

@@ -20,28 +20,35 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tuneloop import processes
+from tuneloop import permissions, processes
 from tuneloop.address import Address
-from tuneloop.errors import Cancelled, Conflict, NotFound, TuneloopError
+from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE, Cancelled, Conflict, NotFound, TuneloopError
 from tuneloop.language import _
-from tuneloop.records import Rejected, read_rows
 from tuneloop.registry import find_stage, targets
 from tuneloop.stage import Stage, listed
-from tuneloop.store import Store, holder_is_dead
-from tuneloop.store.artifacts import check_name
+from tuneloop.store import Move, Store, holder_is_dead
+from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
 
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
+NAMED = 20  # of what is lost, and of what was set aside, in a result
 SOON = 5.0  # seconds that a request waits for a cancelled run to end
 
 Watcher = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Account:
+    """What was left out: how much, and the first of it as ``{"where", "reason"}``; a list of runs gives none."""
+
+    count: int = 0
+    first: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -58,6 +65,10 @@ class RunResult:
     reused: bool = False
     summary: dict[str, Any] = field(default_factory=dict)
     tag: str = ""
+    moved: Move | None = None  # the tag led to something else before
+    lost: Account = field(default_factory=Account)  # what should have been read or kept and was not
+    set_aside: Account = field(default_factory=Account)  # what it was the stage's work to leave out
+    bug: bool = False  # it failed, and the user cannot mend it
 
     @property
     def address(self) -> Address:
@@ -68,8 +79,50 @@ class RunResult:
             )
         return Address.parse(self.output)
 
+    @property
+    def status(self) -> int | None:
+        """The exit status of a command that ends with this; ``None`` while the run is going on."""
+        if self.state in LIVE:
+            return None
+        if self.state == "done":
+            return INCOMPLETE if self.lost.count else DONE
+        return STOPPED if self.state == "cancelled" else BUG if self.bug else UNDONE
+
     def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        body = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "bug"}
+        body["moved"] = asdict(self.moved) if self.moved else None
+        return {**body, "lost": asdict(self.lost), "set_aside": asdict(self.set_aside), "status": self.status}
+
+
+def worst(results: Iterable[RunResult]) -> int:
+    """The exit status of several runs, all of them done."""
+    return max((result.status or DONE for result in results), default=DONE)
+
+
+def told_together(results: Sequence[RunResult]) -> dict[str, Any]:
+    """What ``--json`` says of several runs as one: the exit status, what is lost, what was set aside."""
+
+    def joined(accounts: list[Account]) -> dict[str, Any]:
+        first = [row for account in accounts for row in account.first]
+        return asdict(Account(sum(account.count for account in accounts), first[:NAMED]))
+
+    lost, aside = ([getattr(result, name) for result in results] for name in ("lost", "set_aside"))
+    return {"status": worst(results), "lost": joined(lost), "set_aside": joined(aside)}
+
+
+def account(store: Store, result: RunResult, limit: int) -> None:
+    """Say of a result what of its input did not come into the output: how much, and the first with their reasons."""
+    count, lost = result.summary.get("rejected", 0), result.summary.get("lost", 0)
+    result.lost, result.set_aside = Account(lost), Account(max(0, count - lost))
+    if limit and count and result.output:
+        with contextlib.suppress(NotFound):  # it was removed
+            path = store.artifacts.path(result.address) / "rejected.parquet"
+            if path.is_file():
+                import pyarrow.parquet as pq
+
+                rows = pq.read_table(path, columns=["where", "reason"])  # first what is lost
+                result.lost.first = rows.slice(0, min(lost, limit)).to_pylist()
+                result.set_aside = Account(rows.num_rows - lost, rows.slice(lost, limit).to_pylist())
 
 
 @dataclass(frozen=True)
@@ -85,8 +138,9 @@ class Work:
 class Workspace:
     """A folder with its artifacts and runs: ``Workspace(".").run(Chunk(documents="documents:help"))``."""
 
-    def __init__(self, root: Path | str | None = None) -> None:
-        self.store = Store(root)
+    def __init__(self, root: Path | str | None = None, *, create: bool = True) -> None:
+        """Open the workspace, by default making it where none is. Raises ``NoWorkspace`` otherwise."""
+        self.store = Store(root) if create else Store.existing(root)
         self.watchers = Watchers(self.store.folder / "watchers")
 
     # -- what a stage refers to -------------------------------------------------------------------------------
@@ -151,10 +205,10 @@ class Workspace:
         return result
 
     def _work(self, stage: Stage, name: str, *, watch: Watcher | None, pull: bool) -> Work:
-        if name:
+        if name := name or stage.default_name():
             check_name(name)  # now, and not when the work is done
         params = self.resolve(stage, watch=watch, pull=pull)
-        return Work(stage, params, self.key(stage, params), name or stage.output_name())
+        return Work(stage, params, self.key(stage, params), name)
 
     def _queue(self, work: Work, *, rerun: bool) -> RunResult:
         stage, params, tag = work.stage, work.params, work.tag
@@ -163,9 +217,10 @@ class Workspace:
                 address = Address.parse(row.output)
                 with contextlib.suppress(NotFound):  # it was removed, maybe just now
                     self.store.artifacts.path(address)
-                    if tag:
-                        self.store.artifacts.tag(tag, address)
-                    return self.result(row.id, reused=True, tag=tag)
+                    moved = self.store.artifacts.tag(tag, address) if tag else None
+                    result = self.result(row.id, reused=True, tag=tag)
+                    result.moved = moved
+                    return result
         references = stage.references()
         inputs = [(f, v) for f in references for v in listed(params[f]) if ":" in v and not self.is_endpoint(v)]
         run = self.store.runs.submit(
@@ -181,12 +236,12 @@ class Workspace:
             self._outlive_cancelled(work.key)
             result = self._queue(work, rerun=rerun)
             if result.state != "done":
-                result = self._follow(result.run, me, watch=watch)
+                self._follow(result.run, me, watch=watch)
+                result = self.result(result.run, tag=work.tag)  # it may be shared with who named its output otherwise
         if result.state == "cancelled":
             raise Cancelled(_("the run was cancelled"), where=stage.name)
         if result.state != "done":
-            raise StageFailed(result, bug=(self.store.runs.get(result.run).error or {}).get("kind") == "bug")
-        result.tag = work.tag  # the run may be shared with somebody who named its output otherwise
+            raise StageFailed(result)
         return result
 
     def _outlive_cancelled(self, key: str, seconds: float = math.inf) -> None:
@@ -286,42 +341,45 @@ class Workspace:
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
         """The result of a run as the database has it."""
-        result = self.results([self.store.runs.get(run)])[0]
-        result.reused, result.tag = reused, result.tag if tag is None else tag
+        row = self.store.runs.get(run)
+        result = self.results([row], tag=tag)[0]
+        result.reused = reused
+        account(self.store, result, NAMED)
         return result
 
-    def results(self, rows: Sequence[Any]) -> list[RunResult]:
-        """The results of many runs, given their rows, with one more query."""
+    def results(self, rows: Sequence[Any], *, tag: str | None = None) -> list[RunResult]:
+        """The results of many runs, given their rows, with two more queries. ``tag``: the name in question, if not
+        the one that each was first asked to give."""
         outputs = {row.id: Address.parse(row.output) for row in rows if row.output}
         summaries = self.store.artifacts.summaries(outputs.values())
-        return [
+        moves = self.store.artifacts.moves(outputs)
+        results = [
             RunResult(
                 run=row.id, stage=row.stage, state=row.state, output=row.output, metrics=row.metrics or {},
                 seconds=round(row.seconds, 3), error=(row.error or {}).get("message"),
-                summary=summaries.get(outputs[row.id], {}) if row.output else {}, tag=row.tag,
+                summary=summaries.get(outputs[row.id], {}) if row.output else {},
+                tag=row.tag if tag is None else tag, moved=moves.get((row.id, row.tag if tag is None else tag)),
+                bug=(row.error or {}).get("kind") == "bug",
             )
             for row in rows
         ]  # fmt: skip
-
-
-def set_aside(store: Store, result: RunResult, limit: int) -> list[Rejected]:
-    """The first of what a run set aside, with places and reasons."""
-    path = store.artifacts.path(result.address) / "rejected.parquet"
-    return list(islice(read_rows(path, Rejected), limit)) if path.is_file() else []
+        for result in results:
+            account(self.store, result, 0)
+        return results
 
 
 class StageFailed(TuneloopError):
     """A run ended badly. ``result.error`` has the line; ``bug`` says whether it is the program's fault."""
 
-    def __init__(self, result: RunResult, *, bug: bool) -> None:
+    def __init__(self, result: RunResult) -> None:
         hint = _("This is a bug of Tuneloop; more is shown by: tuneloop show {run}").format(run=result.run)
-        super().__init__(result.error or result.state, hint=hint if bug else "")
-        self.result, self.bug = result, bug
+        super().__init__(result.error or result.state, hint=hint if result.bug else "")
+        self.result, self.bug = result, result.bug
 
 
 def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
     """Start the child process that executes a run. It lives in a process group of its own, and dies with us."""
-    log = (store.logs / f"run-{run}.log").open("ab")
+    log = permissions.open_append(store.logs / f"run-{run}.log")
     path = os.pathsep.join(filter(None, (processes.PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin starve each other where cores are shared
@@ -329,6 +387,7 @@ def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             processes.module_command("tuneloop.execution", str(store.root), run),
             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=environment, cwd=store.root,
+            umask=permissions.UMASK,
         )  # fmt: skip
     finally:
         log.close()

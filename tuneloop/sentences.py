@@ -94,6 +94,11 @@ class SentenceStream:
         """What is left, once no more text will come."""
         return self._take(final=True)
 
+    def cut(self) -> str:
+        """What has come of the unfinished sentence; what comes next is read as if a sentence began there."""
+        done, self.buffer, self.scanner = self.buffer, "", Scanner(line_start=False)
+        return done
+
     def _take(self, final: bool) -> list[str]:
         done: list[str] = []
         while (end := self.scanner.next_end(self.buffer, 0, final)) is not None:

@@ -8,6 +8,7 @@ import uvicorn
 
 from tuneloop import processes
 from tuneloop.errors import Conflict
+from tuneloop.foreign import told
 from tuneloop.language import _
 
 GRACE = 3  # seconds that running answers get when the server stops
@@ -37,15 +38,15 @@ def listen(host: str, port: int) -> socket.socket:
         return made
     except OSError as error:
         raise Conflict(
-            _("cannot listen on {host}:{port}: {reason}").format(host=host, port=port, reason=error.strerror or error),
+            _("cannot listen on {host}:{port}: {reason}").format(host=host, port=port, reason=told(error)),
             hint=_("Choose another port with --port."),
         ) from None
 
 
 def serve(app: Any, listening: socket.socket, **options: Any) -> None:
-    """Answer requests until SIGTERM. ``options`` are uvicorn's."""
+    """Answer requests until SIGTERM. ``options`` are uvicorn's. What it logs goes the way of ``logbook``."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE,
-        backlog=BACKLOG, **options,
+        app, log_config=None, log_level="warning", access_log=False, server_header=False,
+        timeout_graceful_shutdown=GRACE, backlog=BACKLOG, **options,
     )  # fmt: skip
     asyncio.run(Server(config).serve(sockets=[listening]))

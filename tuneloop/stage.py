@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, g
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tuneloop.address import KINDS, NAME, Address, Kind
+from tuneloop.address import KINDS, LONGEST_NAME, NAME, Address, Kind, name_from
 from tuneloop.encoding import plain_text
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ EvaluationRef = Annotated[str, RefTo("evaluation")]
 
 __all__ = [
     "KINDS", "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind",
-    "ModelRef", "RefTo", "Stage", "listed", "read_table", "reference_kind",
+    "ModelRef", "RefTo", "Stage", "listed", "read_table", "reference_kind", "short_name",
 ]  # fmt: skip
 
 R = TypeVar("R", bound="Record")
+HASH = re.compile(r"(?=.*[a-f])[0-9a-f]{8,64}")  # or the beginning of one; a date is none
 
 
 class Context(Protocol):
@@ -73,8 +74,12 @@ class Context(Protocol):
         """Record a number, live: visible while the stage runs. With ``step`` it is a point of a curve."""
         ...
 
-    def reject(self, where: str, reason: str, row: object = "") -> None:
-        """Set a bad row aside; it ends in ``rejected.parquet`` of the artifact, and is counted and shown."""
+    def reject(self, where: str, reason: str, row: object = "", *, lost: bool | None = None) -> None:
+        """Set a row aside; it ends in ``rejected.parquet`` of the artifact, and is counted and shown.
+
+        ``lost``: it should have been read or kept, so the command ends with status 3. By default so says the stage's
+        ``brought``.
+        """
         ...
 
     def checkpoint(self, key: str) -> Path:
@@ -100,7 +105,7 @@ class Stage(BaseModel):
     version: ClassVar[int] = 1  # raise it when the same inputs would give another output
     positional: ClassVar[tuple[str, ...]] = ()  # fields typed without a flag on the command line
     counted: ClassVar[str] = "rows"  # what is set aside one by one
-    brought: ClassVar[bool] = False  # people bring what it reads: anything set aside is theirs to mend, status 2
+    brought: ClassVar[bool] = False  # people bring what it reads: what it sets aside is lost, unless it says otherwise
     outside: ClassVar[bool] = False  # True: it reads files or servers that a caller names, so REST asks for an admin
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
     from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
@@ -122,13 +127,33 @@ class Stage(BaseModel):
         return ""
 
     def output_name(self) -> str:
-        """The tag given to the output where the user names none: that of the first input."""
-        for field in self.references():
+        """The tag that the output is to have where the user names none: that of the first input.
+
+        ``default_name`` adds what the output ``is_now`` where that is the name of an input of the same kind.
+        """
+        return next((name for _kind, name in self.input_names()), "")
+
+    def is_now(self) -> str:
+        """What the output is beside an input of its own kind: a part, a format; by default what was done to it."""
+        return self.name
+
+    def default_name(self) -> str:
+        """The tag of the output where the user names none. It never takes the name of what it was made from."""
+        taken = {name for kind, name in self.input_names() if kind == self.makes}
+        name, suffix = self.output_name()[:LONGEST_NAME], f"-{self.is_now()}"
+        while name in taken:
+            longer = name[: LONGEST_NAME - len(suffix)] + suffix
+            name = longer if longer != name else ""
+        return name
+
+    def input_names(self) -> Iterator[tuple[Kind, str]]:
+        """The kinds and names of the inputs that have one, in order: without a stage of release and without a place
+        in a history, which are given to nothing unasked."""
+        for field, kind in self.references().items():
             for value in listed(getattr(self, field)):
-                name = value.partition(":")[2] or value
-                if NAME.fullmatch(name) and not re.fullmatch(r"[0-9a-f]{12,64}", name):
-                    return name
-        return ""
+                name = bare_name(value)
+                if NAME.fullmatch(name) and not HASH.fullmatch(name):
+                    yield kind, name
 
     @classmethod
     def references(cls) -> dict[str, Kind]:
@@ -154,6 +179,17 @@ def reference_kind(annotation: Any, metadata: Iterable[Any] = ()) -> Kind | None
 def listed(value: str | list[str] | None) -> list[str]:
     """A field's references as a list: none, one or many."""
     return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def bare_name(reference: str) -> str:
+    """``d`` of ``dataset:d@prod``; of an address its hash."""
+    return (reference.partition(":")[2] or reference).partition("@")[0]
+
+
+def short_name(reference: str) -> str:
+    """A part of a name that says which input: its own name, the beginning of its hash, or the model of an endpoint."""
+    name = bare_name(reference.rpartition("#")[2])
+    return name[:12] if HASH.fullmatch(name) else name_from(name)
 
 
 def read_table(ctx: Context, ref: str, table: str, record: type[R]) -> Iterator[R]:

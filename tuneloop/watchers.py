@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tuneloop import permissions
+
 
 class Watchers:
     """Who waits for which work: each holds a lock on a file of its own, so the kernel knows who lives.
@@ -21,8 +23,8 @@ class Watchers:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While the block runs, nobody else is in such a block. They do not nest."""
-        self.folder.mkdir(exist_ok=True)
-        with (self.folder / "lock").open("ab") as file:
+        permissions.make_folder(self.folder)
+        with permissions.open_append(self.folder / "lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -31,7 +33,7 @@ class Watchers:
         """Count as a watcher of the work with this key until the block ends, or the yielded file is removed."""
         path = self.folder / f"{key[:32]}-{secrets.token_hex(8)}"
         with self.alone():
-            file = path.open("wb")
+            file = permissions.open_append(path)
             fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield path

@@ -1,8 +1,10 @@
 """A stage in a package of its own, as a user would write one: it counts slowly, and continues where it was."""
 
+import logging
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any, ClassVar
@@ -21,7 +23,7 @@ class Count(Stage):
     positional: ClassVar[tuple[str, ...]] = ("to",)
     to: int = Field(description="Where to stop.")
     pause: float = Field(0.01, description="Seconds between numbers.")
-    trouble: str = Field("", description="What goes wrong half-way: user, bug, kill, disk.")
+    trouble: str = Field("", description="What goes wrong half-way: user, bug, kill, disk, row TEXT.")
     helpers: int = Field(0, description="Processes that each hold 50 MiB while it counts.")
     after: DocumentsRef | None = Field(None, description="A count to add to.")
 
@@ -51,6 +53,10 @@ class Count(Stage):
             raise TuneloopError("the numbers ran out", where="numbers.txt:5", hint="Bring more.")
         if self.trouble == "bug":
             raise ZeroDivisionError("oops")
+        if self.trouble.startswith("row "):
+            warnings.warn(f"odd: {self.trouble}", stacklevel=1)
+            logging.getLogger("of.somebody").error("cannot read %s", self.trouble)
+            raise KeyError(self.trouble)
         if self.trouble == "disk":
             Path("/dev/full").write_text("x" * 100_000)
         os.kill(os.getpid(), 9)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
 from tuneloop.knowledge.terms import fold, terms
 from tuneloop.sentences import split_sentences
 
-LIST_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)、])\s")
+LIST_ITEM = re.compile(r"\s{0,20}(?:[-*+•]|\d{1,3}[.)、])\s")
 REACH = 3  # sentences that may carry one sentence of an answer
 
 
@@ -54,7 +56,11 @@ class Source:
         return cls(text, take_apart(text), split_sentences(text), " ".join(terms(joined)), fold(joined), heading)
 
     def sentence(self, position: int) -> int:
-        return next((n for n, (_, end) in enumerate(self.sentences) if position < end), len(self.sentences) - 1)
+        return min(bisect_right(self.ends, position), len(self.sentences) - 1)
+
+    @cached_property
+    def ends(self) -> list[int]:
+        return [end for _, end in self.sentences]
 
 
 @dataclass
@@ -81,6 +87,7 @@ def heavy(item: Item) -> bool:
 
 def fit(claim: Statement, part: list[Item], source: Source, clause: Clause) -> Fit:
     """One clause of a sentence against one clause of a passage."""
+    claim.spend(len(part) * (1 + len(source.statement.numbers_between(clause.start, clause.end))))
     result = Fit(clause, total=sum(item.weight for item in part), first=clause.start, lead=clause.end, part=part)
     earlier = Clause(source.reach(clause.start), clause.start, clause.block)
     taken: list[Item] = []  # from before the clause, or from the heading
@@ -116,11 +123,12 @@ def left_over(item: Item, told: Statement, clause: Clause) -> Iterator[Item]:
 def places(item: Item, told: Statement, clause: Clause) -> Iterator[int]:
     """Where a clause holds a Latin word, a number or code."""
     if item.kind == "number" and item.number:
-        yield from (n.start for n in told.numbers if clause.start <= n.start < clause.end and item.number.agrees(n))
+        here = told.numbers_between(clause.start, clause.end)
+        yield from (n.start for n in here if item.number.agrees(n))
     elif item.kind == "code":
         yield from occurrences(item.text, told.folded, clause)
     else:
-        yield from (u.start for u in told.units if u.text == item.text and clause.start <= u.start < clause.end)
+        yield from (u.start for u in told.units_between(clause.start, clause.end) if u.text == item.text)
 
 
 def uncovered(item: Item, text: str) -> Iterator[Item]:
@@ -140,11 +148,23 @@ def uncovered(item: Item, text: str) -> Iterator[Item]:
 
 def occurrences(piece: str, text: str, clause: Clause) -> Iterator[int]:
     """Where a piece of code stands in a clause, not as a part of a longer name."""
+    return (m.start() for m in code_pattern(piece).finditer(text, clause.start, clause.end))
+
+
+@lru_cache(4096)
+def code_pattern(piece: str) -> re.Pattern[str]:
     pattern = re.escape(" ".join(piece.split())).replace(r"\ ", r"\s+")
-    pattern = (
-        rf"(?:(?<=://)|(?<![a-z0-9_/\-.])){pattern}(?![a-z0-9_]|[-./][a-z0-9])" if piece[:1].isascii() else pattern
-    )
-    return (m.start() for m in re.compile(pattern).finditer(text, clause.start, clause.end))
+    if piece[:1].isascii():
+        pattern = rf"(?:(?<=://)|(?<![a-z0-9_/\-.])){pattern}(?![a-z0-9_]|[-./][a-z0-9])"
+    return re.compile(pattern)
+
+
+def stands(piece: str, text: str, start: int, end: int) -> Iterator[int]:
+    """Where a text has a piece between two places."""
+    at = text.find(piece, start, end)
+    while at >= 0:
+        yield at
+        at = text.find(piece, at + len(piece), end)
 
 
 def found_before(rest: Item, source: Source, earlier: Clause) -> int | None:
@@ -183,7 +203,7 @@ def lead_problem(part: list[Item], taken: list[Item], place: int, source: Source
     if not others:
         return ""
     own = sorted(
-        u.start for u in told.units if clause.start <= u.start < clause.end and not u.light and u.start not in others
+        u.start for u in told.units_between(clause.start, clause.end) if not u.light and u.start not in others
     )
     if len(own) < 2 or others[0] < own[1]:
         return "subject"
@@ -195,7 +215,7 @@ def lead_problem(part: list[Item], taken: list[Item], place: int, source: Source
 def said_twice(part: Sequence[Item], told: Statement, clause: Clause) -> Iterator[int]:
     """Where a clause first has a word that it has more often than the sentence: its subject, not the one asked for."""
     said = Counter(item.text for item in part)
-    theirs = Counter(u.text for u in told.units if clause.start <= u.start < clause.end and not u.light)
+    theirs = Counter(u.text for u in told.units_between(clause.start, clause.end) if not u.light)
     for text, count in theirs.items():
         if 0 < said[text] < count:
             yield next(u.start for u in told.units if u.text == text and u.start >= clause.start)
@@ -205,10 +225,10 @@ def foreign(items: Sequence[Item], told: Statement, start: int, end: int) -> Ite
     """Where the passage, within a stretch, speaks of something that the sentence does not."""
     said = {item.text for item in items}
     text, numbers = "\n".join(said), [item.number for item in items if item.number]
-    for unit in told.units:
-        if start <= unit.start < end and not unit.light and unit.text not in (said if unit.text.isascii() else text):
+    for unit in told.units_between(start, end):
+        if not unit.light and unit.text not in (said if unit.text.isascii() else text):
             yield unit.start
-    yield from (n.start for n in told.numbers if start <= n.start < end and not any(m.agrees(n) for m in numbers))
+    yield from (n.start for n in told.numbers_between(start, end) if not any(m.agrees(n) for m in numbers))
     yield from (at for code, at in told.codes if start <= at < end and code not in said)
 
 
@@ -251,5 +271,5 @@ def related(left: Sequence[Unit], right: Sequence[Unit]) -> bool:
 def spots_of(item: Item, told: Statement, clause: Clause) -> Iterator[int]:
     """Where a clause holds an item, Chinese words included."""
     if item.kind == "word" and not item.text.isascii():
-        return (m.start() for m in re.compile(re.escape(item.text)).finditer(told.folded, clause.start, clause.end))
+        return stands(item.text, told.folded, clause.start, clause.end)
     return places(item, told, clause)

@@ -4,9 +4,14 @@
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from tuneloop.knowledge.terms import STOPWORDS, stem
+from tuneloop.tokens import CJK
 
 ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -21,31 +26,13 @@ DIGITS = {c: v for v, c in enumerate("零一二三四五六七八九")} | {"〇"
 TENS = {"十": 10, "百": 100, "千": 1000}
 MYRIADS = {"万": 10**4, "亿": 10**8}
 
-UNITS = {
-    "ms": "ms msec millisecond milliseconds 毫秒",
-    "s": "s sec secs second seconds 秒 秒钟",
-    "minute": "m min mins minute minutes 分钟",
-    "hour": "h hr hrs hour hours 小时 个小时",
-    "day": "d day days 天 日",
-    "week": "week weeks 周 星期 个星期",
-    "month": "month months 月 个月 月份",
-    "year": "y yr yrs year years 年 周年",
-    "%": "% percent 百分点 个百分点",
-    "B": "byte bytes 字节", "KB": "kb kib 千字节", "MB": "mb mib 兆 兆字节", "GB": "g gb gib", "TB": "t tb tib",
-    "euro": "eur euro euros 欧元", "pound": "gbp 英镑", "yen": "jpy yen 日元",
-    "yuan": "yuan rmb cny 元 块 块钱", "dollar": "usd dollar dollars 美元",
-    "person": "person people persons 人 名 位", "time": "time times 次 回", "age": "岁 周岁",
-    "token": "token tokens", "character": "character characters char chars 字 个字 字符 个字符",
-    "request": "request requests",
-    "page": "page pages 页", "row": "row rows line lines 行",
-    "item": "items 条 款 项 件 个 种 类 份 张 台",
-    "core": "core cores 核", "m": "meter meters metre metres 米", "km": "km kilometers kilometres 公里 千米",
-    "kg": "kg kilogram kilograms 公斤 千克", "g": "gram grams 克", "cm": "cm 厘米", "mm": "mm 毫米",
-    "degree": "°c ℃ 度",
-}  # fmt: skip
-UNIT = {word: unit for unit, listed in UNITS.items() for word in listed.split()}
-CHINESE_UNITS = sorted((w for w in UNIT if not w.isascii()), key=len, reverse=True)
-COUNTED = "|".join(CHINESE_UNITS) + "|倍|成|级|章|节|条|楼|层|号|期|届|审|等"
+LISTED = tomllib.loads((Path(__file__).parent / "words" / "units.toml").read_text(encoding="utf-8"))
+UNIT: dict[str, str] = {word: unit for unit, words in LISTED["units"].items() for word in words.split()}
+CASED = frozenset(LISTED["cased"]["units"].split())
+PERIODS = frozenset(LISTED["periods"]["units"].split())
+MEASURES = LISTED["measures"]["zh"].split()
+CHINESE_UNITS = sorted({*(w for w in UNIT if not w.isascii()), *MEASURES}, key=len, reverse=True)
+COUNTED = re.compile("|".join(CHINESE_UNITS) + "|楼|审|等")
 
 WORDS = "|".join([*SMALL, *LARGE.keys() - {"k"}])
 NUMERAL = "零〇一二两三四五六七八九十百千万亿"
@@ -60,22 +47,38 @@ NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
-AFTER = re.compile(rf"[\s-]?(%|°c|℃|[a-z]+\b|{'|'.join(CHINESE_UNITS)})")
+LETTERS = r"a-zµμωΩ°℃℉%‰‱㎡²³⁹"
+HEAD = rf"°[cf]?|[%‰‱℃℉]|[a-zµμ]+[²³]?(?![a-z0-9_])|[×x]\s?10(?:\^?\d{{1,2}}|[⁰¹²³⁴-⁹]{{1,2}})|{'|'.join(CHINESE_UNITS)}"
+AFTER = re.compile(rf"[\s-]?({HEAD}|㎡)")
+TAIL = re.compile(rf"\s?[/／]\s?(\(?[{LETTERS}·.]{{1,12}}\)?(?![a-z0-9_])|{'|'.join(CHINESE_UNITS)}|[{CJK}]{{1,2}})")
+PER_AFTER = re.compile(
+    r"(?:\s?[^\s\d,，。;；、.]{1,20}){0,2}?\s?(?:\b(?:per|each|every)\s([a-z]+)|\ban?\s"
+    r"(second|minute|hour|day|night|week|month|quarter|year|dose|time)\b"
+    rf"|每[个名]?({'|'.join(CHINESE_UNITS)}|[{CJK}]))"
+)
+PER_BEFORE = re.compile(rf"每[个名]?({'|'.join(CHINESE_UNITS)}|[{CJK}])[^\d，。；、,.;]{{0,6}}$")
+NOUN = re.compile(rf"[\s-]?([a-z]+(?![a-z0-9_])|[{CJK}])")
+FOLLOWING = re.compile(r"[a-z]+")
+SIGN = re.compile(rf"(?:^|[\s(（:：=,，、~～{CJK}])[-−–－]\s?$")
+FROM = re.compile(rf"\s?[-–—~～至到]\s?[$¥￥]?[\d{NUMERAL}]")
+TO = re.compile(rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$")
+LONGEST = 40  # characters of a number in words; what is longer is none
+ROOM = 48  # characters beside a number that are looked at
 MONEY = re.compile(r"([$¥￥])\s?$")
 
 BOUNDS = {
     "min": (
         r"at least|no less than|not less than|no fewer than|not fewer than|(?:a )?minimum of|≥|>=|"
-        r"至少|不少于|不低于|不小于|起码",
+        r"至少|最少|不少于|不低于|不小于|不短于|不早于|起码|(?:不得|不能|不应|不可)(?:少于|低于|小于|短于|早于)",
         r"or more|or above|or later|or higher|and above|以上|及以上|起",
     ),
     "max": (
         r"at most|no more than|not more than|up to|maximum of|not exceeding|within|≤|<=|至多|最多|不超过|不大于|不高于|"
-        r"不得超过|不多于",
+        r"不多于|(?:不得|不能|不应|不可)(?:超过|高于|大于|多于|长于|晚于)|不长于|不晚于|最长不超过|最高不超过",
         r"or less|or fewer|or below|以下|以内|之内",
     ),
-    "over": (r"more than|over|greater than|exceeding|exceeds?|above|超过|大于|高于|多于|逾", r"多"),
-    "under": (r"less than|fewer than|under|below|低于|小于|少于|未满|不满|不足", ""),
+    "over": (r"more than|over|greater than|exceeding|exceeds?|above|超过|大于|高于|多于|长于|晚于|逾|>|﹥", r"多"),
+    "under": (r"less than|fewer than|under|below|低于|小于|少于|短于|早于|未满|不满|不足|<|﹤", ""),
 }
 BEFORE_BOUND = {
     kind: re.compile(rf"(?:{before})\s*(?:the |a |an |人民币|为)?[$¥￥]?\s?$") for kind, (before, _) in BOUNDS.items()
@@ -91,33 +94,55 @@ LOOSE_BOUND = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number in a text: ``value`` in canonical form, ``unit`` and ``bound`` ("" where there is none)."""
+    """A number in a text: ``value`` in canonical form, ``unit`` and ``bound`` ("" where there is none).
+
+    A unit that is not in the list is its own text. ``per`` is what it counts for (a day, a dose). ``nouns`` are the
+    words behind it, of which the first tells what is counted where there is no unit.
+    """
 
     value: str
     unit: str
     bound: str
     start: int
     end: int
+    per: str = ""
+    nouns: tuple[str, ...] = ()
 
     def agrees(self, other: "Number") -> bool:
         """Whether ``other``, in a passage, says what this one claims."""
-        return self.value == other.value and self.unit in ("", other.unit) and self.bound == other.bound
+        if (self.value, self.unit, self.bound) != (other.value, other.unit, other.bound):
+            return False
+        return (self.per == other.per or not (self.per and other.per)) and self.counts_what(other)
+
+    def counts_what(self, other: "Number") -> bool:
+        """Whether both count the same, as far as what follows them tells: ``5 IU`` is not ``5 drops``."""
+        if not self.nouns or not other.nouns or self.unit:
+            return True
+        return self.nouns[0] in other.nouns or other.nouns[0] in self.nouns
 
 
-def find_numbers(folded: str) -> Iterator[Number]:
-    """The numbers of a text that is folded already, in order."""
+def find_numbers(folded: str, text: str = "") -> Iterator[Number]:
+    """The numbers of a text that is folded already, in order. ``text`` is the same before that, for the case of units.
+
+    A minus sign belongs to the value; one end of a range has that as its bound.
+    """
+    end = 0
     for match in NUMBER.finditer(folded):
-        value = read(match)
+        value = read(match) if match.start() >= end else None
         if value is None or (match["chinese"] and not counts(folded, match)):
             continue
-        ordinal = (match["chinese"] or "").startswith("第")
-        unit, end = ("%", match.end()) if match["percent"] else unit_after(folded, match.end())
-        if money := MONEY.search(folded[: match.start()]):
+        before = folded[max(0, match.start() - ROOM) : match.start()]
+        ordinal = (match["chinese"] or "").startswith("第") or before.endswith("第")
+        unit, end = ("%", match.end()) if match["percent"] else unit_after(folded, match.end(), text)
+        if money := MONEY.search(before):
             unit = "dollar" if money[1] == "$" else "yuan"
         if not ordinal and match["words"] == "one" and unit == "":
             continue
+        value = f"-{value}" if SIGN.search(before[-4:]) else value
         bound = bound_around(folded, match.start(), end)
-        yield Number(value, "th" if ordinal else unit, bound, match.start(), end)
+        unit, _, divided = unit.partition(" per ")
+        per, nouns = divided or per_what(folded, before, end), () if unit else nouns_after(folded, end)
+        yield Number(value, f"第{unit}" if ordinal else unit, bound, match.start(), end, per, nouns)
 
 
 def read(match: re.Match[str]) -> str | None:
@@ -126,7 +151,7 @@ def read(match: re.Match[str]) -> str | None:
     if match["digits"]:
         return scaled(match["digits"].replace(",", ""), match["large"] or "")
     if match["words"]:
-        return canonical(str(english_value(match["words"])))
+        return None if len(match["words"]) > 3 * LONGEST else canonical(str(english_value(match["words"])))
     text = (match["share"] or match["chinese"]).removeprefix("第")
     return canonical(text) if text[0].isdigit() else chinese_value(text)
 
@@ -142,6 +167,8 @@ def scaled(digits: str, large: str) -> str:
 
 def canonical(digits: str) -> str:
     """``1000.50`` as ``1000.5``; versions such as ``1.19.2`` as they are; leading zeros (``08``) dropped."""
+    if len(digits) > 28:  # what Decimal keeps exactly
+        return digits
     try:
         number = Decimal(digits)
     except InvalidOperation:
@@ -164,7 +191,7 @@ def english_value(text: str) -> int:
 def chinese_value(text: str) -> str | None:
     """The value of Chinese numerals: ``三百零五``, ``二〇二六``, ``三点五``, ``两万``."""
     whole, _, fraction = text.partition("点")
-    if not whole or any(c not in DIGITS for c in fraction):
+    if not whole or len(text) > LONGEST or any(c not in DIGITS for c in fraction):
         return None
     if len(whole) > 1 and all(c in DIGITS for c in whole):
         value = "".join(str(DIGITS[c]) for c in whole)
@@ -186,7 +213,7 @@ def counts(folded: str, match: re.Match[str]) -> bool:
     text = match["chinese"]
     if text.startswith("第"):
         return len(text) > 1
-    unit = re.match(COUNTED, folded[match.end() :])
+    unit = COUNTED.match(folded, match.end())
     if text in ("一", "一一"):
         return bool(unit) and unit[0] in ("年", "月", "日", "天", "小时", "周", "倍", "个月", "元", "百分点")
     return bool(unit) or (
@@ -194,12 +221,56 @@ def counts(folded: str, match: re.Match[str]) -> bool:
     )
 
 
-def unit_after(folded: str, end: int) -> tuple[str, int]:
-    """The unit that follows a number, and where it ends."""
+def unit_after(folded: str, end: int, text: str) -> tuple[str, int]:
+    """The unit that follows a number, with what it is divided by (``mg/kg``, ``yuan per day``), and where it ends."""
     match = AFTER.match(folded, end)
-    if match and (unit := UNIT.get(match[1])):
-        return unit, match.end()
-    return "", end
+    if not match:
+        return "", end
+    written = match[1]
+    unit = UNIT.get(written, "" if written.isascii() and written.isalpha() else written)
+    tail = TAIL.match(folded, match.end())
+    if not unit and (tail or is_symbol(match, text)):
+        unit = written
+    if not unit:
+        return "", end
+    if written in CASED and text:
+        unit = f"{unit}:{text[match.start(1) : match.end(1)][:2]}"
+    stop = match.end()
+    while tail:
+        below = UNIT.get(tail[1], tail[1])
+        unit += f" per {below}" if below in PERIODS or not below.isascii() else f"/{below}"
+        stop = tail.end()
+        tail = TAIL.match(folded, stop)
+    return unit, stop
+
+
+def is_symbol(match: re.Match[str], text: str) -> bool:
+    """Whether letters behind a number are a unit that is not listed: ``5IU``, ``5 mEq``; and not a word, as in 5 files."""
+    written = text[match.start(1) : match.end(1)]
+    return 0 < len(written) <= 5 and (match.start() == match.start(1) or not (written.islower() or written.istitle()))
+
+
+def per_what(folded: str, before: str, end: int) -> str:
+    """What a number counts for: a day, a dose; "" where that is not said beside it."""
+    after = PER_AFTER.match(folded, end, end + ROOM)
+    if found := (after[1] or after[2]) if after else "":
+        return UNIT.get(found, found)
+    said = PER_BEFORE.search(before[-16:])
+    return UNIT.get(said[1], said[1]) if said else ""
+
+
+def nouns_after(folded: str, end: int) -> tuple[str, ...]:
+    """The content words right behind a number, stemmed, at most three; of Chinese the next character."""
+    first = NOUN.match(folded, end)
+    if not first or first[1] in STOPWORDS or first[1] in TIED:
+        return ()
+    if not first[1].isascii():
+        return (first[1],)
+    words = FOLLOWING.findall(folded[end : end + ROOM])[:3]
+    return tuple(stem(word) for word in words if word not in STOPWORDS)
+
+
+TIED = frozenset("的了是在和与或及等被把将会也就都而且并其这那为由从对向到中里内前后时以之所于不无未起止左右多余")
 
 
 def bound_around(folded: str, start: int, end: int) -> str:
@@ -210,5 +281,10 @@ def bound_around(folded: str, start: int, end: int) -> str:
             return {"over": "max", "under": "min"}[kind] if denied else kind
     if found := next((kind for kind, pattern in AFTER_BOUND.items() if pattern.match(after)), ""):
         return found
-    loose = LOOSE_BOUND.search(before)
-    return "" if not loose else "min" if loose[1] else "max"
+    if loose := LOOSE_BOUND.search(before):
+        return "min" if loose[1] else "max"
+    if FROM.match(folded, end) or re.match(r" to [$¥￥]?\d", folded[end : end + 8]) and folded[end - 1].isdigit():
+        return "from"
+    if before.endswith("between ") and " and " in after:
+        return "from"
+    return "to" if TO.search(before) else ""

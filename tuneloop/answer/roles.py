@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import prod
 
-from tuneloop.answer.fit import Fit, Item, Source, foreign, heavy, spots_of
+from tuneloop.answer.fit import Fit, Item, Source, foreign, heavy, spots_of, stands
 from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Clause, Statement, take_apart
 from tuneloop.answer.vocabulary import CONDITION, CONTRAST, DIRECTION, FRAME, OPPOSITES
@@ -68,7 +69,8 @@ def turned(claim: Statement, fits: Sequence[Fit], told: Statement) -> bool:
     """``保修期外`` where the passage has only ``保修期内``."""
     text = "\n".join(told.folded[f.clause.start : f.clause.end] for f in fits)
     for match in TURN.finditer(claim.folded):
-        theirs = set(re.findall(rf"{match[1]}([{DIRECTION}])", text))
+        after = {text[at + 2 : at + 3] for at in stands(match[1], text, 0, len(text))}
+        theirs = after & set(DIRECTION)
         if theirs and match[2] not in theirs:
             return True
     return False
@@ -111,7 +113,7 @@ def alternative(items: list[Item], fits: Sequence[Fit], told: Statement) -> bool
     for fit in fits:
         part = [item for item in items if fit.takes(item)]
         mine = [item.number for item in part if item.number]
-        here = [n for n in told.numbers if fit.clause.start <= n.start < fit.clause.end]
+        here = told.numbers_between(fit.clause.start, fit.clause.end)
         for first, second in pairwise(here):
             between = told.folded[first.start : second.start]
             said = [any(m.agrees(n) for m in mine) for n in (first, second)]
@@ -147,7 +149,7 @@ def part_of_longer(claim: Statement, items: list[Item], fits: Sequence[Fit], tol
     if subject.text.isascii():
         beside = any(item.start == subject.end + 1 for item in items)
         phrase = PHRASE.match(claim.folded, subject.start) if beside else None
-    spots = [m.start() for m in re.finditer(re.escape(phrase[0]), told.folded)] if phrase else []
+    spots = list(stands(phrase[0], told.folded, 0, len(told.folded))) if phrase else []
     if spots and min(spots) >= max(c.end for c in clauses):
         return True
     if subject.text.isascii():
@@ -155,7 +157,7 @@ def part_of_longer(claim: Statement, items: list[Item], fits: Sequence[Fit], tol
     first = next((p.text for p in pieces(subject, told, clauses)), "")
     if not first or RUN_BEFORE.search(claim.folded[: subject.start]):
         return False
-    spots = [m.start() for m in re.finditer(re.escape(first), told.folded)]
+    spots = list(stands(first, told.folded, 0, len(told.folded)))
     used = {at for at in spots if any(c.start <= at < c.end for c in clauses)}
     opening = {at for at in spots if not RUN_BEFORE.search(told.folded[:at])}
     return bool(used) and bool(opening) and not opening & used
@@ -167,7 +169,7 @@ def unconditional(claim: Statement, items: list[Item], fits: Sequence[Fit], told
         return False
     said, used = "\n".join(item.text for item in items), {f.clause for f in fits}
     for match in CONDITION.finditer(told.folded):
-        units = [u for u in told.units if match.start() <= u.start < match.end() and not u.light]
+        units = [u for u in told.units_between(match.start(), match.end()) if not u.light]
         stated = sum(u.text in said for u in units)
         if stated * 2 <= len(units) and used & set(ruled(told, match.start())):
             return True
@@ -200,7 +202,10 @@ def swapped(claim: Statement, told: Statement, items: list[Item], fits: Sequence
     """Within one clause: ``from A to B`` and ``A calls B`` are not ``from B to A`` and ``B calls A``."""
     clauses = list({f.clause for f in fits})
     words = [p for i in items if i.kind != "number" and i.text != "one" for p in pieces(i, told, clauses)]
+    claim.spend(len(words) * len(clauses))
     spots = {w.start: [p for c in clauses for p in spots_of(w, told, c)] for w in words}
+    claim.spend(sum(len(spots[a.start]) * len(spots[b.start]) for a, b in pairwise(words)) * (8 + len(items)))
+    claim.spend(len(words) ** 2)
     if any(of_another(left, right, told, items, spots) for left, right in pairwise(words)):
         return "joined"
     if any(role_changed(claim, told, word, words, spots) for word in words):
@@ -208,6 +213,7 @@ def swapped(claim: Statement, told: Statement, items: list[Item], fits: Sequence
     if bool(PASSIVE.search(claim.folded)) == any(PASSIVE.search(told.folded, c.start, c.end) for c in clauses):
         for x, z, y in zip(words, words[1:], words[2:], strict=False):
             forward = (spots[x.start], spots[z.start], spots[y.start])
+            claim.spend(prod(map(len, forward)))
             if len({x.text, y.text, z.text}) == 3 and not ordered(*forward) and ordered(*reversed(forward)):
                 return "order"
     return "number" if numbers_changed_hands(claim, told, items, fits) else ""
@@ -230,7 +236,7 @@ def of_another(left: Item, right: Item, told: Statement, items: Sequence[Item], 
 def parallel(told: Statement, items: Sequence[Item], start: int, end: int) -> bool:
     """Whether the stretch holds more than its last conjunction, and that one opens with something foreign."""
     found = list(CONJUNCTION.finditer(told.folded, start, end))
-    if not found or not any(start <= u.start < found[-1].start() and not u.light for u in told.units):
+    if not found or all(u.light for u in told.units_between(start, found[-1].start())):
         return False
     return any(True for _ in foreign(items, told, found[-1].end(), end))
 
@@ -267,7 +273,8 @@ def numbers_changed_hands(claim: Statement, told: Statement, items: list[Item], 
     """``5 g of salt and 10 g of yeast`` is not ``10 g of salt and 5 g of yeast``: a word keeps its number."""
     kept = lost = 0.0
     for fit in fits:
-        rivals = [n for n in told.numbers if fit.clause.start <= n.start < fit.clause.end]
+        rivals = told.numbers_between(fit.clause.start, fit.clause.end)
+        claim.spend(len(items) * (1 + len(rivals)))
         own = next((c for c in claim.clauses if any(c.start <= i.start < c.end and fit.takes(i) for i in items)), None)
         mine = [n for n in claim.numbers if own and own.start <= n.start < own.end]
         for kind in {sort_of(n) for n in mine}:
@@ -281,7 +288,8 @@ def numbers_changed_hands(claim: Statement, told: Statement, items: list[Item], 
                 near = nearest(here, [item.start])
                 far = nearest(there, places)
                 if near and far:
-                    kept, lost = kept + item.weight * near.agrees(far), lost + item.weight * (not near.agrees(far))
+                    same = near.value == far.value
+                    kept, lost = kept + item.weight * same, lost + item.weight * (not same)
     return lost > kept
 
 

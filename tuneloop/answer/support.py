@@ -11,26 +11,31 @@ and a free paraphrase may be missed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy, left_over, share
 from tuneloop.answer.roles import role_problem
-from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
+from tuneloop.answer.statement import Clause, Statement, TooLong, Unit, take_apart
+from tuneloop.answer.wording import wording_problem
 from tuneloop.knowledge.terms import fold
 from tuneloop.tokens import CJK
 
 if TYPE_CHECKING:
     import numpy as np
 
+LONGEST = 1500  # characters of a sentence that is checked
 COVERAGE = 0.8  # of the sentence's content, by weight
 LEAST = 0.7  # of each clause
 MANY = 8  # content words of which one may be missing, where the passage does not have it at all
 SHORT = 2  # a sentence of no more content words is read with its question
 ASKED = 0.5  # of the question's content, by weight, that must stand where such a sentence does
 A_WORD = 2  # Chinese characters; a longer stretch is more than one word
+EVERY = 64  # choices of clauses that are all tried: those of three clauses
+BEAM = 12  # of more, so many
 LIGHT = 0.15  # what a word that carries no fact weighs
 
 Idf = Callable[[Sequence[str]], "np.ndarray"]
@@ -51,6 +56,9 @@ class Support:
         return not self.problem
 
 
+UNCHECKED = Support(0, 0, 0, 0.0, "unchecked")
+
+
 class Checker:
     """Holds sentences against passages, given as (text, headings). ``idf`` weighs terms as the passages' index does."""
 
@@ -62,10 +70,19 @@ class Checker:
         """The best support for a sentence, or what comes closest; None where it states nothing or nothing is near.
 
         Among equals, passages in ``prefer`` (those that the model named) win, then the earlier one. A sentence that
-        says little by itself ("Five years.") must stand where the passage speaks of what ``question`` asks.
+        says little by itself ("Five years.") must stand where the passage speaks of what ``question`` asks. The work is
+        bounded: where a sentence would take too much of it, the problem is ``unchecked``.
         """
+        if len(sentence) > LONGEST:
+            return UNCHECKED
         if is_code_block(sentence):
             return self.check_code(sentence)
+        try:
+            return self.check_statement(sentence, prefer, question)
+        except TooLong:
+            return UNCHECKED
+
+    def check_statement(self, sentence: str, prefer: Sequence[int], question: str) -> Support | None:
         claim = take_apart(strip_list_mark(sentence))
         items = self.items(claim)
         if self.is_heading(sentence) or not any(heavy(item) for item in items):
@@ -155,12 +172,33 @@ def match(claim: Statement, items: list[Item], source: Source, number: int) -> S
         return None
     total = sum(item.weight for item in items)
     tried = []
-    for fits in product(*options):
+    for fits in choices(options):
         start, end = span(fits, source)
         score = sum(f.held for f in fits) / total
         problem = next((f.problem for f in fits if f.problem), "") or together(claim, items, fits, source)
         tried.append(Support(number, start, end, score, problem))
     return min(tried, key=lambda s: (bool(s.problem), -round(s.score, 2), s.end - s.start))
+
+
+def choices(options: Sequence[Sequence[Fit]]) -> Iterable[tuple[Fit, ...]]:
+    """One fit for each clause of a sentence: every choice where they are few, otherwise the best ones.
+
+    A sentence of n clauses has up to 4^n; the best are found clause by clause, with the ``BEAM`` best beginnings kept:
+    those with the fewest problems, then the most content, then the nearest to each other in the passage.
+    """
+    if prod(map(len, options)) <= EVERY:
+        return product(*options)
+    beginnings: list[tuple[tuple[int, float, int], tuple[Fit, ...]]] = [((0, 0.0, 0), ())]
+    for fits in options:
+        longer = [(further(cost, chosen, f), (*chosen, f)) for cost, chosen in beginnings for f in fits]
+        beginnings = sorted(longer, key=lambda beginning: beginning[0])[:BEAM]
+    return [chosen for _, chosen in beginnings]
+
+
+def further(cost: tuple[int, float, int], chosen: tuple[Fit, ...], fit: Fit) -> tuple[int, float, int]:
+    problems, held, leaps = cost
+    leap = abs(fit.clause.start - chosen[-1].clause.end) if chosen else 0
+    return problems + bool(fit.problem), round(held - fit.held, 3), leaps + leap
 
 
 def best_fits(claim: Statement, part: list[Item], source: Source) -> list[Fit]:
@@ -179,6 +217,7 @@ def span(fits: Sequence[Fit], source: Source) -> tuple[int, int]:
 
 def together(claim: Statement, items: list[Item], fits: Sequence[Fit], source: Source) -> str:
     """Problems that are seen only in the whole sentence."""
+    claim.spend(2 * len(items))
     missing = [item for f in fits for item in f.missing if tells(item, f.clause, source.statement)]
     telling = [item for item in items if heavy(item)]
     if sum(f.held for f in fits) < COVERAGE * sum(f.total for f in fits) or len(missing) > (len(telling) >= MANY):
@@ -196,7 +235,7 @@ def together(claim: Statement, items: list[Item], fits: Sequence[Fit], source: S
         return "joined"
     if any(item.text == name and item.start == at for item in missing for name, at in claim.names):
         return "name"
-    return role_problem(claim, items, fits, source, start, end)
+    return role_problem(claim, items, fits, source, start, end) or wording_problem(claim, fits, source)
 
 
 def tells(item: Item, clause: Clause, told: Statement) -> bool:

@@ -5,15 +5,17 @@ import os
 import re
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
-from tuneloop import __version__
+from tuneloop import __version__, logbook
 from tuneloop.cli.formatter import Context
 from tuneloop.cli.options import print_json, printed
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import BUG, DONE, STOPPED, UNDONE, TuneloopError
 from tuneloop.language import LOCALES, _, current_language
+from tuneloop.settings import FOLDER, find_workspace, use_language
 
 # Commands that are not stages: name -> (module:attribute, one line of help).
 COMMANDS = {
@@ -89,15 +91,16 @@ def root(workspace: str | None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: 0 done, 2 a problem the user can fix, 1 a bug, 130 Ctrl-C."""
+    """Entry point. What it ends with is said in ``errors``."""
     arguments = sys.argv[1:] if arguments is None else arguments
     printed.clear()
+    use_language(workspace_of(arguments))
     if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
         gettext.textdomain("tuneloop")
     try:
-        sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or 0)
+        sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or DONE)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.Abort:
@@ -105,26 +108,40 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         interrupted()
     except click.ClickException as error:
-        fail(error.format_message(), arguments)
+        from tuneloop.cli.words import told_by_click
+
+        fail(told_by_click(error), arguments)
     except BrokenPipeError:
-        sys.exit(0)
+        sys.exit(DONE)
     except TuneloopError as error:
         fail(str(error), arguments, error)
     except Exception as error:
-        from tuneloop.settings import FOLDER, find_workspace
         from tuneloop.store.database import fixable
 
         known = fixable(error, find_workspace() / FOLDER)
         if known is None:
             if "--json" in arguments:
-                print_failure(f"{type(error).__name__}: {error}", arguments, None)
+                text = logbook.kind(error) if logbook.is_private() else f"{type(error).__name__}: {error}"
+                print_failure(text, arguments, None, status=BUG)
             raise
         fail(str(known), arguments, known)
 
 
+def workspace_of(arguments: list[str]) -> Path:
+    """The workspace that was typed, as far as it can be known before anything is parsed: help too has a language."""
+    for number, word in enumerate(arguments):
+        name, sign, value = word.partition("=")
+        if name in ("-w", "--workspace"):
+            value = value if sign else next(iter(arguments[number + 1 :]), "")
+            return Path(value).expanduser()
+        if not word.startswith("-"):
+            break
+    return find_workspace()
+
+
 def interrupted() -> None:
     click.echo(_("Stopped. What was done is kept; the same command continues there."), err=True)
-    sys.exit(130)
+    sys.exit(STOPPED)
 
 
 def stage_of(arguments: list[str]) -> str | None:
@@ -136,20 +153,21 @@ def stage_of(arguments: list[str]) -> str | None:
     return word if word in targets() else None
 
 
-def print_failure(message: str, arguments: list[str], error: TuneloopError | None) -> None:
+def print_failure(message: str, arguments: list[str], error: TuneloopError | None, *, status: int) -> None:
     """The one JSON object of a command that failed; nothing where it has said its object already."""
     if printed:
         return
     result, more = getattr(error, "result", None), getattr(error, "more", {})
     nothing = {"run": None, "stage": stage_of(arguments), "state": "failed", "output": None, "metrics": {}}
     body: dict[str, Any] = {**nothing, "seconds": 0.0} if result is None else result.as_json()
-    print_json({**body, **more, "error": " ".join(message.split())})
+    print_json({**body, **more, "error": " ".join(message.split()), "status": status})
 
 
 def fail(message: str, arguments: list[str], error: TuneloopError | None = None) -> None:
     """One line on standard error, and with ``--json`` one object on standard output."""
+    status = BUG if getattr(error, "bug", False) else UNDONE
     if "--json" in arguments:
-        print_failure(message, arguments, error)
+        print_failure(message, arguments, error, status=status)
     line = re.sub(r"\. (?=[\u4e00-\u9fff])", "。", " ".join(message.split()))  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)
-    sys.exit(1 if getattr(error, "bug", False) else 2)
+    sys.exit(status)

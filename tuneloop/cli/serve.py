@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from tuneloop import logbook
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import Conflict, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
 
@@ -26,7 +28,7 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise Conflict(
-                _("cannot listen on {host}:{port}: {reason}").format(host=host, port=port, reason=error.strerror),
+                _("cannot listen on {host}:{port}: {reason}").format(host=host, port=port, reason=told(error)),
                 hint=_("Stop what is there, or choose another with --port."),
             ) from None
 
@@ -93,6 +95,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
         raise TuneloopError(
             _("say either a model or --upstream"), hint=_("See: tuneloop {stage} --help").format(stage="serve")
         )
+    logbook.keep_private()
     check_open(host, no_auth)
     check_port(host, port)
     workspace = Workspace()
@@ -158,6 +161,7 @@ def web(host: str, port: int, no_auth: bool, no_worker: bool, as_json: bool) -> 
     from tuneloop import processes, serving
     from tuneloop.runner import Workspace, work
 
+    logbook.keep_private()
     check_open(host, no_auth)
     check_port(host, port)
     workspace = Workspace()
@@ -187,6 +191,7 @@ def worker(once: bool, as_json: bool) -> None:
     """Execute queued runs until interrupted."""
     from tuneloop.runner import Workspace, work
 
+    logbook.keep_private()
     signal.signal(signal.SIGTERM, stop_on_terminate)
     workspace = Workspace()
     if as_json:

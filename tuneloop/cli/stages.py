@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from tuneloop.cli.options import Translated
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import DONE, TuneloopError
 from tuneloop.language import _
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Stage, reference_kind
@@ -90,7 +90,7 @@ def stage_command(stage: type[Stage]) -> click.Command:
     for name in stage.positional:
         params.append(parameter(name, fields[name], True))
     params += [parameter(name, field, False) for name, field in fields.items() if name not in stage.positional]
-    name_help = _("Name of the output; that of the first input where left out.")
+    name_help = _("Name of the output; where left out, one made from what goes in.")
     params += [
         click.Option(["--name", "_name"], metavar="NAME", default="", help=name_help),
         click.Option(["--rerun", "_rerun"], is_flag=True, help=_("Do it again, though it is done.")),
@@ -138,6 +138,5 @@ def run_stage(stage: Stage, *, name: str, rerun: bool, as_json: bool) -> None:
     with Display(quiet=as_json) as display:
         workspace = Workspace()
         result = workspace.run(stage, name=name, rerun=rerun, watch=display.watch)
-    print_result(workspace.store, result, as_json=as_json)
-    if stage.brought and result.summary.get("rejected"):  # the rest is done, and a script must see that not all is
-        click.get_current_context().exit(2)
+    print_result(result, as_json=as_json)
+    click.get_current_context().exit(result.status or DONE)

@@ -1,6 +1,21 @@
 """Words that are looked up by value, never written out where they are shown: listed here for the catalogue."""
 
-from tuneloop.language import _
+import re
+
+import click
+
+from tuneloop.language import _, current_language, shown
+
+SUGGESTION = re.compile(r"\(?Did you mean [^?]*\?\)?")
+
+
+def told_by_click(error: click.ClickException) -> str:
+    """A mistake that click found, in the user's language, with the parts that click does not look up by itself."""
+    error.message = shown(error.message)
+    text = SUGGESTION.sub(lambda found: shown(found[0]), shown(error.format_message()))
+    if current_language() == "zh":
+        text = re.sub(r"。 ", "。", re.sub(r"[.。]?$", "。", text))
+    return text
 
 
 def click_words() -> tuple[str, ...]:
@@ -22,6 +37,20 @@ def click_words() -> tuple[str, ...]:
         _("Invalid value: {message}"),
         _("Invalid value for {param_hint}: {message}"),
         _("{value!r} is not a valid {number_type}."),
+        _("{value} is not in the range {range}."),
+        _("Missing parameter"),
+        _("Missing parameter: {param_name}"),
+        _("Argument {name!r} takes {nargs} values."),
+        _("(dynamic)"),
+        # those that click looks up as singular and plural, which Chinese does not have: ``shown`` finds them afterwards
+        _("Got unexpected extra argument ({args})"),
+        _("Got unexpected extra arguments ({args})"),
+        _("Did you mean {possibility}?"),
+        _("(Did you mean one of: {possibilities}?)"),
+        _("Option {name!r} requires an argument."),
+        _("Option {name!r} requires {nargs} arguments."),
+        _("{value!r} is not {choice}."),
+        _("{value!r} is not one of {choices}."),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Delta:
             with safe_open(folder / WEIGHTS, framework="np") as file:
                 keys = set(file.keys())
         except (OSError, ValueError, SafetensorError) as error:
-            raise TuneloopError(_("cannot read the adapter: {}").format(error), where=str(folder)) from None
+            raise TuneloopError(_("cannot read the adapter: {}").format(told(error)), where=str(folder)) from None
         other = [name for name in OTHER if facts.get(name)]
         pairs = {key.removesuffix(DOWN) for key in keys if key.endswith(DOWN)}
         if other or facts.get("peft_type") != "LORA" or keys != {p + end for p in pairs for end in (DOWN, UP)}:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, Kind, ModelRef, Stage
 
 if TYPE_CHECKING:
@@ -30,14 +30,13 @@ class Compress(Stage):
     )
     check: bool = Field(True, description="Compare the new file's logits with the source's.")
 
-    def output_name(self) -> str:
-        name = super().output_name()
-        return f"{name}-{self.to.rpartition(':')[2]}" if name else ""
+    def is_now(self) -> str:
+        return self.to.rpartition(":")[2]
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.compress.source import open_source
 
-        ctx.phase(_("Reading the model"))
+        ctx.phase(stored("Reading the model"))
         source = open_source(ctx, self.model)
         if self.to == "hf":
             return self.as_folder(ctx, source)
@@ -51,7 +50,7 @@ class Compress(Stage):
         from tuneloop.compress.merge import merged, write_folder
         from tuneloop.models import write_card
 
-        ctx.phase(_("Merging"))
+        ctx.phase(stored("Merging"))
         precision = source.precision()
         model = merged(source.folder, source.base, source.delta, precision)
         write_folder(ctx.out, model, source.folder, source.base)
@@ -64,10 +63,10 @@ class Compress(Stage):
         if source.base.format == "gguf":
             from tuneloop.compress.rewrite import rewrite
 
-            ctx.phase(_("Writing the weights"))
+            ctx.phase(stored("Writing the weights"))
             rewrite(
                 source.folder / source.base.file, file, kind, template=source.base.chat_template, delta=source.delta,
-                progress=lambda done, total: ctx.progress(done, total, _("tensors")),
+                progress=lambda done, total: ctx.progress(done, total, stored("tensors")),
             )  # fmt: skip
             return
         from tuneloop.compress import converter
@@ -75,13 +74,12 @@ class Compress(Stage):
 
         whole = source.folder
         if source.delta:
-            ctx.phase(_("Merging"))
+            ctx.phase(stored("Merging"))
             whole = ctx.checkpoint("merged")
             whole.mkdir(exist_ok=True)
-            write_folder(
-                whole, merged(source.folder, source.base, source.delta, source.precision()), whole, source.base
-            )
-        ctx.phase(_("Converting"))
+            model = merged(source.folder, source.base, source.delta, source.precision())
+            write_folder(whole, model, source.folder, source.base)
+        ctx.phase(stored("Converting"))
         tool = converter.ensure(ctx.store.cache)
         log = ctx.checkpoint("converter.log")
         converter.convert(tool, whole, file, kind, log=log, beat=lambda: ctx.progress(0))
@@ -91,13 +89,13 @@ class Compress(Stage):
         from tuneloop.compress.check import compare, expectations, verdict
         from tuneloop.compress.merge import merged
 
-        ctx.phase(_("Asking the source"))
+        ctx.phase(stored("Asking the source"))
         checks = source.checks
         model = merged(source.folder, source.base, source.delta, source.reference_precision())
-        expected = expectations(model, checks, lambda done, total: ctx.progress(done, total, _("conversations")))
+        expected = expectations(model, checks, lambda done, total: ctx.progress(done, total, stored("conversations")))
         del model  # before the engine takes its memory
         gc.collect()
-        ctx.phase(_("Asking the engine"))
+        ctx.phase(stored("Asking the engine"))
         folder = ctx.checkpoint("check")
         folder.mkdir(exist_ok=True)
         result = compare(

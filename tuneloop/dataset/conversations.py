@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tuneloop.answer.prompt import REFUSAL, language_of
@@ -22,13 +22,17 @@ TOOL_ROLES = frozenset(
 COLUMNS = {
     "question": ("question", "query", "prompt", "ask", "instruction", "input", "user", "q", "问题", "提问", "问",
                  "指令",                 "用户", "输入", "問題"),
-    "answer": ("answer", "response", "completion", "reply", "output", "target", "assistant", "a", "答案", "回答",
-               "答",               "回复", "输出", "答复"),
+    "answer": ("answer", "response", "completion", "reply", "output", "target", "assistant", "a", "chosen", "答案",
+               "回答", "答",               "回复", "输出", "答复"),
     "system": ("system", "system_prompt", "系统", "系统提示"),
     "page": ("page", "source", "document", "file", "页面", "来源", "出处", "文档", "文件"),
     "answerable": ("answerable", "可回答"),
     "id": ("id", "编号"),
 }  # fmt: skip
+
+NOT_LEARNED = ("loss", "weight", "train")  # of a message: false or 0 where it is to be read and not to be learned
+REASONING = ("reasoning_content", "reasoning", "thinking")
+LABELS = ("label", "kto_tag")
 
 TRUE, FALSE = ("true", "1", "yes", "y", "是", "对"), ("false", "0", "no", "n", "否", "不")
 
@@ -66,7 +70,7 @@ def read_alpaca(values: dict[str, Any], columns: dict[str, str]) -> list[Message
             raise BadRow(stored("history must be a list of pairs of question and answer"))
         messages += exchange(text_of(turn[0], "history"), text_of(turn[1], "history"))
     asked = [text_of(values.get(key), key) for key in ("instruction", "input")]
-    answer = values.get("output", values.get("response"))
+    answer = values.get("output", values.get("response", values.get("chosen")))
     return messages + exchange("\n\n".join(part for part in asked if part), text_of(answer, "output"))
 
 
@@ -78,8 +82,10 @@ def read_sharegpt(values: dict[str, Any], columns: dict[str, str]) -> list[Messa
 
 
 def read_openai(values: dict[str, Any], columns: dict[str, str]) -> list[Message]:
-    """``messages``: a list of ``{"role": …, "content": …}``."""
+    """``messages``: a list of ``{"role": …, "content": …}``; or the whole conversation as the ``chosen`` one."""
     turns = values.get("messages", values.get("conversations"))
+    if turns is None and isinstance(values.get("chosen"), list):
+        return read_turns(values["chosen"], "role", "content")
     return read_turns(turns, "role", "content") + preferred(values, "role", "content")
 
 
@@ -129,10 +135,25 @@ def read_turn(turn: Any, speaker: str, content: str) -> Message:
         raise BadRow(stored("the conversation calls a tool, and tool calls are not trained"))
     if name not in ROLES:
         raise BadRow(stored("a role that does not exist"), str(turn[speaker])[:40])
+    if ROLES[name] == "assistant":
+        check_answer(turn)
     text = text_of(join_parts(turn.get(content)), content)
     if not text:
         raise BadRow(stored("an empty message"), name)
     return Message(role=ROLES[name], content=text)  # type: ignore[arg-type]
+
+
+def check_answer(turn: dict[str, Any]) -> None:
+    """Raise for an answer that would be learned though it must not be, or that would lose its reasoning."""
+    if key := next((key for key in NOT_LEARNED if key in turn and is_no(turn[key])), ""):
+        raise BadRow(stored("an answer is marked as one that is not to be learned"), key)
+    if key := next((key for key in REASONING if turn.get(key)), ""):
+        raise BadRow(stored("the reasoning of an answer stands apart from it, and is not trained"), key)
+
+
+def is_no(value: Any) -> bool:
+    """Whether a mark says no: false or 0, in any spelling; a mark that is empty says nothing."""
+    return value is not None and str(value).strip().lower() in ("false", "0", "0.0")
 
 
 def join_parts(value: Any) -> Any:
@@ -149,6 +170,8 @@ def preferred(values: dict[str, Any], speaker: str, content: str) -> list[Messag
     chosen = values.get("chosen")
     if chosen is None:
         return []
+    if isinstance(chosen, str):
+        return [Message(role="assistant", content=text_of(chosen, "chosen"))]
     return read_turns(chosen if isinstance(chosen, list) else [chosen], speaker, content)[-1:]
 
 
@@ -157,7 +180,7 @@ def preferred(values: dict[str, Any], speaker: str, content: str) -> list[Messag
 
 def check(messages: Sequence[Message], values: dict[str, Any]) -> None:
     """Raise ``BadRow`` unless the messages are: system or not, then user and assistant in turn, assistant last."""
-    if values.get("label") is False or str(values.get("label")).lower() == "false":
+    if any(str(values.get(label)).lower() == "false" for label in LABELS):
         raise BadRow(stored("the answer is marked as a bad one (label: false)"))
     said = messages[1:] if messages and messages[0].role == "system" else messages
     for message, role in zip(said, ("user", "assistant") * len(said), strict=False):
@@ -182,6 +205,50 @@ def is_answerable(values: dict[str, Any], columns: dict[str, str]) -> bool:
     return word in TRUE
 
 
+# -- what is not carried --------------------------------------------------------------------------------------------
+
+TURNS = ("messages", "conversations", "conversation", "chosen")
+CARRIED = {
+    "alpaca": {"instruction", "input", "output", "response", "system", "history"},
+    "sharegpt": {"system"}, "openai": set(), "csv": set(), "qa": set(),
+}  # fmt: skip
+MEANING = frozenset([
+    "rejected", "tools", "functions", "weight", "loss", "train", "prefix", *REASONING,
+    "images", "image", "videos", "video", "audios", "audio",
+])  # fmt: skip
+
+
+def not_carried(values: dict[str, Any], form: str, columns: dict[str, str]) -> Iterator[str]:
+    """The fields of a row that hold something and come into no example, such as ``tools`` or ``messages.name``."""
+    known = {*CARRIED[form], *columns.values(), *TURNS, *LABELS, "answerable"}
+    for key, value in values.items():
+        if key in TURNS:
+            turns = value if isinstance(value, list) else [value]
+            held = {k for turn in turns if isinstance(turn, dict) for k, v in turn.items() if says_more(k, v, turn)}
+            yield from (f"{key}.{name}" for name in sorted(held, key=str))
+        elif key not in known and not is_empty(value):
+            yield str(key)
+
+
+def says_more(key: str, value: Any, turn: dict[str, Any]) -> bool:
+    """Whether a key of a message says something that the message alone does not."""
+    if key in ("role", "from", "content", "value") or is_empty(value):
+        return False
+    speaker = str(turn.get("role", turn.get("from"))).strip().lower()
+    return key not in NOT_LEARNED or (
+        ROLES.get(speaker) == "assistant" and str(value).lower() not in ("true", "1", "1.0")
+    )
+
+
+def is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str | list | dict) and not value)
+
+
+def changes_meaning(field: str) -> bool:
+    """Whether what is learned is another thing without this field."""
+    return field.rpartition(".")[2] in MEANING
+
+
 # -- detection -----------------------------------------------------------------------------------------------------
 
 
@@ -199,7 +266,9 @@ def format_of(values: dict[str, Any]) -> str:
         return "openai"
     if has_turns(values, keys, "from"):
         return "sharegpt"
-    if "instruction" in values and ("output" in values or "response" in values):
+    if has_turns(values, ("chosen",), "role"):
+        return "openai"
+    if "instruction" in values and {"output", "response", "chosen"} & values.keys():
         return "alpaca"
     found = find_columns(values)
     return "qa" if "question" in found and "answer" in found else ""

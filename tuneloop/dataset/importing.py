@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from tuneloop.address import name_from
 from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, shown, stored
@@ -19,6 +20,7 @@ from tuneloop.stage import Context, Kind, Stage
 if TYPE_CHECKING:
     from tuneloop.dataset.rows import Row, Table
 
+REPEATED = stored("repeats an earlier row")
 LOOKED_AT = 200  # rows that decide on the format
 
 
@@ -27,7 +29,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 6
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
@@ -59,9 +61,7 @@ class ImportDataset(Stage):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def output_name(self) -> str:
-        import re
-
-        return re.sub(r"[^\w-]+", "-", readable_name(Path(meant_path(self.file)).stem)).strip("-_")
+        return name_from(readable_name(Path(meant_path(self.file)).stem)) or "dataset"
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.records import write_rows
@@ -72,10 +72,11 @@ class ImportDataset(Stage):
         count = write_rows(ctx.out / "examples.parquet", Example, importer.examples(self.rows(table)))
         if not count:
             raise nothing_imported(table, importer.reasons)
+        importer.tell_not_carried(table.name)
         return {
             "examples": count, "rejected": importer.reasons.total(), "format": form, "encoding": table.encoding,
             "columns": columns, "reasons": dict(importer.reasons.most_common()), "turns": importer.turns,
-            "unanswerable": importer.unanswerable,
+            "unanswerable": importer.unanswerable, "not_carried": dict(importer.not_carried.most_common()),
         }  # fmt: skip
 
     def open(self) -> Table:
@@ -163,6 +164,7 @@ class Importer:
     def __init__(self, ctx: Context, form: str, columns: dict[str, str]) -> None:
         self.ctx, self.form, self.columns = ctx, form, columns
         self.reasons: Counter[str] = Counter()
+        self.not_carried: Counter[str] = Counter()  # rows by the field
         self.seen: dict[str, str] = {}  # content id to the place of its first row
         self.names: set[str] = set()
         self.turns = self.unanswerable = 0
@@ -173,7 +175,7 @@ class Importer:
 
         for number, row in enumerate(rows, 1):
             if number % 500 == 0:
-                self.ctx.progress(number, None, _("rows"))
+                self.ctx.progress(number, None, stored("rows"))
             if isinstance(row, Broken):
                 self.set_aside(row.where, row.reason, row.detail, row.text)
                 continue
@@ -184,13 +186,13 @@ class Importer:
 
     def example(self, row: Row) -> Example:
         """One row as an example. Raises ``BadRow``."""
-        from tuneloop.dataset.conversations import READERS, BadRow, check, is_answerable, text_of
+        from tuneloop.dataset.conversations import READERS, BadRow, check, is_answerable, not_carried, text_of
 
         messages = READERS[self.form](row.values, self.columns)
         check(messages, row.values)
         key = content_id(*(part for m in messages for part in (m.role, m.content)))
         if key in self.seen:
-            raise BadRow(stored("repeats an earlier row"), self.seen[key])
+            raise BadRow(REPEATED, self.seen[key])
         answerable = is_answerable(row.values, self.columns)
         page = text_of(row.values.get(self.columns.get("page", "")), "page")
         named = text_of(row.values.get(self.columns.get("id", "")), "id")
@@ -199,14 +201,23 @@ class Importer:
         self.names.add(named)
         self.turns += sum(1 for m in messages if m.role == "assistant")
         self.unanswerable += not answerable
+        self.not_carried.update(not_carried(row.values, self.form, self.columns))
         return Example(
             id=named or key, messages=messages, origin="import", answerable=answerable,
             sources=[Source(name=page)] if page else [],
         )  # fmt: skip
 
+    def tell_not_carried(self, file: str) -> None:
+        """Set the fields aside without which another thing is learned; the rows themselves are imported."""
+        from tuneloop.dataset.conversations import changes_meaning
+
+        for field, rows in self.not_carried.most_common():
+            if changes_meaning(field):
+                self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows), lost=True)
+
     def set_aside(self, where: str, reason: str, detail: str, row: object) -> None:
         self.reasons[reason] += 1
-        self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row))
+        self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row), lost=reason != REPEATED)
 
 
 def as_text(row: object) -> str:

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from tuneloop.encoding import NotText, detect, readable_name
 from tuneloop.errors import TuneloopError
+from tuneloop.foreign import quoted
 from tuneloop.language import _, shown, stored
 
 BLOCK = 1 << 20  # characters read at once from a JSON array
@@ -322,7 +323,7 @@ def read_parquet(table: Table) -> Iterator[Row | Broken]:
                     number += 1
                     yield Row(f"{table.name}:row {number}", values)
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
+        reason = quoted(str(error).splitlines()[0][:200])
         raise TuneloopError(
             _("not a whole Parquet file: {}").format(reason), where=readable_name(str(table.path))
         ) from None

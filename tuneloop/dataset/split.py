@@ -30,6 +30,9 @@ class Split(Stage):
     share: float = Field(0.2, gt=0, lt=1, description="Share of the source passages whose examples go to the exam.")
     seed: int = Field(0, description="Another seed gives another split.")
 
+    def is_now(self) -> str:
+        return self.part
+
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.records import Example, write_rows
 

@@ -56,12 +56,12 @@ class Synthesize(Stage):
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.records import write_rows
 
-        ctx.phase(_("choosing chunks"))
+        ctx.phase(stored("choosing chunks"))
         chunks = list(read_table(ctx, self.chunks, "chunks", Chunk))
         tasks = self.choose(ctx, chunks)
         teacher = self.open_teacher(ctx)
         replies = self.ask(ctx, teacher, tasks)
-        ctx.phase(_("checking pairs"))
+        ctx.phase(stored("checking pairs"))
         kept = Sieve(ctx, self.exam(ctx), self.seed)
         examples = kept.examples(tasks, replies)
         if not examples:
@@ -136,12 +136,12 @@ class Synthesize(Stage):
         known = [teacher.known(task) for task in tasks]
         missing = [task for task, reply in zip(tasks, known, strict=True) if reply is None]
         if missing:
-            ctx.phase(_("starting the teacher"))
+            ctx.phase(stored("starting the teacher"))
             have = len(tasks) - len(missing)
             with ctx.chat(self.teacher, concurrency=self.concurrency, timeout=self.timeout, retries=2) as client:
-                ctx.phase(_("asking the teacher"))
-                ctx.progress(have, len(tasks), _("requests"))
-                told = lambda done: ctx.progress(have + done, len(tasks), _("requests"))  # noqa: E731
+                ctx.phase(stored("asking the teacher"))
+                ctx.progress(have, len(tasks), stored("requests"))
+                told = lambda done: ctx.progress(have + done, len(tasks), stored("requests"))  # noqa: E731
                 asked = iter(asyncio.run(teacher.ask_all(client, missing, told, self.concurrency)))
             ctx.metric("teacher_tokens_per_second", teacher.tokens / max(teacher.seconds, 1e-9))
             known = [reply if reply is not None else next(asked) for reply in known]
@@ -195,7 +195,7 @@ class Sieve:
         from tuneloop.dataset.grounding import Passage
 
         for number, (task, reply) in enumerate(zip(tasks, replies, strict=True), 1):
-            self.ctx.progress(number, len(tasks), _("requests"))
+            self.ctx.progress(number, len(tasks), stored("requests"))
             if reply.problem or reply.rest:
                 self.set_aside(
                     task.chunk, reply.problem or stored("the teacher's reply breaks off"), reply.detail, reply.rest
@@ -214,9 +214,11 @@ class Sieve:
     def set_aside(self, chunk: Chunk, reason: str, detail: str, row: object) -> None:
         from dataclasses import asdict, is_dataclass
 
+        from tuneloop.dataset.teacher import NO_ANSWER
+
         self.reasons[reason] += 1
         text = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row
-        self.ctx.reject(chunk.id, f"{reason}: {detail}" if detail else reason, text)
+        self.ctx.reject(chunk.id, f"{reason}: {detail}" if detail else reason, text, lost=reason == NO_ANSWER)
 
 
 def spread(chunks: Sequence[Chunk], seed: int) -> Iterator[Chunk]:

@@ -22,6 +22,7 @@ from tuneloop.language import _, shown, speaking, stored
 if TYPE_CHECKING:
     from tuneloop.chat import ChatClient
 
+NO_ANSWER = stored("the teacher did not answer")
 ATTEMPTS = 3  # seeds tried for a request before it is set aside
 HEAT = 0.3  # added to the temperature with each further seed, since the likeliest words were no good
 DOWN = 6  # chunks that fail one after the other before the teacher counts as down
@@ -100,7 +101,7 @@ class Teacher:
             self.failed += 1
             if error.status in REFUSED or self.failed >= DOWN:
                 raise self.down(error) from None
-            return Reply(problem=stored("the teacher did not answer"), detail=error.message)
+            return Reply(problem=NO_ANSWER, detail=error.message)
         self.failed = 0
         assert reply is not None
         return reply

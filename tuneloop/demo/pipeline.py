@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.errors import MissingExtra, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunResult, Watcher, Workspace
 
@@ -20,6 +20,12 @@ TRAINING = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "s
 EXAM_SHARE = 0.25  # of the passages asked about, where no exam is given
 
 Told = Callable[[RunResult], None]
+
+LABELS = (
+    stored("parse"), stored("chunk"), stored("index"), stored("base model"), stored("teacher"), stored("exam"),
+    stored("synthesize"), stored("split"), stored("held out"), stored("train"), stored("compress"),
+    stored("base at equal precision"), stored("evaluate"), stored("loadtest"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ RECIPES = {
         teacher="qwen2.5-coder-0.5b-instruct",
         synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.5, "passages": 1},
         train={"epochs": 2, "learning_rate": 8e-4},
-        evaluate={"max_tokens": 64, "cited": 20},
+        evaluate={"max_tokens": 64, "closed": 40, "cited": 80},
         loadtest={"rate": 0.4, "seconds": 20, "max_tokens": 48},
     ),
     "zh": Recipe(
@@ -48,7 +54,7 @@ RECIPES = {
         teacher="qwen2.5-coder-0.5b-instruct",
         synthesize={"limit": 48, "pairs": 3, "grounded_share": 0.4, "passages": 2},
         train={"epochs": 2, "learning_rate": 4e-4},
-        evaluate={"max_tokens": 64, "cited": 20},
+        evaluate={"max_tokens": 64, "closed": 40, "cited": 60},
         loadtest={"rate": 0.15, "seconds": 30, "max_tokens": 48},
     ),
 }
@@ -177,7 +183,9 @@ class Pipeline:
 
     def split(self, made: str) -> tuple[str, str]:
         """Without an exam: a part of the synthetic questions serves as one, and is kept out of training."""
-        kept = self.stage("split", "split", dataset=made, share=EXAM_SHARE, part="train")
+        kept = self.stage(
+            "split", "split", name=f"{self.outcome.name}-train", dataset=made, share=EXAM_SHARE, part="train"
+        )
         held = self.stage(
             "held out", "split", name=f"{self.outcome.name}-exam", dataset=made, share=EXAM_SHARE, part="exam"
         )

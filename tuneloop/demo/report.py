@@ -11,17 +11,23 @@ from typing import Any
 
 from tuneloop import __version__
 from tuneloop.address import Address
-from tuneloop.demo import evaluation
+from tuneloop.demo import evaluation, limits, samples, verdict
 from tuneloop.demo.chart import interval_chart, line_chart
+from tuneloop.demo.limits import duration
 from tuneloop.demo.pipeline import Outcome
-from tuneloop.language import _, speaking
+from tuneloop.language import _, shown, speaking, stored
 from tuneloop.runner import RunResult, Workspace
 
+FACTS = (stored("answerable"),)  # names of facts that nothing else says to people
 
-def write_report(workspace: Workspace, outcome: Outcome, folder: Path) -> tuple[Path, Path]:
-    """Write both files into ``folder``, in the language of the documents, and return their paths."""
+
+def write_report(workspace: Workspace, outcome: Outcome, folder: Path, *, seed: int = 0) -> tuple[Path, Path]:
+    """Write both files into ``folder``, in the language of the documents, and return their paths.
+
+    ``seed`` draws the answers that are shown.
+    """
     with speaking(outcome.language):
-        body = report(workspace, outcome)
+        body = report(workspace, outcome, seed)
         html = render(workspace, outcome, body)
     folder.mkdir(parents=True, exist_ok=True)
     data, page = folder / "report.json", folder / "report.html"
@@ -47,10 +53,11 @@ def machine() -> str:
     return ", ".join(part for part in (model, f"{os.cpu_count()} cores", memory, platform.system()) if part)
 
 
-def report(workspace: Workspace, outcome: Outcome) -> dict[str, Any]:
+def report(workspace: Workspace, outcome: Outcome, seed: int) -> dict[str, Any]:
     """The object that ``report.json`` holds."""
     results = outcome.results
     train = results.get("train")
+    found = evaluation.sections(workspace, results.get("evaluate"), synthetic=outcome.synthetic, seed=seed)
     return {
         "tuneloop": __version__,
         "name": outcome.name,
@@ -61,7 +68,8 @@ def report(workspace: Workspace, outcome: Outcome) -> dict[str, Any]:
         "seconds": round(sum(r.seconds for r in results.values()), 1),
         "peak_memory_mib": max((r.metrics.get("peak_memory_mib", 0.0) for r in results.values()), default=0.0),
         "training": workspace.store.runs.metrics(train.run) if train else {},
-        **evaluation.sections(workspace, results.get("evaluate"), synthetic=outcome.synthetic),
+        "verdict": verdict.verdict(found["correctness"])["answer"],
+        **found,
         "loadtest": results["loadtest"].summary if "loadtest" in results else {},
         "commands": commands(outcome),
     }
@@ -78,10 +86,6 @@ def commands(outcome: Outcome) -> list[str]:
         f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against model:{outcome.base}-q8_0",
         "tuneloop ls",
     ]
-
-
-def duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 100 else f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
 
 
 def stage_rows(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -114,37 +118,23 @@ def fact(key: str, value: float) -> str:
     return f"{_(key.replace('_', ' '))} {shown}"
 
 
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def tiles(body: dict[str, Any]) -> list[dict[str, str]]:
-    found = []
-    exam, retrieval, citations, load = (body.get(k) or {} for k in ("exam", "retrieval", "citations", "loadtest"))
-    if exam:
-        difference = f"{exam['difference']:+.3f}"
-        if exam["interval"]:
-            low, high = (f"{end:+.3f}" for end in exam["interval"])
-            note = _("difference {d}, 95% interval {low} to {high}").format(d=difference, low=low, high=high)
-        else:
-            note = _("difference {d}, no interval: too few questions or pages").format(d=difference)
-        found.append({
-            "label": _("{metric}, base → tuned").format(metric=exam["title"]),
-            "value": f"{exam['base']:.3f} → {exam['tuned']:.3f}",
-            "note": note,
-        })  # fmt: skip
-    if retrieval:
-        found.append({"label": _("Right page among the first 5"), "value": percent(retrieval.get("hit@5")),
-                      "note": _("{count} questions").format(count=retrieval.get("items", ""))})  # fmt: skip
-    if citations:
-        found.append({"label": _("Sentences that a passage supports"),
-                      "value": percent(citations.get("supported_share")),
-                      "note": _("{count} answers checked").format(count=citations.get("items", ""))})  # fmt: skip
-    first = load.get("time_to_first_token") or {}
-    if first:
-        found.append({"label": _("Time to first token, median"), "value": duration(first.get("p50") or 0),
-                      "note": _("P99 {value}").format(value=duration(first.get("p99") or 0))})  # fmt: skip
-    return found
+def headline(body: dict[str, Any]) -> list[str]:
+    """What the terminal says at the end: the question, the verdict, the cells and the refusals, a line each."""
+    found = body.get("correctness") or {}
+    answer = verdict.verdict(found)
+    lines = [verdict.question(), _("{label}: {values}").format(label=answer["word"], values=answer["why"])]
+    columns = (_("without documents"), _("with documents"))
+    for row in verdict.cell_rows(found):
+        told = [
+            f"{column} {cell['text']} ({cell['between']})"
+            for column, cell in zip(columns, row["cells"], strict=True) if cell
+        ]  # fmt: skip
+        lines.append(_("{label}: {values}").format(label=row["label"], values=_(", ").join(told)))
+    refused, answered = _("refused, though the documents answer it"), _("answered, though the documents do not")
+    for row in verdict.refusal_rows(found):
+        values = _(", ").join((f"{refused} {row['refused']}", f"{answered} {row['answered']}"))
+        lines.append(_("{label}: {values}").format(label=row["label"], values=values))
+    return lines
 
 
 def load_rows(load: dict[str, Any]) -> list[tuple[str, str]]:
@@ -198,7 +188,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         for name, label in (("loss", _("training loss")), ("validation_loss", _("validation loss")))
     }
     forest = _("tuned minus base, with 95% intervals")
-    exam, answers = body.get("exam") or {}, body.get("citations", {}).get("answers", [])
+    exam, found = body.get("exam") or {}, body.get("correctness") or {}
     chart = ""
     load = outcome.results.get("loadtest")
     if load and load.output:
@@ -206,14 +196,18 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         chart = svg.read_text(encoding="utf-8") if svg.is_file() else ""
     return environment.get_template("report.html").render(
         t=_, language="zh-CN" if outcome.language == "zh" else "en", name=outcome.name, created=body["created"],
-        machine=body["machine"], version=__version__, tiles=tiles(body), stages=stage_rows(body),
+        machine=body["machine"], version=__version__, question=verdict.question(), verdict=verdict.verdict(found),
+        alone=verdict.without_a_model(found), cells=verdict.cell_rows(found), cells_note=limits.cells_note(found),
+        differences=verdict.differences(found), refusals=verdict.refusal_rows(found), cost=limits.cost(body),
+        limits=limits.limits(body), samples=body.get("samples") or {}, samples_note=limits.samples_note(body),
+        told=samples.told, short=samples.short, stages=stage_rows(body),
         total=duration(body["seconds"]), peak_memory=peak_memory(body), reused=any(s["reused"] for s in body["stages"]),
         loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
-        training_note=training_note(workspace, outcome), exam=exam, exam_rows=exam.get("rows", []),
-        exam_table=evaluation.exam_table(exam),
-        interval_chart=Markup(interval_chart(exam["intervals"], title=forest) if exam else ""),
-        exam_note=exam.get("note", ""), retrieval=evaluation.retrieval_rows(body), answers=answers[:3],
-        loop_index=lambda a: answers.index(a), loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],
+        training_note=training_note(workspace, outcome), exam=exam, exam_table=evaluation.exam_table(exam),
+        interval_chart=Markup(interval_chart(evaluation.intervals(exam), title=forest) if exam else ""),
+        exam_note=evaluation.exam_note(exam), warnings=[shown(w) for w in exam.get("warnings", [])],
+        retrieval=evaluation.retrieval_rows(body),
+        loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],
         loadtest_chart=Markup(chart), commands=body["commands"],
     )  # fmt: skip
 

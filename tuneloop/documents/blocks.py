@@ -4,6 +4,7 @@ The text of a document is light Markdown: headings with ``#``, lists with ``-``,
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +16,7 @@ BlockKind = Literal["text", "heading", "table", "code", "list"]
 INVISIBLE = re.compile(
     "[\u0000-\u0008\u000b\u000e-\u001f\u007f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffe\uffff]"
 )
+SIGN = re.compile(r"\u00ad(?=[.,]?\d)")  # a soft hyphen parts letters: before a number it was meant to be a sign
 SPACES = re.compile("[ \t\u00a0\u3000\u2000-\u200a\u202f]+")
 
 
@@ -40,6 +42,7 @@ class Reading:
     pages: int | None = None
     set_aside: list[tuple[int, str]] = field(default_factory=list)  # page, and why it is not among the blocks
     losses: list[str] = field(default_factory=list)  # what could not be kept of the rest
+    left_out: Counter[str] = field(default_factory=Counter)  # characters taken for decoration, by the rule
 
 
 class Unreadable(Exception):
@@ -48,6 +51,8 @@ class Unreadable(Exception):
 
 def clean_lines(text: str) -> str:
     """``text`` without invisible characters, and without space at the ends of its lines."""
+    if "\u00ad" in text:
+        text = SIGN.sub("-", text)
     text = INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").replace("\u2028", "\n"))
     return "\n".join(line.replace("\u00a0", " ").rstrip() for line in text.split("\n")).strip("\n")
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
 from tuneloop.documents.formula import M, formula_text
+from tuneloop.documents.marks import lowered, raised, struck, symbol_text
 from tuneloop.documents.numbering import Numbering, read_numbering
 from tuneloop.language import stored
 
@@ -23,6 +26,8 @@ FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallbac
 LARGEST_PART = 256 * 1024 * 1024  # bytes of one part, uncompressed
 HIGHEST_RATIO = 300  # uncompressed to compressed, above which a large part is a bomb
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+CONTENTS, DELETED = stored("table of contents"), stored("deletions of the revision")
+NOTES = {f"{W}footnoteReference": "", f"{W}endnoteReference": "e"}
 NOT_TEXT = frozenset([f"{W}del", f"{W}moveFrom", f"{W}instrText", f"{W}rPr", f"{W}pPr", FALLBACK])
 
 
@@ -49,7 +54,7 @@ def read_docx(path: Path) -> Reading:
     return Body(parts).read()
 
 
-PARTS = ("word/document.xml", "word/styles.xml", "word/numbering.xml", "word/footnotes.xml")
+PARTS = ("word/document.xml", "word/styles.xml", "word/numbering.xml", "word/footnotes.xml", "word/endnotes.xml")
 
 
 def parse_part(package: zipfile.ZipFile, name: str) -> Any:
@@ -87,15 +92,18 @@ class Body:
     blocks: list[Block] = field(default_factory=list)
     styles: dict[str, Style] = field(default_factory=dict)
     numbering: Numbering = field(default_factory=Numbering)
+    left_out: Counter[str] = field(default_factory=Counter)  # characters by the rule
 
     def read(self) -> Reading:
         self.styles = read_styles(self.parts.get("word/styles.xml"))
         self.numbering = read_numbering(self.parts.get("word/numbering.xml"))
         for body in self.parts["word/document.xml"].iter(f"{W}body"):
             self.walk(body)
-        self.footnotes()
+        self.notes("footnote")
+        self.notes("endnote")
         title = next((b.text for b in self.blocks if b.kind == "heading" and b.level <= 1), "")
-        return Reading(self.blocks, title=title)
+        deleted = sum(len(e.text or "") for e in self.parts["word/document.xml"].iter(f"{W}delText"))
+        return Reading(self.blocks, title=title, left_out=+self.left_out + Counter({DELETED: deleted}))
 
     def walk(self, parent: Any) -> None:
         for child in parent:
@@ -120,6 +128,8 @@ class Body:
                 self.blocks.append(Block("list", f"{indent}{label.text} {text}".replace("\n", f"\n{indent}  ")))
             else:
                 self.blocks.append(Block("text", text))
+        elif style.contents:
+            self.left_out[CONTENTS] += len(text)
         for box in boxes:
             self.walk(box)
 
@@ -146,13 +156,15 @@ class Body:
         if text := table_text(rows):
             self.blocks.append(Block("table", text))
 
-    def footnotes(self) -> None:
-        part = self.parts.get("word/footnotes.xml")
-        for note in part.findall(f"{W}footnote") if part is not None else []:
+    def notes(self, kind: str) -> None:
+        """The notes at the foot of pages or at the end, after the text that refers to them."""
+        part = self.parts.get(f"word/{kind}s.xml")
+        for note in part.findall(f"{W}{kind}") if part is not None else []:
             if note.get(f"{W}type") in (None, "normal"):
                 text = one_line(" ".join(paragraph_text(p) for p in note.iter(f"{W}p")))
                 if text:
-                    self.blocks.append(Block("text", f"[^{note.get(f'{W}id')}] {text}"))
+                    mark = NOTES[f"{W}{kind}Reference"]
+                    self.blocks.append(Block("text", f"[^{mark}{note.get(f'{W}id')}] {text}"))
 
 
 def value(properties: Any, name: str) -> str | None:
@@ -200,26 +212,49 @@ def read_styles(part: Any) -> dict[str, Style]:
 
 def paragraph_text(element: Any) -> str:
     """The text of a paragraph: insertions in, deletions out, text boxes left to the caller."""
-    return "".join(run_text(element))
+    parts: list[str] = []
+    for look, pieces in groupby(run_text(element, None), lambda piece: looks_of(piece[0])):
+        text, before = "".join(text for _, text in pieces), parts[-1][-1:] if parts else ""
+        if look == "strike":
+            text = struck(text)
+        elif look in ("superscript", "subscript"):
+            text = (raised if look == "superscript" else lowered)(before, text)
+        parts += [text] if text else []
+    return "".join(parts)
 
 
-def run_text(element: Any) -> Iterator[str]:
+def looks_of(run: Any) -> str:
+    """What the look of a run says: ``strike``, ``superscript``, ``subscript``, or nothing."""
+    properties = run.find(f"{W}rPr") if run is not None else None
+    if properties is None:
+        return ""
+    for name in ("strike", "dstrike"):
+        found = properties.find(f"{W}{name}")
+        if found is not None and found.get(f"{W}val") not in ("0", "false", "off"):
+            return "strike"
+    return value(properties, "vertAlign") or ""
+
+
+def run_text(element: Any, run: Any) -> Iterator[tuple[Any, str]]:
+    """The pieces of text below an element, each with the run that it is in."""
     for child in element:
         tag = child.tag
         if tag == f"{W}t":
-            yield child.text or ""
+            yield run, child.text or ""
         elif tag == f"{M}oMath":
-            yield formula_text(child)
+            yield None, formula_text(child)
         elif tag in (f"{W}tab", f"{W}ptab"):
-            yield "\t"
+            yield None, "\t"
         elif tag in (f"{W}br", f"{W}cr"):
-            yield "\n"
+            yield None, "\n"
         elif tag == f"{W}noBreakHyphen":
-            yield "-"
-        elif tag == f"{W}footnoteReference":
-            yield f"[^{child.get(f'{W}id')}]"
+            yield run, "-"
+        elif tag == f"{W}sym":
+            yield run, symbol_text(child.get(f"{W}font") or "", child.get(f"{W}char") or "")
+        elif tag in NOTES:
+            yield None, f"[^{NOTES[tag]}{child.get(f'{W}id')}]"
         elif tag not in NOT_TEXT and tag != f"{W}txbxContent":
-            yield from run_text(child)
+            yield from run_text(child, child if tag == f"{W}r" else run)
 
 
 def cells_of(row: Any, above: list[str]) -> Iterator[str]:

@@ -5,9 +5,10 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tuneloop.address import name_from
 from tuneloop.encoding import meant_path, readable_name
 from tuneloop.language import stored
 
@@ -19,6 +20,7 @@ INSTEAD = {
     ".doc": stored("legacy Word format: save it as .docx"), ".wps": stored("WPS format: save it as .docx"),
     ".ppt": stored("legacy PowerPoint format"), ".xls": stored("legacy Excel format: save it as .csv"),
 }  # fmt: skip
+ILLUSTRATIONS = frozenset(type_ for type_, reason in INSTEAD.items() if "OCR" in reason)  # a folder is full of them
 LINK = stored("a link to a folder, which is not followed: name that folder too")
 CLOSED = stored("cannot be read: {}")
 
@@ -31,6 +33,7 @@ class SourceFile:
     name: str  # below the folder that the user named, with forward slashes
     size: int = 0  # bytes
     problem: str = ""
+    expected: bool = True  # to be read; False of what only lies in the same folder, and of what is read elsewhere
 
 
 @dataclass
@@ -39,13 +42,16 @@ class Found:
 
     root: Path  # the folder that names are relative to
     files: list[SourceFile] = field(default_factory=list)
+    whole: bool = False  # all of the folder
 
 
 def find_files(paths: list[str], max_mb: int) -> list[SourceFile]:
     """All files that ``paths`` name, sorted by name; what is missing or too large is among them, with its problem."""
     found = [find(path, max_mb) for path in paths]
     seen: set[str] = set()
+    inside = [os.path.realpath(part.root) for part in found if part.whole]
     for part in found:
+        part.files = [replace(f, expected=f.expected and not leads_into(f.path, inside)) for f in part.files]
         part.files = [f for f in part.files if (real := os.path.realpath(f.path)) not in seen and not seen.add(real)]
     return sorted(with_unique_names(found), key=lambda file: (file.name, str(file.path)))
 
@@ -55,9 +61,9 @@ def find(path: str, max_mb: int) -> Found:
     path = meant_path(path)
     place = Path(path).expanduser()
     if place.is_dir():
-        return Found(place, [look_at(Path(file), place, max_mb, problem) for file, problem in walk(place)])
+        return Found(place, [look_at(Path(file), place, max_mb, problem) for file, problem in walk(place)], whole=True)
     if place.exists() or not glob.has_magic(path):
-        return Found(place.parent, [look_at(place, place.parent, max_mb)])
+        return Found(place.parent, [replace(look_at(place, place.parent, max_mb), expected=True)])
     root = fixed_part(place)
     files: list[SourceFile] = []
     for match in sorted(glob.glob(str(place), recursive=True)):  # noqa: PTH207
@@ -65,6 +71,12 @@ def find(path: str, max_mb: int) -> Found:
             continue
         files.append(look_at(Path(match), root, max_mb))
     return Found(root, files or [SourceFile(place, readable_name(path), problem="no file matches the pattern")])
+
+
+def leads_into(link: Path, folders: list[str]) -> bool:
+    """Whether a link to a folder leads to what is read anyway."""
+    target = os.path.realpath(link) if link.is_symlink() and link.is_dir() else ""
+    return any(target == folder or target.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
 
 
 def fixed_part(pattern: Path) -> Path:
@@ -93,7 +105,7 @@ def walk(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def look_at(path: Path, root: Path, max_mb: int, problem: str = "") -> SourceFile:
-    """A file, or a folder with a problem, with what can be said of it without opening it."""
+    """A file that was found, or a folder with a problem, with what can be said of it without opening it."""
     name = readable_name(path.relative_to(root).as_posix() if path != root else path.name)
     if problem:
         return SourceFile(path, name, problem=problem)
@@ -118,7 +130,8 @@ def look_at(path: Path, root: Path, max_mb: int, problem: str = "") -> SourceFil
     elif facts.st_size > max_mb * 1_000_000:
         size = f"{facts.st_size / 1e6:.0f}"
         problem = stored("larger than {} MB ({} MB); raise --max-mb to read it").format(max_mb, size)
-    return SourceFile(path, name, facts.st_size, problem)
+    expected = suffix in READABLE or (suffix in INSTEAD and suffix not in ILLUSTRATIONS)
+    return SourceFile(path, name, facts.st_size, problem, expected)
 
 
 def with_unique_names(found: list[Found]) -> list[SourceFile]:
@@ -133,8 +146,32 @@ def with_unique_names(found: list[Found]) -> list[SourceFile]:
     for file, name in named:
         used[name] += 1
         unique = name if used[name] == 1 else f"{used[name]}/{name}"
-        files.append(SourceFile(file.path, unique, file.size, file.problem))
+        files.append(replace(file, name=unique))
     return files
+
+
+def name_of_paths(paths: list[str]) -> str:
+    """What documents are called by where they lie: the folder, or a single file without its ending.
+
+    Of files and patterns in one folder that folder; of several places the first, and how many more there are.
+    """
+    places = [Path(meant_path(path)).expanduser() for path in paths]
+    if len(places) == 1 and not places[0].is_dir() and not is_pattern(places[0]):
+        return name_from(readable_name(places[0].stem))
+    homes = list(dict.fromkeys(map(home_of, places)))
+    first, more = name_from(readable_name(homes[0].name)), len(homes) - 1
+    return f"{first}-and-{more}-more" if first and more else first
+
+
+def home_of(place: Path) -> Path:
+    """The folder that a path means or lies in; of a pattern, the one before the first wildcard."""
+    if place.is_dir():
+        return place
+    return fixed_part(place) if is_pattern(place) else place.parent
+
+
+def is_pattern(place: Path) -> bool:
+    return glob.has_magic(str(place)) and not place.exists()
 
 
 def hash_content(path: Path) -> str:
@@ -148,7 +185,7 @@ def fingerprint(files: list[SourceFile]) -> str:
     digest = hashlib.sha256()
     for file in files:
         try:
-            content = f"{file.size} {file.problem}" if file.problem else hash_content(file.path)
+            content = f"{file.size} {file.problem} {file.expected}" if file.problem else hash_content(file.path)
         except OSError as error:
             content = f"unreadable: {error.strerror}"
         digest.update(f"{file.name}\0{content}\n".encode())

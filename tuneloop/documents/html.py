@@ -1,31 +1,25 @@
 """HTML as blocks: the main content, without navigation, scripts and what else surrounds it."""
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, fenced, one_line, table_text
+from tuneloop.documents.marks import lowered, raised, struck
+from tuneloop.documents.surroundings import CODE, HEADING, LINKS, OUTSIDE, left_out_by, text_length
 from tuneloop.language import stored
 from tuneloop.sentences import word_set
 
-DROPPED = word_set(
-    "script style noscript template iframe svg canvas nav footer aside form button select input textarea object embed "
-    "dialog menu head link meta audio video map"
-)
 INLINE = word_set(
-    "a abbr acronym b bdi bdo big cite data dfn em font i img ins kbd label mark q rp rt ruby s samp small span strike "
-    "strong sub sup time tt u var wbr math code"
+    "a abbr acronym b bdi bdo big button cite code data del dfn em font i img input ins kbd label mark math q rp rt "
+    "ruby s samp small span strike strong sub sup time tt u var wbr"
 )
-ROLES = frozenset(["navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar"])
-SURROUNDING = re.compile(
-    r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|sidebar|breadcrumbs?|cookies?|footer|toc|pagination|share|social|advert|"
-    r"ads|popup|modal|skip|related|newsletter|subscribe|editsection|navbox|catlinks|printfooter|noprint|jump-link|"
-    r"headerlink|sr-only|visually-hidden)(?:$|[\s_-])",
-    re.I,
-)
-HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+STRUCK = re.compile(r"text-decoration[^;]*line-through", re.I)
+NOT_A_NAME = re.compile(r".+\.(?:png|jpe?g|gif|svg|webp|bmp)|[\W\d_]*", re.I)  # as the text for a picture
+DEEPEST = 2040  # elements; at 2048 the parser drops the rest of the file without a word
 PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
-HEADING = re.compile(r"h[1-6]")
 
 
 def read_html(text: str) -> Reading:
@@ -33,11 +27,11 @@ def read_html(text: str) -> Reading:
     root = parse_html(text)
     title = one_line(" ".join(root.xpath("//head/title[1]//text()")[:5]))
     body = next(iter(root.xpath("//body")), root)
-    blocks = content_of(body)
+    blocks, left_out = content_of(body)
     first = next((b for b in blocks if b.kind == "heading" and b.level == 1), None)
     if first is None and title:
         blocks.insert(0, Block("heading", title, 1))
-    return Reading(blocks, title=first.text if first else title)
+    return Reading(blocks, title=first.text if first else title, left_out=left_out)
 
 
 def html_blocks(text: str) -> list[Block]:
@@ -50,24 +44,48 @@ def html_blocks(text: str) -> list[Block]:
 def parse_html(text: str) -> Any:
     from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 
+    parser = html.HTMLParser(remove_comments=True, huge_tree=True)
     try:
-        return html.document_fromstring(PROLOG.sub("", text) or " ", parser=html.HTMLParser(remove_comments=True))
+        root = html.document_fromstring(PROLOG.sub("", text) or " ", parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         raise Unreadable(stored("not readable as HTML: {}").format(one_line(str(error)))) from None
+    if len(parser.error_log) and depth(root) >= DEEPEST:
+        raise Unreadable(stored("nested too deeply to be read"))
+    return root
 
 
-def content_of(body: Any) -> list[Block]:
-    """The blocks of the main part; of all the page where leaving surroundings out would leave too little."""
-    everything = len("".join(body.itertext()))
-    for root in [*body.xpath("//main | //*[@role='main']")[:1], *only(body.xpath("//article")), body]:
+def depth(root: Any) -> int:
+    """How deep the elements of a tree nest."""
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
+
+    deepest = now = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        now += 1 if event == "start" else -1
+        deepest = max(deepest, now)
+    return deepest
+
+
+def content_of(body: Any) -> tuple[list[Block], Counter[str]]:
+    """The blocks of the main part, and the characters left out by each rule.
+
+    Of all the page where leaving surroundings out would leave too little.
+    """
+    everything = text_length(body)
+    for root in [*outermost(body.xpath("//main | //*[@role='main']")), *only(body.xpath("//article")), body]:
         walk = Walk(strict=True, menus=root is body)
         walk.element(root)
         blocks = walk.done()
         if sum(len(b.text) for b in blocks) >= (0.2 if root is not body else 0.05) * everything:
-            return blocks
+            walk.left_out[OUTSIDE] += everything - text_length(root)
+            return blocks, +walk.left_out
     walk = Walk(strict=False)
     walk.element(body)
-    return walk.done()
+    return walk.done(), +walk.left_out
+
+
+def outermost(found: list[Any]) -> list[Any]:
+    """The first element, where it holds all the others."""
+    return found[:1] if all(found[0] in element.iterancestors() for element in found[1:]) else []
 
 
 def only(found: list[Any]) -> list[Any]:
@@ -86,6 +104,7 @@ class Walk:
     depth: int = 0  # of lists
     marker: str = ""  # of the list item that is about to begin
     counters: list[int | None] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)  # characters by the rule
 
     def done(self) -> list[Block]:
         self.flush()
@@ -96,7 +115,9 @@ class Walk:
         text = re.sub(r"[ \t\n\r\f\u00a0]+", " ", "".join(self.inline)).replace("\u2028", "\n")
         text = "\n".join(line.strip() for line in text.split("\n")).strip()
         menu = self.menus and self.depth and len(text) < 80 and self.linked > 0.7 * len(text)
-        if text and not menu:
+        if menu:
+            self.left_out[LINKS] += len(text)
+        elif text:
             if self.depth:
                 indent = "  " * (self.depth - 1)
                 self.blocks.append(Block("list", indent + (self.marker or "  ") + text.replace("\n", f"\n{indent}  ")))
@@ -105,40 +126,25 @@ class Walk:
                 self.blocks.append(Block("text", text))
         self.inline, self.linked = [], 0
 
-    def surrounds(self, element: Any) -> bool:
-        """Whether an element is navigation, decoration or hidden, and not content."""
-        if element.tag in DROPPED:
-            return True
-        if element.get("hidden") is not None or HIDDEN.search(element.get("style") or ""):
-            return True
-        if not self.strict:
-            return False
-        if element.get("role") in ROLES or element.get("aria-hidden") == "true":
-            return True
-        names = f"{element.get('class') or ''} {element.get('id') or ''}"
-        if element.tag in ("body", "main", "article", "html") or HEADING.fullmatch(element.tag):
-            return False
-        if element.tag == "header":
-            return not element.xpath(".//h1")
-        return bool(SURROUNDING.search(names)) or (element.tag == "sup" and "reference" in names)
-
     def element(self, element: Any) -> None:
         tag = element.tag
-        if not isinstance(tag, str) or self.surrounds(element):
+        if not isinstance(tag, str) or tag in CODE:
             return
-        if HEADING.fullmatch(tag):
+        if rule := left_out_by(element, self.strict):
+            self.left_out[rule] += text_length(element)
+        elif HEADING.fullmatch(tag):
             self.flush()
             self.blocks.append(Block("heading", one_line(self.text_of(element)), int(tag[1])))
         elif tag == "br":
             self.inline.append("\u2028")
         elif tag == "pre":
             self.flush()
-            code = "".join(element.itertext()).strip("\n")
+            code = "".join(self.preformatted(element)).strip("\n")
             if code.strip():
                 self.blocks.append(Block("code", fenced(code, language_of(element))))
         elif tag == "table":
             self.table(element)
-        elif tag in ("ul", "ol"):
+        elif tag in ("ul", "ol", "menu"):
             self.whole_list(element)
         elif tag == "li":
             self.item(element)
@@ -156,16 +162,53 @@ class Walk:
             self.inline.append(child.tail or "")
 
     def span(self, element: Any) -> None:
-        if element.tag == "math":
+        tag = element.tag
+        if tag == "math":
             self.inline.append(element.get("alttext") or one_line("".join(element.itertext())))
-            return
-        if element.tag == "code" and not element.xpath("./*"):
+        elif tag == "img":
+            name = one_line(element.get("alt") or "")
+            self.inline.append("" if says_nothing(element, name) else f" {name} ")
+        elif tag == "input":
+            if element.get("type") == "checkbox" and element.getparent().tag in ("li", "label", "td", "th", "p"):
+                self.inline.append("[ ] " if element.get("checked") is None else "[x] ")
+        elif tag == "code" and not element.xpath("./*"):
             self.inline.append(f"`{one_line(element.text or '')}`" if (element.text or "").strip() else "")
-            return
-        before = sum(map(len, self.inline))
+        elif tag in ("s", "del", "strike") or STRUCK.search(element.get("style") or ""):
+            self.strike(element)
+        else:
+            self.marked(element)
+
+    def marked(self, element: Any) -> None:
+        """Inline text whose place matters: raised, lowered, or a link."""
+        begin, before = len(self.inline), next((t for t in reversed(self.inline) if t), "")[-1:]
         self.children(element)
+        text = "".join(self.inline[begin:])
         if element.tag == "a":
-            self.linked += max(0, sum(map(len, self.inline)) - before)
+            self.linked += len(text)
+        elif element.tag in ("sup", "sub"):
+            self.inline[begin:] = [(raised if element.tag == "sup" else lowered)(before, text)]
+
+    def preformatted(self, element: Any) -> Iterator[str]:
+        """The text of ``pre`` with the line ends that ``br`` and blocks inside make."""
+        yield element.text or ""
+        for child in element:
+            if child.tag == "br":
+                yield "\n"
+            elif rule := left_out_by(child, strict=False) if isinstance(child.tag, str) else "":
+                self.left_out[rule] += text_length(child)
+            elif isinstance(child.tag, str) and child.tag not in CODE:
+                yield from self.preformatted(child)
+                yield "\n" if child.tag in ("div", "p", "li") else ""
+            yield child.tail or ""
+
+    def strike(self, element: Any) -> None:
+        """What is no longer valid says so, inside a line or over whole paragraphs."""
+        begin, first = len(self.inline), len(self.blocks)
+        self.children(element)
+        self.inline[begin:] = [struck("".join(self.inline[begin:]))]
+        for block in self.blocks[first:]:
+            if block.kind in ("text", "list"):
+                block.text = struck(block.text)
 
     def whole_list(self, element: Any) -> None:
         self.flush()
@@ -220,9 +263,19 @@ class Walk:
 
     def text_of(self, element: Any) -> str:
         """The text of an element on its own."""
-        inner = Walk(self.strict)
+        inner = Walk(self.strict, left_out=self.left_out)
         inner.children(element)
         return " ".join(block.text.strip() for block in inner.done())
+
+
+def says_nothing(picture: Any, name: str) -> bool:
+    """Whether the text for a picture is a file's name, that of a button to press, or the caption once more."""
+    if NOT_A_NAME.fullmatch(name):
+        return True
+    if number_of(picture.get("width"), 100, 1000) <= 24 and any(True for _ in picture.iterancestors("a")):
+        return True
+    frame = next(picture.iterancestors("figure", "li", "td"), None)
+    return frame is not None and name[:30] in "".join(frame.itertext())
 
 
 def fill_spans(cells: list[str], spanning: dict[int, tuple[int, str]]) -> None:

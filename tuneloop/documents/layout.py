@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tuneloop.documents.blocks import Block, table_text
+from tuneloop.documents.hyphen import BREAK, ends_in_hyphen, is_parted_sign, known_words, mend
 from tuneloop.sentences import BLOCK, CJK
 
 WIDE = re.compile(f"[{CJK}\u3000-\u303f\uff00-\uff65“”‘’…—]")
 FINAL = re.compile("[.!?。！？；;：:…][\"'”’」』）)\\]]*$")
-CONTINUES = re.compile("[,，、(（“‘《—-]$")
+CONTINUES = re.compile(f"[,，、(（“‘《—{BREAK}-]$")
 PAGE_NUMBER = re.compile(
     r"[-—–·•|\s]*(?:第\s*\d{1,4}\s*页(?:\s*[,，/]?\s*共\s*\d{1,4}\s*页)?|(?:page|p\.)\s*\d{1,4}(?:\s*(?:of|/)\s*\d{1,4})?"
     r"|\d{1,4}(?:\s*(?:/|of)\s*\d{1,4})?|[ivxlc]{1,6})[-—–·•|\s]*",
     re.I,
 )
+AMOUNT = re.compile(r"[-–−]\d[\d.,]*%?")  # -5; but - 5 - is the number of a page
 NUMBERED = re.compile(
     r"(?P<number>\d{1,2}(?:\.\d{1,2}){0,3})\.?\s+[^\W\d]"
     r"|第[零一二三四五六七八九十百\d]{1,4}[编章节]|[一二三四五六七八九十]{1,3}、|[IVX]{1,4}\.\s+[A-Z]"
@@ -61,8 +63,7 @@ class Page:
 
 
 def page_blocks(pages: list[Page]) -> list[Block]:
-    """The blocks of a document, each with its page."""
-    drop_running_lines(pages)
+    """The blocks of a document, each with its page; running heads are gone already."""
     levels = Levels(pages)
     blocks: list[Block] = []
     for page in pages:
@@ -70,7 +71,16 @@ def page_blocks(pages: list[Page]) -> list[Block]:
         if found and blocks and runs_on(blocks[-1], found[0]):
             found[0].continues = True
         blocks += found
+    mend_hyphens(blocks)
     return blocks
+
+
+def mend_hyphens(blocks: list[Block]) -> None:
+    """Decide on every hyphen at a line end, now that all words of the document are known."""
+    if any(BREAK in block.text for block in blocks):
+        known = known_words(block.text for block in blocks)
+        for block in blocks:
+            block.text = mend(block.text, known)
 
 
 def runs_on(last: Block, first: Block) -> bool:
@@ -80,19 +90,23 @@ def runs_on(last: Block, first: Block) -> bool:
     return (not BLOCK.match(first.text) and not first.text[:1].isupper()) or bool(CONTINUES.search(last.text))
 
 
-def drop_running_lines(pages: list[Page]) -> None:
-    """Take out heads and feet that repeat from page to page, and page numbers."""
+def drop_running_lines(pages: list[Page]) -> int:
+    """Take out heads and feet that repeat from page to page, and page numbers; return their characters."""
     seen: Counter[str] = Counter()
     for page in pages:
         seen.update({running_key(page, line) for line in margin_lines(page)})
     repeated = {key for key, count in seen.items() if count >= max(3, 0.2 * len(pages))}
+    dropped = 0
     for page in pages:
         drop = {
             id(line)
             for line in margin_lines(page)
-            if running_key(page, line) in repeated or (len(pages) > 1 and PAGE_NUMBER.fullmatch(line.text))
+            if not AMOUNT.fullmatch(line.text)
+            and (running_key(page, line) in repeated or (len(pages) > 1 and PAGE_NUMBER.fullmatch(line.text)))
         }
+        dropped += sum(len(line.text) for line in page.lines if id(line) in drop)
         page.lines = [line for line in page.lines if id(line) not in drop]
+    return dropped
 
 
 def margin_lines(page: Page) -> list[Line]:
@@ -180,6 +194,12 @@ def lines_to_blocks(page: Page, levels: Levels) -> list[Block]:
 
 def joined(before: str, after: str) -> str:
     """Two lines of a paragraph as one."""
+    if before.endswith(BREAK):
+        return before + after
+    if ends_in_hyphen(before):
+        return before[:-1] + BREAK + after
+    if is_parted_sign(before, after):
+        return before + after
     if WIDE.match(before[-1]) or WIDE.match(after[0]):
         return before + after
     return before + " " + after
@@ -255,6 +275,10 @@ class Edges:
     def separate(self, index: int) -> bool:
         """Whether the line at ``index`` begins a new paragraph."""
         before, line = self.lines[index - 1], self.lines[index]
+        if before.text.endswith(BREAK):
+            return False
+        if ends_in_hyphen(before.text) or is_parted_sign(before.text, line.text):
+            return before.bottom - line.bottom > 1.8 * max(self.step, 0.8 * line.size)
         if BLOCK.match(line.text) or "…" in before.text[-8:]:
             return True
         complete = bool(FINAL.search(before.text))

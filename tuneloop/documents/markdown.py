@@ -1,7 +1,8 @@
 """Markdown (CommonMark with tables) as blocks. Front matter becomes the title; markup without meaning is left out.
 
 An absolute link keeps its address in brackets, a relative one only its text. Emphasis marks go; inline code stays in
-backticks. What site generators add (MDX imports, ``:::note``, shortcodes, ``{#anchor}``) goes.
+backticks, and what is struck out keeps its ``~~``. What site generators add (MDX imports, ``:::note``, shortcodes,
+``{#anchor}``) goes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tuneloop.documents.blocks import Block, Reading, fenced, one_line, table_text
 from tuneloop.documents.html import html_blocks
+from tuneloop.documents.marks import lowered, raised, struck
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -26,6 +28,7 @@ ADMONITION = re.compile(r"^:{3,}[ \t]*\w*[ \t]*\[?([^\]\n]*)\]?[ \t]*$", re.MULT
 SHORTCODE = re.compile(r"\{\{[<%].*?[>%]\}\}")
 ANCHOR = re.compile(r"[ \t]*\{#[\w.:-]+\}[ \t]*$")
 COMPONENT = re.compile(r"</?[A-Z]\w*(?:\s[^<]*)?/?>")  # <Tabs groupId="api" …>
+MARK = re.compile(r"<(/?)(sup|sub|del|s|strike)\b", re.I)
 LINE_BREAK = re.compile(r"<br\s*/?>", re.I)
 
 
@@ -33,7 +36,8 @@ LINE_BREAK = re.compile(r"<br\s*/?>", re.I)
 def parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    # What is nested deeper than this the parser drops, with all that follows: Python's own limit is to come first
+    return MarkdownIt("commonmark", {"maxNesting": 100_000}).enable(["table", "strikethrough"])
 
 
 def read_markdown(text: str) -> Reading:
@@ -146,6 +150,7 @@ def inline_text(token: Token, addresses: bool = True) -> str:
     """The text of an inline token: links as ``text (address)``, code in backticks, no emphasis."""
     parts: list[str] = []
     links: list[tuple[int, str]] = []  # where the text of each open link begins, its address
+    marks: list[tuple[int, str]] = []  # the same of raised and lowered text
     for child in token.children or []:
         match child.type:
             case "text":
@@ -158,6 +163,9 @@ def inline_text(token: Token, addresses: bool = True) -> str:
                 parts.append(inline_text(child))
             case "html_inline":
                 parts.append("\n" if LINE_BREAK.fullmatch(child.content) else "")
+                html_mark(child.content, parts, marks)
+            case "s_open" | "s_close":
+                parts.append("~~")
             case "link_open":
                 links.append((len(parts), str(child.attrs.get("href", ""))))
             case "link_close":
@@ -166,3 +174,21 @@ def inline_text(token: Token, addresses: bool = True) -> str:
                 if absolute and "".join(parts[begins:]).strip() != address:
                     parts.append(f" ({address})")
     return "".join(parts)
+
+
+def html_mark(tag: str, parts: list[str], marks: list[tuple[int, str]]) -> None:
+    """Take in a tag inside a line: what it raises, lowers or strikes out is marked when it closes."""
+    found = MARK.match(tag)
+    if not found:
+        return
+    name = found[2].lower()
+    if not found[1]:
+        marks.append((len(parts), name))
+    elif marks and marks[-1][1] == name:
+        begins, _ = marks.pop()
+        text = "".join(parts[begins:])
+        before = "".join(parts[:begins])[-1:]
+        if name in ("sup", "sub"):
+            parts[begins:] = [(raised if name == "sup" else lowered)(before, text)]
+        else:
+            parts[begins:] = [struck(text)]

@@ -25,7 +25,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     counted: ClassVar[str] = "files"
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
@@ -46,6 +46,11 @@ class Parse(Stage):
 
         return fingerprint(self._files())
 
+    def output_name(self) -> str:
+        from tuneloop.documents.files import name_of_paths
+
+        return name_of_paths(self.paths) or "documents"
+
     def _files(self) -> list["SourceFile"]:
         """All files named. Raises where not one of the paths exists; one missing among others is set aside."""
         from tuneloop.documents.files import find_files
@@ -65,7 +70,7 @@ class Parse(Stage):
 
         files = self._files()
         facts = Facts()
-        ctx.phase(_("Reading {count} files").format(count=len(files)))
+        ctx.phase(stored("Reading {count} files").format(count=len(files)))
         jobs = self._jobs(ctx, files, facts)
         self._read(ctx, jobs, len(files) - len(jobs), len(files))
         count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
@@ -94,7 +99,7 @@ class Parse(Stage):
             if sha256 in first:
                 problem = stored("the same content as {}").format(first[sha256])
             if problem:
-                facts.reject(ctx, file.name, problem)
+                facts.reject(ctx, file.name, problem, lost=file.expected and sha256 not in first)
                 continue
             first[sha256] = file.name
             kept = folder / f"{content_id(str(self.version), file.name, sha256)}.json"
@@ -124,6 +129,7 @@ class Parse(Stage):
                 raise TuneloopError(_("the checkpoint of this run was removed while it was used"), where=job.name)
             for where, reason in outcome.set_aside:
                 facts.reject(ctx, f"{job.name}, {where}" if where else job.name, reason)
+            facts.left_out.update(outcome.left_out)
             if outcome.document:
                 facts.add(outcome.document, job.size)
                 yield outcome.document
@@ -139,11 +145,12 @@ class Facts:
         self.reasons: list[tuple[str, str]] = []
         self.types: Counter[str] = Counter()
         self.languages: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()  # characters by the rule
         self.documents = self.characters = self.pages = self.bytes = 0
 
-    def reject(self, ctx: Context, where: str, reason: str) -> None:
+    def reject(self, ctx: Context, where: str, reason: str, *, lost: bool = True) -> None:
         self.reasons.append((where, reason))
-        ctx.reject(where, reason)
+        ctx.reject(where, reason, lost=lost)
 
     def add(self, document: Any, size: int) -> None:
         self.documents += 1
@@ -161,5 +168,6 @@ class Facts:
             "pages": self.pages,
             "types": dict(sorted(self.types.items())),
             "languages": dict(sorted(self.languages.items())),
+            "left_out": dict(self.left_out.most_common()),
             "rejected": len(self.reasons),
         }

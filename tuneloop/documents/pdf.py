@@ -8,20 +8,35 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tuneloop.documents.blocks import INVISIBLE, Block, Reading, Unreadable, one_line
-from tuneloop.documents.layout import Cell, Line, Page, page_blocks
+from tuneloop.documents.hyphen import BREAK, is_parted_sign
+from tuneloop.documents.layout import Cell, Line, Page, drop_running_lines, page_blocks
 from tuneloop.language import stored
 from tuneloop.tokens import words
 
 SCANNED = stored("scanned, needs OCR")
 GARBLED = stored("its fonts do not say which characters they show, needs OCR")
+RUNNING = stored("running heads and page numbers")
 FEWEST_CHARACTERS = 8  # of a page with a picture, below which the picture is taken for the page
 UNKNOWN = re.compile("[\ufffd\ue000-\uf8ff\u0001-\u0008\u000e-\u001f]")
 BOLD = re.compile(rb"bold|black|heavy|semibold|demi|cmbx|simhei|-hei|heiti|\xe9\xbb\x91", re.I)
-BULLETS = re.compile("[\uf0b7\uf0a7\uf0d8\uf0fc\uf06c\uf0a8\uf02d\u25cf\u25aa\uf0be][ \t]*")
+BULLETS = re.compile("[\uf0b7\uf0a7\uf0d8\uf0fc\uf06c\uf0a8\u25cf\u25aa\uf0be][ \t]*|^\uf02d[ \t]+")
+# What PDFium gives for signs: U+FFFE for a hyphen at a line end, U+00AD for one that is drawn (a page has no invisible
+# ones), a code of the Symbol font, or a control character for a glyph that the file does not name.
+UNUSUAL = re.compile("[\ufffe\u00ad\uf02d\uf0b1\uf0a3\uf0b3]|[\u0001-\u0008\u000e-\u001f](?=[.,]?\\d)")
+SYMBOLS = {
+    "\ufffe": BREAK,
+    "\u00ad": BREAK,
+    "\uf02d": "\u2212",
+    "\uf0b1": "\u00b1",
+    "\uf0a3": "\u2264",
+    "\uf0b3": "\u2265",
+}
+LINE_END = re.compile(f"(\r\n|\n|\r|(?<={BREAK}))")  # PDFium takes the line end after a hyphen out
 LEADERS = re.compile(r"(?: ?[.·…]){5,} ?")
 WIDE_GAP = 1.0  # times the height of the letters
 REASONS = {
@@ -50,9 +65,10 @@ def read_pdf(path: Path) -> Reading:
                 pages.append(page)
         if not pages and set_aside:
             raise Unreadable(set_aside[0][1])
+        left_out = +Counter({RUNNING: drop_running_lines(pages)})
         blocks = page_blocks(pages)
         title = metadata_title(document, pages) or largest_heading(blocks)
-        return Reading(blocks, title=title, pages=len(document), set_aside=set_aside)
+        return Reading(blocks, title=title, pages=len(document), set_aside=set_aside, left_out=left_out)
     finally:
         document.close()
 
@@ -82,7 +98,7 @@ def read_page(document: Any, number: int) -> tuple[Page | None, str]:
     except pdfium.PdfiumError as error:
         return None, stored("damaged page: {}").format(one_line(str(error)))
     try:
-        text = text_page.get_text_range()
+        text = UNUSUAL.sub(sign, text_page.get_text_range())
         visible = "".join(INVISIBLE.sub("", text).split())
         if len(visible) < FEWEST_CHARACTERS:
             return (None, SCANNED) if has_picture(page) else (None, "")
@@ -93,6 +109,13 @@ def read_page(document: Any, number: int) -> tuple[Page | None, str]:
     finally:
         text_page.close()
         page.close()
+
+
+def sign(found: re.Match[str]) -> str:
+    """A sign that must not be lost, in as many characters; the one for a glyph that is not known where it is not."""
+    if found[0] == "\uf02d" and found.string[found.end() : found.end() + 1] in " \t":
+        return found[0]  # a bullet, where it begins a line
+    return SYMBOLS.get(found[0], "\ufffd")
 
 
 def has_picture(page: Any) -> bool:
@@ -138,7 +161,7 @@ def measured_lines(text_page: Any, text: str) -> list[Line]:
     """The lines of a page with their place, type size and weight."""
     ruler, lines, position = Ruler(text_page), [], 0
     wide = any(character > "\uffff" for character in text)  # PDFium counts in UTF-16
-    for part in re.split("(\r\n|\n|\r)", text):
+    for part in LINE_END.split(text):
         body = part.strip()
         if body:
             first = position + units(part[: len(part) - len(part.lstrip())], wide)
@@ -176,8 +199,10 @@ def add_line(lines: list[Line], line: Line) -> None:
         and abs(last.bottom - line.bottom) < 0.25 * line.size
         and -3 < line.left - last.right < WIDE_GAP * line.size
     ):
-        last.text, last.right, last.bold = f"{last.text} {line.text}", line.right, last.bold and line.bold
-        last.cells[-1].text += f" {line.cells[0].text}"
+        close = line.left - last.right < 0.3 * line.size and is_parted_sign(last.text, line.text)
+        space = "" if close or last.text.endswith(BREAK) else " "
+        last.text, last.right, last.bold = f"{last.text}{space}{line.text}", line.right, last.bold and line.bold
+        last.cells[-1].text += f"{space}{line.cells[0].text}"
         last.cells[-1].right = line.cells[0].right
         last.cells += line.cells[1:]
     else:

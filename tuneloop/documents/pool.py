@@ -186,6 +186,6 @@ def load_outcome(path: Path) -> Outcome | None:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         document = Document.model_validate(kept["document"]) if kept["document"] else None
-        return Outcome(document, [(where, reason) for where, reason in kept["set_aside"]])
+        return Outcome(document, [(where, reason) for where, reason in kept["set_aside"]], kept["left_out"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

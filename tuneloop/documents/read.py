@@ -32,6 +32,7 @@ class Outcome:
 
     document: Document | None = None
     set_aside: list[tuple[str, str]] = field(default_factory=list)  # where below the file ("" for all of it), reason
+    left_out: dict[str, int] = field(default_factory=dict)  # characters taken for decoration, by the rule
 
 
 def read_file(path: Path, name: str, sha256: str) -> Outcome:
@@ -50,9 +51,9 @@ def read_file(path: Path, name: str, sha256: str) -> Outcome:
     aside = [(f"page {page}", reason) for page, reason in reading.set_aside]
     document = to_document(reading, name, suffix, sha256)
     if not document.text.strip():
-        return Outcome(set_aside=[*aside, ("", stored("holds no text"))])
+        return Outcome(set_aside=[*aside, ("", stored("holds no text"))], left_out=dict(reading.left_out))
     aside += [("", loss) for loss in reading.losses]
-    return Outcome(document, aside)
+    return Outcome(document, aside, dict(reading.left_out))
 
 
 def to_document(reading: Reading, name: str, suffix: str, sha256: str) -> Document:

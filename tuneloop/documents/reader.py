@@ -19,12 +19,15 @@ from tuneloop.language import stored
 
 MEMORY = 6 * 1024**3  # bytes of address space for one file: a decompression bomb ends the child, not the machine
 
+DEEPEST = 50_000  # calls: a page whose tags are never closed nests two thousand elements deep
+
 
 def main() -> None:
     """Read files until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
     limit(resource.RLIMIT_AS, MEMORY)
+    sys.setrecursionlimit(DEEPEST)
     for job in jobs(sys.stdin):
         allow_seconds(job["seconds"])
         answers.write(json.dumps(answer(job)) + "\n")
@@ -60,7 +63,8 @@ def save_outcome(path: Path, outcome: Outcome) -> None:
     document = outcome.document.model_dump() if outcome.document else None
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     with temporary.open("w", encoding="utf-8", errors="surrogatepass") as file:
-        json.dump({"document": document, "set_aside": outcome.set_aside}, file, ensure_ascii=True)
+        kept = {"document": document, "set_aside": outcome.set_aside, "left_out": outcome.left_out}
+        json.dump(kept, file, ensure_ascii=True)
     temporary.replace(path)
 
 

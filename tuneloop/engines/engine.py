@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 from tuneloop import processes
 from tuneloop.engines.agreement import parity
 from tuneloop.engines.memory import CACHE, MIB, available_memory, cache_bytes_per_token, cores, engine_memory
+from tuneloop.engines.sayings import safe_line
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
+from tuneloop.foreign import quoted
 from tuneloop.language import _
 from tuneloop.models import Header, ModelCard, read_card, read_gguf, read_gguf_card
 
@@ -208,9 +210,9 @@ def launch(config: dict[str, Any], log: Path, ready_timeout: float) -> processes
     """Start the child and wait until it has loaded the model. Raises ``TuneloopError`` with its last words."""
     command = processes.module_command("tuneloop.engines.llama", "--config", json.dumps(config))
     try:
-        return processes.Child.start(command, log=log, ready_timeout=ready_timeout)
+        return processes.Child.start(command, log=log, ready_timeout=ready_timeout, keep=safe_line)
     except processes.ChildFailed as failed:
-        reason = failed.line or failed.message
+        reason = quoted(failed.line or failed.message)
         raise TuneloopError(
             _("the engine could not load the model: {}").format(reason), where=config["file"],
             hint=_("Its log: {}").format(log),

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from tuneloop.address import name_from
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.foreign import told
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Pull(Stage):
         else:
             entry, path = self.downloaded(ctx)
             card = described(card_of(path), entry)
-        ctx.phase(_("Storing the model"))
+        ctx.phase(stored("Storing the model"))
         hashes = place(path, ctx.out, linked=not self.local)
         card = card.model_copy(update={"sha256": hashes})
         write_card(ctx.out, card)
@@ -85,7 +87,7 @@ class Pull(Stage):
     def output_name(self) -> str:
         name = self.model.partition("#")[0].partition("@")[0] if HUB.fullmatch(self.model) else self.model
         last = name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")
-        return re.sub(r"[^\w.-]+", "-", last).strip("-._").lower()
+        return name_from(last).lower()
 
 
 def is_path(model: str) -> bool:
@@ -146,6 +148,6 @@ def place(path: Path, out: Path, *, linked: bool) -> dict[str, str]:
             try:
                 shutil.copyfile(file, target)
             except OSError as error:
-                raise TuneloopError(_("cannot store the model: {}").format(error.strerror), where=str(file)) from None
+                raise TuneloopError(_("cannot store the model: {}").format(told(error)), where=str(file)) from None
         hashes[file.name] = hash_file(target)
     return hashes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tuneloop.records import Record
 
 
@@ -20,6 +22,14 @@ class CitedSentence(Record):
     problem: str = ""
 
 
+class Verdict(Record):
+    """What one of an item's answers was held to be, against its reference."""
+
+    field: str  # of the item: answer, against, cited, against_cited, sentence
+    mark: Literal["right", "wrong", "refused"]
+    problem: str = ""  # of a wrong answer: words, code, number, opposite, empty
+
+
 class Item(Record):
     """One question with everything that was answered and found."""
 
@@ -34,7 +44,7 @@ class Item(Record):
     learned: str = ""  # the question of a training row that is the same: the item is left out of every score
     cut: list[str] = []  # the answers, by field, that ended at the limit of tokens
     end_unknown: list[str] = []  # those of which it was not told how they ended
-    failed: list[str] = []  # what could not be had: answer, against, cited; the item is left out where that counts
+    failed: list[str] = []  # what could not be had, by field; the item is left out where that counts
     confidence: float | None = None  # that the passages answer the question, 0 to 1
     accepted: bool | None = None  # the confidence is high enough: the question is answered, not refused
     rank: int | None = None  # of the first right page among the passages found, from 1
@@ -42,6 +52,11 @@ class Item(Record):
     cited: str | None = None  # the answer from knowledge, with markers
     said_unanswerable: bool | None = None
     citations: list[CitedSentence] = []
+    against_cited: str | None = None  # the same of the model that is compared with
+    against_said_unanswerable: bool | None = None
+    against_citations: list[CitedSentence] = []
+    sentence: str | None = None  # what no model says: the best passage's first sentence, or a refusal
+    verdicts: list[Verdict] = []
 
     @property
     def page(self) -> tuple[str, str]:
@@ -52,6 +67,10 @@ class Item(Record):
     def left_out(self) -> bool:
         """Whether it is not among the questions that the models are compared on."""
         return not {"answer", "against"}.isdisjoint(self.failed)
+
+    def mark(self, field: str) -> str:
+        """What the answer in this field was held to be: right, wrong, refused; "" where it was not asked for."""
+        return next((verdict.mark for verdict in self.verdicts if verdict.field == field), "")
 
     def tell(self, field: str, problem: str) -> None:
         """Note what was wrong with one of its answers."""

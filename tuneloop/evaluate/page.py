@@ -25,10 +25,18 @@ td,th{border-bottom:1px solid #dfe5eb;padding:6px 10px 6px 0;text-align:left;ver
 
 DECIDES = stored("decides")
 LEARNED = stored("left out, because a model was trained on this question")
+DIFFERENCES = {
+    "with_documents": stored("right answers, both with the documents"),
+    "closed_book": stored("right answers, both without the documents"),
+    "documents_for_model": stored("right answers of the model, with the documents and without"),
+    "documents_for_against": stored("right answers of the other model, with the documents and without"),
+    "model_over_no_model": stored("right answers with the documents, and of no model"),
+}
 CUT = {
     "model": stored("Answers of the model that were cut at the limit of tokens: {} of {}; not known: {}."),
     "against": stored("Answers of the other model that were cut at the limit of tokens: {} of {}; not known: {}."),
     "cited": stored("Answers from the documents that were cut at the limit of tokens: {} of {}; not known: {}."),
+    "against_cited": stored("The same of the other model's answers from the documents: {} of {}; not known: {}."),
 }
 
 
@@ -59,6 +67,9 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
         of = f" ({words('reference')} {value['reference']:.1f})" if "reference" in value else ""
         of += f" <b>{words(DECIDES)}</b>" * (name == body["primary"])
         parts.append(row(name + of, value))
+    for name, value in body["correctness"]["differences"].items():
+        of = f" <b>{words(DECIDES)}</b>" * (name == body["primary"])
+        parts.append(row(words(DIFFERENCES[name]) + of, value))
     parts += [row(words(BASELINES[name]), value) for name, value in body["baselines"].items()]
     parts.append("</table>" + "".join(f"<p class=soft>{words(note)}</p>" for note in notes(body)))
     parts.append("".join(f"<p class=bad>{words(warning)}</p>" for warning in body["warnings"]))
@@ -83,7 +94,9 @@ def notes(body: dict[str, Any]) -> list[str]:
     """How to read the table, and how many answers were cut."""
     found = []
     if any("verdict" in part for part in (*body["metrics"].values(), *body["baselines"].values())):
-        found.append(stored("One metric decides, by its own p-value; of all others the p-values are adjusted (Holm)."))
+        found.append(
+            stored("One difference decides, by its own p-value; the p-values of all others are adjusted (Holm).")
+        )
     found += [
         CUT[field].format(count["cut"], count["answers"], count["unknown"]) for field, count in body["cut"].items()
     ]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
-from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table
+from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table, short_name
 
 if TYPE_CHECKING:
     from tuneloop.answer import Answer
@@ -25,18 +25,9 @@ if TYPE_CHECKING:
 LEVEL = 0.95  # of the intervals
 PATIENCE = 600.0  # seconds: on a slow machine a question waits for the seven before it
 SUMMARY = (
-    "items",
-    "primary",
-    "metrics",
-    "baselines",
-    "cut",
-    "learned",
-    "retrieval",
-    "citations",
-    "abstention",
-    "errors",
-    "warnings",
-)
+    "items", "primary", "metrics", "baselines", "correctness", "cut", "learned", "retrieval", "citations", "abstention",
+    "errors", "warnings",
+)  # fmt: skip
 WITH_PASSAGES = "synthesize/grounded"  # the origin of examples that are asked with passages
 
 
@@ -44,8 +35,9 @@ class Evaluate(Stage):
     """Measure a model on questions with reference answers, and compare it with another on the same questions.
 
     Text metrics are closed book: the model answers from what it has learned. With an index, retrieval is measured on
-    every question with a known page, and cited answers on some of them. A model of the workspace is not asked the same
-    question twice; --rerun asks it anew.
+    every question with a known page, and both models answer some of them from its passages, with citations; whether
+    an answer is right is then told for each model with and without the documents. A model of the workspace is not
+    asked the same question twice; --rerun asks it anew.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -58,14 +50,23 @@ class Evaluate(Stage):
     against: ModelRef | None = Field(None, description="Model to compare with, on the same questions.")
     knowledge: IndexRef | None = Field(None, description="Index to measure retrieval and cited answers with.")
     limit: int = Field(0, ge=0, description="Questions used, from the first; 0 means all.")
+    closed: int = Field(0, ge=0, description="Questions answered without the index, spread evenly; 0 means all.")
     cited: int = Field(20, ge=0, description="Questions answered from the index, spread evenly; 0 means none.")
     max_tokens: int = Field(96, ge=1, le=8192, description="Longest answer, in tokens.")
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
     resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
-    primary: Literal["rouge_l", "rouge_l_recall", "bleu_4", "token_f1", "exact_match"] = Field(
-        "rouge_l", description="The metric that decides; it is chosen before its value is known."
+    primary: Literal["auto", "with_documents", "rouge_l", "rouge_l_recall", "bleu_4", "token_f1", "exact_match"] = (
+        Field(
+            "auto",
+            description="What decides, chosen before it is known; auto: with_documents where there is such, "
+            "or rouge_l.",
+        )
     )
+
+    def output_name(self) -> str:
+        """Which model, on which questions: an evaluation on others is another, and not its successor."""
+        return f"{short_name(self.model)}-on-{short_name(self.dataset)}"
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.evaluate.items import Item
@@ -76,13 +77,17 @@ class Evaluate(Stage):
         examples = self.examples(ctx)
         everything = [as_item(example) for example in examples]
         examples, items, learned = self.leave_out_learned(ctx, examples, everything)
-        closed = [(example, item) for example, item in zip(examples, items, strict=True) if item.answerable]
+        chosen = set(spread(len(items), self.closed or len(items)))
+        closed = [(e, i) for n, (e, i) in enumerate(zip(examples, items, strict=True)) if i.answerable and n in chosen]
         if not closed and not self.knowledge:
             raise TuneloopError(_("the dataset has no question with a reference answer"), where=self.dataset)
         cited = self.search(ctx, examples, items)
         self.ask_model(ctx, self.model, closed, "answer", cited)
         if self.against:
-            self.ask_model(ctx, self.against, closed, "against", [])
+            self.ask_model(ctx, self.against, closed, "against", cited)
+        for item in items:
+            if item.failed:
+                ctx.reject(item.id, stored("not answered: {}").format(item.error), item.model_dump(), lost=True)
         scores, body = summarise(
             items, compared=self.against is not None, known=self.knowledge is not None, resamples=self.resamples,
             seed=self.seed, primary=self.primary,
@@ -128,6 +133,10 @@ class Evaluate(Stage):
             message = _("a model was trained on every question of this exam, so nothing is left to measure it with")
             hint = _("Use questions that it was not trained on, such as the other part of a split.")
             raise TuneloopError(message, where=self.dataset, hint=hint)
+        for item in items:
+            if item.learned:
+                reason = stored("a model was trained on this question: {}").format(item.learned)
+                ctx.reject(item.id, reason, item.model_dump(), lost=False)
         return [example for example, _item in kept], [item for _example, item in kept], account(items, learned)
 
     def search(self, ctx: Context, examples: list[Example], items: list[Item]) -> list[tuple[Example, Item]]:
@@ -138,7 +147,7 @@ class Evaluate(Stage):
         from tuneloop.knowledge.answerable import EVIDENCE
 
         knowledge = open_index(ctx.path(self.knowledge))
-        ctx.phase(_("searching"))
+        ctx.phase(stored("searching"))
         told = progress(ctx, len(items))
         for number, item in enumerate(items, 1):
             passages = knowledge.search(item.question, 5)
@@ -146,6 +155,7 @@ class Evaluate(Stage):
             item.rank = next((r for r, name in enumerate(item.found, 1) if item.is_page(name)), None)
             item.confidence = round(knowledge.answerable(item.question, passages[:EVIDENCE]), 6)
             item.accepted = bool(passages) and item.confidence >= knowledge.answerability.threshold
+            item.sentence = first_sentence(passages[0].chunk.text if item.accepted else "", item.question)
             told(number)
         return [(examples[number], items[number]) for number in spread(len(items), self.cited)]
 
@@ -153,14 +163,15 @@ class Evaluate(Stage):
         """Ask one model: closed book into ``field`` of the items, then with citations. No engine where all is known."""
         journal = self.journal(ctx, model)
         plain = [key(model, self.max_tokens, "", example) for example, _item in closed]
-        with_passages = [key(model, self.max_tokens, self.knowledge or "", example) for example, _item in cited]
+        source = f"{self.knowledge}, passages {self.shown(ctx)}" if cited else ""
+        with_passages = [key(model, self.max_tokens, source, example) for example, _item in cited]
         if all(k in journal for k in plain + with_passages):
             self.answer_closed(ctx, None, journal, plain, closed, field)
-            self.answer_cited(ctx, None, journal, with_passages, cited)
+            self.answer_cited(ctx, None, journal, with_passages, cited, field)
             return
         with ctx.chat(model, concurrency=self.concurrency, timeout=PATIENCE, retries=2) as client:
             self.answer_closed(ctx, client, journal, plain, closed, field)
-            self.answer_cited(ctx, client, journal, with_passages, cited)
+            self.answer_cited(ctx, client, journal, with_passages, cited, field)
 
     def journal(self, ctx: Context, model: str) -> Journal:
         """What this run was told, and, of a model that cannot change, what any run in this workspace was told.
@@ -180,7 +191,7 @@ class Evaluate(Stage):
         """Ask every question without passages, and write the answers into ``field`` of the items."""
         from tuneloop.evaluate.generate import ask_all, too_many, unanswered
 
-        ctx.phase(_("answering") if field == "answer" else _("answering with the other model"))
+        ctx.phase(stored("answering") if field == "answer" else stored("answering with the other model"))
         fresh, start = sum(k not in journal for k in keys), time.monotonic()
 
         async def ask(number: int) -> dict[str, Any]:
@@ -211,9 +222,12 @@ class Evaluate(Stage):
         return (read_card(ctx.path(self.model)).passages if self.model.startswith("model:") else 0) or PASSAGES
 
     def answer_cited(
-        self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair]
+        self, ctx: Context, client: ChatClient | None, journal: Journal, keys: list[str], pairs: list[Pair], field: str
     ) -> None:
-        """Answer some questions as the gateway does, from passages and with citations."""
+        """Answer some questions as the gateway does, from passages and with citations.
+
+        Both models are shown the passages that the measured one is served with, so that only the model differs.
+        """
         from tuneloop.answer import Answerer
         from tuneloop.evaluate.generate import ask_all
         from tuneloop.evaluate.items import CitedSentence
@@ -221,7 +235,11 @@ class Evaluate(Stage):
 
         if not pairs or not self.knowledge:
             return
-        ctx.phase(_("answering from the documents"))
+        ours = field == "answer"
+        prefix = "" if ours else "against_"
+        other = stored("the other model answering from the documents")
+        ctx.phase(stored("answering from the documents") if ours else other)
+        fresh, start = sum(k not in journal for k in keys), time.monotonic()
         answerer = Answerer(open_index(ctx.path(self.knowledge)), client, k=self.shown(ctx)) if client else None
 
         async def ask(number: int) -> dict[str, Any]:
@@ -229,13 +247,16 @@ class Evaluate(Stage):
             return as_json(await answerer.answer(conversation(pairs[number][0]), max_tokens=self.max_tokens))
 
         answers = ask_all(keys, ask, journal, concurrency=self.concurrency, told=progress(ctx, len(pairs)))
+        if fresh:
+            ctx.metric(f"{prefix}cited_answers_per_second", fresh / (time.monotonic() - start))
         for (_example, item), answer in zip(pairs, answers, strict=True):
             if "error" in answer:
-                item.fail("cited", answer["error"])
+                item.fail(f"{prefix}cited", answer["error"])
                 continue
-            item.cited, item.said_unanswerable = answer["text"], not answer["answerable"]
-            item.ended("cited", answer.get("finish"))
-            item.citations = [CitedSentence.model_validate(c) for c in answer["citations"]]
+            setattr(item, f"{prefix}cited", answer["text"])
+            item.ended(f"{prefix}cited", answer.get("finish"))
+            setattr(item, f"{prefix}said_unanswerable", not answer["answerable"])
+            setattr(item, f"{prefix}citations", [CitedSentence.model_validate(c) for c in answer["citations"]])
 
 
 def key(model: str, max_tokens: int, knowledge: str, example: Example) -> str:
@@ -275,6 +296,15 @@ def learned_warnings(learned: dict[str, Any]) -> list[str]:
     return found
 
 
+def first_sentence(passage: str, question: str) -> str:
+    """What an answer without a model would be: the first sentence of the best passage that is not a heading."""
+    from tuneloop.answer.prompt import REFUSAL, language_of
+    from tuneloop.sentences import sentences
+
+    found = [text.strip() for text in sentences(passage) if not text.lstrip().startswith("#")]
+    return found[0] if found else REFUSAL[language_of(question)]
+
+
 def as_item(example: Example) -> Item:
     from tuneloop.evaluate.items import Item
 
@@ -301,6 +331,6 @@ def spread(total: int, wanted: int) -> list[int]:
 
 def progress(ctx: Context, total: int) -> Callable[[int], None]:
     def told(done: int) -> None:
-        ctx.progress(done, total, _("questions"))
+        ctx.progress(done, total, stored("questions"))
 
     return told

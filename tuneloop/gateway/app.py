@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,11 @@ from tuneloop.gateway.config import GatewayConfig
 from tuneloop.gateway.embeddings import embed
 from tuneloop.gateway.feedback import take_feedback
 from tuneloop.gateway.page import chat_page
-from tuneloop.gateway.problem import Problem, error_response
+from tuneloop.gateway.problem import Problem, error_response, from_bug
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.state import Gateway, start_record, workspace
 from tuneloop.language import _
 
-LOGGER = logging.getLogger("tuneloop.gateway")
 HERE = Path(__file__).parent
 Handler = Callable[[Gateway, Request, Record], Awaitable[Response]]
 
@@ -83,10 +81,10 @@ def endpoint(gateway: Gateway, path: str, handler: Handler) -> Callable[[Request
         except TuneloopError as error:
             record.status, record.error = error.status, str(error)
             return error_response(error, record.id)
-        except Exception:
-            LOGGER.exception("a bug in the gateway")
-            record.status = 500
-            return error_response(Problem(500, _("the gateway has failed; its log says more")), record.id)
+        except Exception as error:
+            problem = from_bug(error)
+            record.status, record.error = problem.status, str(problem)
+            return error_response(problem, record.id)
         finally:
             if path == "/v1/embeddings":
                 gateway.finish(record)
@@ -171,4 +169,4 @@ async def not_here(request: Request, error: Exception) -> Response:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    return error_response(Problem(500, _("the gateway has failed; its log says more")))
+    return error_response(Problem(500, _("the gateway has failed; its log says where")))

@@ -5,12 +5,17 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tuneloop.foreign import told
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import clean
 from tuneloop.language import _
 from tuneloop.tokens import estimate_tokens
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
+class NotJson(ValueError):
+    """A value that Python would read and JSON does not have."""
 
 
 @dataclass
@@ -28,7 +33,8 @@ def parse_object(data: bytes) -> dict[str, Any]:
     try:
         body = json.loads(data, parse_float=finite, parse_constant=finite)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, _("the body is not valid JSON: {}").format(error)) from None
+        reason = str(error) if isinstance(error, NotJson) else told(error)
+        raise Problem(400, _("the body is not valid JSON: {}").format(reason)) from None
     if not isinstance(body, dict):
         raise Problem(400, _("the body must be a JSON object"))
     return body
@@ -38,7 +44,7 @@ def finite(text: str) -> float:
     """A number as JSON has them: NaN and infinity, which Python would read, nobody below can be sent."""
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(_("{} is not a number of JSON").format(text[:20]))
+        raise NotJson(_("{} is not a number of JSON").format(text[:20]))
     return value
 
 

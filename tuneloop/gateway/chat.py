@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
@@ -10,16 +9,14 @@ from starlette.types import Receive, Scope, Send
 from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import parse_ask
 from tuneloop.gateway.body import CallerGone, Reply, read_body, while_connected
-from tuneloop.gateway.problem import Problem, error_event, error_response
+from tuneloop.gateway.problem import error_event, error_response, from_bug
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.relay import relay
 from tuneloop.gateway.state import name_route, start_record
-from tuneloop.language import _
 
 if TYPE_CHECKING:
     from tuneloop.gateway.state import Gateway
 
-LOGGER = logging.getLogger("tuneloop.gateway")
 GONE = 499  # the caller closed the connection (nginx's number)
 
 
@@ -37,9 +34,8 @@ class ChatCompletions:
             record.status, record.error = GONE, "the caller closed the connection"
         except TuneloopError as error:
             await self.fail(error, record, scope, receive, reply)
-        except Exception:
-            LOGGER.exception("a bug in the gateway")
-            await self.fail(Problem(500, _("the gateway has failed; its log says more")), record, scope, receive, reply)
+        except Exception as error:
+            await self.fail(from_bug(error), record, scope, receive, reply)
         finally:
             self.gateway.finish(record)
 

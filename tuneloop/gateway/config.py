@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tuneloop.answer.prompt import PASSAGES
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.foreign import told
+from tuneloop.language import _, stored
 from tuneloop.loopback import is_loopback
 from tuneloop.settings import describe_invalid
 
@@ -43,7 +44,7 @@ class Route(BaseModel):
     @classmethod
     def check_url(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
-            raise ValueError("expected http://… or https://…")
+            raise ValueError(stored("expected http://… or https://…"))
         return value.rstrip("/")
 
 
@@ -67,15 +68,17 @@ class GatewayConfig(BaseModel):
     def check_names(self) -> "GatewayConfig":
         names = [name for route in self.routes for name in (route.name, *route.aliases)]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two routes have the name {min(twice)!r}")
+            raise ValueError(stored("two routes have the name {!r}").format(min(twice)))
         return self
 
     @model_validator(mode="after")
     def check_open(self) -> "GatewayConfig":
         if not self.auth and not is_loopback(self.host):
             raise ValueError(
-                f"without keys only this machine may call: the address {self.host} is open to others; "
-                "listen on 127.0.0.1, or keep keys on"
+                stored(
+                    "without keys only this machine may call: the address {} is open to others; "
+                    "listen on 127.0.0.1, or keep keys on"
+                ).format(self.host)
             )
         return self
 
@@ -85,8 +88,8 @@ def load_config(path: Path) -> GatewayConfig:
     try:
         return GatewayConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise TuneloopError(_("cannot read the file: {}").format(error.strerror), where=str(path)) from None
+        raise TuneloopError(_("cannot read the file: {}").format(told(error)), where=str(path)) from None
     except ValidationError as error:
         raise TuneloopError(describe_invalid(error), where=str(path)) from None
     except ValueError as error:
-        raise TuneloopError(_("not valid JSON: {}").format(error), where=str(path)) from None
+        raise TuneloopError(_("not valid JSON: {}").format(told(error)), where=str(path)) from None

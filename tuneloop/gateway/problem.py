@@ -1,11 +1,17 @@
 """Errors in the form that OpenAI clients understand: ``{"error": {"message", "type", "param", "code"}}``."""
 
 import json
+import logging
 from typing import Any
 
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, TimeoutError
 from starlette.responses import Response
 
+from tuneloop import logbook
 from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+
+LOGGER = logging.getLogger("tuneloop.gateway")
 
 TYPES = {
     400: ("invalid_request_error", "invalid_request"),
@@ -41,16 +47,36 @@ def error_body(error: TuneloopError) -> dict[str, Any]:
     return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
 
 
+def from_bug(error: Exception) -> Problem:
+    """What a caller is told of an exception that nobody meant, which goes to the log file without its text.
+
+    A database that is locked, away or full is nobody's bug: the caller may try again.
+    """
+    gone = isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError | ProgrammingError)
+    if gone or isinstance(error, TimeoutError):
+        LOGGER.warning("the database does not answer: %s", logbook.kind(error))
+        again = _("Try again in a moment.")
+        return Problem(
+            503, _("the database does not answer"), code="database", headers={"Retry-After": "2"}, hint=again
+        )
+    LOGGER.error("a bug in the gateway", exc_info=error)
+    return Problem(500, _("the gateway has failed; its log says where"))
+
+
+def error_json(error: TuneloopError) -> bytes:
+    """The JSON as people read it: in UTF-8, where half a surrogate pair that a message quotes stays escaped."""
+    return json.dumps(error_body(error), ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
 def error_response(error: TuneloopError, request_id: str = "") -> Response:
     headers = dict(error.headers) if isinstance(error, Problem) else {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if request_id:
         headers["X-Request-Id"] = request_id
-    # ASCII: a message may quote half a surrogate pair, which UTF-8 cannot carry
-    return Response(json.dumps(error_body(error)), error.status, headers, "application/json")
+    return Response(error_json(error), error.status, headers, "application/json; charset=utf-8")
 
 
 def error_event(error: TuneloopError) -> bytes:
     """An error inside a stream that has begun: OpenAI clients raise it."""
-    return b"data: " + json.dumps(error_body(error)).encode() + b"\n\n"
+    return b"data: " + error_json(error) + b"\n\n"

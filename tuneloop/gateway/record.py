@@ -7,6 +7,7 @@ from time import time as now
 from typing import Any
 
 KEPT = 4 << 20  # bytes of an answer that are kept for the log
+MOST_TOKENS = 2**31 - 1  # what an integer column holds
 
 
 @dataclass
@@ -93,7 +94,7 @@ def read_event(record: Record, data: bytes) -> str:
             record.error = record.error or json.dumps(event["error"])[:500]
         choices = event.get("choices") or [{}]
         delta = choices[0].get("delta") or {}
-        return delta.get("content") or ""
+        return text_of(delta.get("content")) or ""
     except (ValueError, AttributeError, TypeError, LookupError):
         return ""
 
@@ -102,18 +103,39 @@ def read_whole(record: Record) -> None:
     try:
         answer = json.loads(b"".join(chunk for _seconds, chunk in record.chunks))
         read_usage(record, answer)
-        record.answer = ((answer.get("choices") or [{}])[0].get("message") or {}).get("content")
+        record.answer = text_of(((answer.get("choices") or [{}])[0].get("message") or {}).get("content"))
     except (ValueError, AttributeError, TypeError, LookupError):
         pass
 
 
 def read_usage(record: Record, answer: dict[str, Any]) -> None:
     """Token counts: ``usage`` as OpenAI has it, or llama.cpp's ``timings``."""
-    if usage := answer.get("usage"):
-        record.prompt_tokens, record.completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    elif timings := answer.get("timings"):
-        cached = timings.get("cache_n") or 0
-        record.prompt_tokens, record.completion_tokens = timings.get("prompt_n", 0) + cached, timings.get("predicted_n")
+    usage, timings = answer.get("usage"), answer.get("timings")
+    if isinstance(usage, dict):
+        counts = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    elif isinstance(timings, dict):
+        counts = (
+            (count(timings.get("prompt_n")) or 0) + (count(timings.get("cache_n")) or 0),
+            timings.get("predicted_n"),
+        )
+    else:
+        return
+    record.prompt_tokens, record.completion_tokens = map(count, counts)
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens; None for what is none, or more than a column of the database holds."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= MOST_TOKENS else None
+
+
+def text_of(content: Any) -> str | None:
+    """The text of a message, which some providers send as a list of parts; other parts are told by their type."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    parts = [part if isinstance(part, dict) else {"text": part} for part in content]
+    texts = [part.get("text") or f"[{part.get('type')}]" for part in parts]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def clean(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from starlette.types import Send
 
+from tuneloop.chat import error_text
 from tuneloop.gateway.ask import Ask
 from tuneloop.gateway.problem import Problem, error_event
 from tuneloop.gateway.record import Record
@@ -20,14 +21,36 @@ async def relay(upstream: Upstream, ask: Ask, record: Record, send: Send) -> Non
     """Pass a request on and its answer back, under the id of the record."""
     response = await upstream.post("/chat/completions", upstream.chat_body(ask))
     try:
-        if ask.stream:
+        if ask.stream and is_stream(response):
             return await relay_stream(upstream, response, record, send)
-        body = Renamed(record.id).event(await read_whole(upstream, response))
+        data = await read_whole(upstream, response)
+        check_completion(data, response)
+        body = Renamed(record.id).event(data)
         record.add(body)
         await send_start(send, record, response, len(body))
         await send({"type": "http.response.body", "body": body})
     finally:
         await response.aclose()
+
+
+def is_stream(response: httpx.Response) -> bool:
+    """Whether an answer comes in events. One that was asked to, and is JSON or a page, is an error or comes whole."""
+    kind = response.headers.get("Content-Type", "").lower()
+    return not kind.startswith(("application/json", "text/html")) and response.headers.get("Content-Length") != "0"
+
+
+def check_completion(data: bytes, response: httpx.Response) -> None:
+    """Raise ``Problem`` 502 for an answer with a good status that is no completion: an error, a login page, nothing."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        return  # asked for as it is, and sent otherwise: the caller may be able to read it
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
+        said = error_text(data.decode("utf-8", "replace")) if isinstance(body, dict) and body.get("error") else ""
+        message = _("the model's server answered with what is no completion")
+        raise Problem(502, f"{message}: {said}" if said else message)
 
 
 async def relay_stream(upstream: Upstream, response: httpx.Response, record: Record, send: Send) -> None:

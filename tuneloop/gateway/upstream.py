@@ -10,6 +10,7 @@ import httpx
 
 from tuneloop.chat import error_text
 from tuneloop.errors import TuneloopError
+from tuneloop.foreign import told
 from tuneloop.gateway.ask import Ask
 from tuneloop.gateway.config import Route
 from tuneloop.gateway.problem import Problem
@@ -102,6 +103,6 @@ def read_key(route: Route) -> str:
         try:
             return Path(route.api_key_file).expanduser().read_text(encoding="utf-8").strip()
         except OSError as error:
-            message = _("cannot read the key file: {}").format(error.strerror)
+            message = _("cannot read the key file: {}").format(told(error))
             raise TuneloopError(message, where=route.api_key_file) from None
     return ""

@@ -14,7 +14,7 @@ from tuneloop.knowledge.embedding import NANO, NONE, Embedder, open_embedder
 from tuneloop.knowledge.generic import CHINESE, ENGLISH
 from tuneloop.knowledge.search import FORMAT, Knowledge
 from tuneloop.knowledge.terms import terms
-from tuneloop.language import _
+from tuneloop.language import stored
 from tuneloop.records import Chunk, write_rows
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def build(ctx: Context, stage: Index, chunks: list[Chunk]) -> dict[str, Any]:
     """Write an index of ``chunks`` into ``ctx.out`` and return its summary."""
-    ctx.phase(_("indexing words"))
+    ctx.phase(stored("indexing words"))
     write_rows(ctx.out / "chunks.parquet", Chunk, chunks)
     headings = [terms(" \n ".join(chunk.heading)) for chunk in chunks]
     bm25 = BM25.build([([terms(chunk.text) for chunk in chunks], 1.0), (headings, stage.heading_weight)])
@@ -39,7 +39,7 @@ def build(ctx: Context, stage: Index, chunks: list[Chunk]) -> dict[str, Any]:
     if stage.embedding == NONE:
         calibrate(ctx, info, None)
     else:
-        ctx.phase(_("embedding passages"))
+        ctx.phase(stored("embedding passages"))
         with open_embedder(ctx, stage.embedding, stage.query_prefix, stage.passage_prefix) as embedder:
             embed_chunks(ctx, info, embedder, chunks)
             calibrate(ctx, info, embedder)
@@ -50,7 +50,7 @@ def embed_chunks(ctx: Context, info: dict[str, Any], embedder: Embedder, chunks:
     """Embed each passage below its headings, and save the vectors."""
     texts = ["\n".join(filter(None, [" > ".join(chunk.heading), chunk.text])) for chunk in chunks]
     kept = ctx.checkpoint("vectors.bin")
-    matrix = vectors.embed(embedder, texts, kept, lambda done, total: ctx.progress(done, total, _("passages")))
+    matrix = vectors.embed(embedder, texts, kept, lambda done, total: ctx.progress(done, total, stored("passages")))
     np.save(ctx.out / "vectors.npy", matrix.astype(np.float32), allow_pickle=False)
     info["dimensions"] = int(matrix.shape[1])
     if info["embedding"] != NANO:
@@ -60,7 +60,7 @@ def embed_chunks(ctx: Context, info: dict[str, Any], embedder: Embedder, chunks:
 
 def calibrate(ctx: Context, info: dict[str, Any], embedder: Embedder | None) -> None:
     """Ask the index everyday questions, note what they reach, and write ``index.json``."""
-    ctx.phase(_("measuring what unrelated questions reach"))
+    ctx.phase(stored("measuring what unrelated questions reach"))
     save(ctx, info)
     knowledge = Knowledge(ctx.out, embedder=embedder)
     spreads: list[float] = []
@@ -73,7 +73,7 @@ def calibrate(ctx: Context, info: dict[str, Any], embedder: Embedder | None) -> 
                 spreads.append(float(scores.std()))
             passages = knowledge.search(question, EVIDENCE)
             coverages.append(max((knowledge.coverage(question, p) for p in passages), default=0.0))
-            ctx.progress(done, len(questions), _("questions"))
+            ctx.progress(done, len(questions), stored("questions"))
         info["answerability"]["coverage"][language] = round(median(coverages), 4)
         if cosines:
             info["answerability"]["cosine"][language] = round(median(cosines), 4)

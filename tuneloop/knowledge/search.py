@@ -96,7 +96,7 @@ class Knowledge:
         try:
             return self.vectors @ self.embedder.query(query)
         except TuneloopError as error:
-            log.warning("searching by words alone: %s", error)
+            log.warning("searching by words alone: %s, status %d", type(error).__name__, error.status)
             return None
 
     def chunk(self, number: int) -> Chunk:

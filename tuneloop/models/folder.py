@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.models.card import FILE, ModelCard, read_card
 from tuneloop.models.gguf import positive, read_gguf_card
@@ -14,6 +15,7 @@ from tuneloop.models.template import template_hash
 
 DTYPES = {"bfloat16": "bf16", "float16": "f16", "float32": "f32"}
 SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
+VOCABULARIES = ("tokenizer.json", "*.model", "*.tiktoken", "vocab.txt")  # each of which is enough
 LONGEST_HEADER = 100_000_000  # bytes; the safetensors format's own limit
 
 
@@ -27,7 +29,7 @@ def card_of(path: Path) -> ModelCard:
 
 
 def read_folder_card(folder: Path) -> ModelCard:
-    """What a Hugging Face folder says of itself. Raises ``TuneloopError`` where config or weights are missing."""
+    """What a Hugging Face folder says of itself. Raises ``TuneloopError`` where it is not whole."""
     config = read_json(folder / "config.json", required=True)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
@@ -35,6 +37,9 @@ def read_folder_card(folder: Path) -> ModelCard:
             _("no safetensors weights here; pickled ones are never opened"), where=str(folder),
             hint=_("Save the model with safe_serialization=True."),
         )  # fmt: skip
+    parameters = sum(count_parameters(path) for path in weights)
+    require_shards(folder)
+    require_tokenizer(folder)
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     tokenizer = read_json(folder / "tokenizer_config.json")
     template = chat_template(folder, tokenizer)
@@ -43,7 +48,7 @@ def read_folder_card(folder: Path) -> ModelCard:
         format="hf",
         name=folder.name,
         architecture=str(config.get("model_type", "")),
-        parameters=sum(count_parameters(path) for path in weights),
+        parameters=parameters,
         quantization=DTYPES.get(str(config.get("torch_dtype") or config.get("dtype")), ""),
         chat_template=template,
         template_sha256=template_hash(template),
@@ -54,6 +59,32 @@ def read_folder_card(folder: Path) -> ModelCard:
     )
 
 
+def require_tokenizer(folder: Path) -> None:
+    """Raise ``TuneloopError`` where a folder holds no vocabulary: transformers makes do with an empty one."""
+    if any(next(folder.glob(name), None) for name in VOCABULARIES):
+        return
+    pair = ("vocab.json", "merges.txt")
+    absent = [name for name in pair if not (folder / name).is_file()]
+    if absent:
+        name = "tokenizer.json" if len(absent) == len(pair) else absent[0]
+        raise incomplete(folder, name)
+
+
+def require_shards(folder: Path) -> None:
+    """Raise ``TuneloopError`` where a file with weights is missing that the index names."""
+    places = read_json(folder / "model.safetensors.index.json").get("weight_map")
+    for name in sorted(set(places.values())) if isinstance(places, dict) else []:
+        if not (folder / str(name)).is_file():
+            raise incomplete(folder, str(name))
+
+
+def incomplete(folder: Path, name: str) -> TuneloopError:
+    return TuneloopError(
+        _("this model is not whole: {} is missing").format(name), where=str(folder),
+        hint=_("Copy all of its files, or fetch it again."),
+    )  # fmt: skip
+
+
 def read_json(path: Path, *, required: bool = False) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -62,9 +93,9 @@ def read_json(path: Path, *, required: bool = False) -> dict[str, Any]:
             return {}
         raise TuneloopError(_("this folder holds no model: config.json is missing"), where=str(path.parent)) from None
     except OSError as error:
-        raise TuneloopError(_("cannot read the file: {}").format(error.strerror), where=str(path)) from None
+        raise TuneloopError(_("cannot read the file: {}").format(told(error)), where=str(path)) from None
     except ValueError as error:
-        raise TuneloopError(_("not valid JSON: {}").format(error), where=str(path)) from None
+        raise TuneloopError(_("not valid JSON: {}").format(told(error)), where=str(path)) from None
     if not isinstance(value, dict):
         raise TuneloopError(_("expected a JSON object"), where=str(path))
     return value

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.models.card import ModelCard
 from tuneloop.models.template import template_hash
@@ -131,7 +132,7 @@ def read_gguf(path: Path) -> Header:
     except TuneloopError as error:
         raise type(error)(error.message, where=str(path), hint=error.hint) from None
     except OSError as error:
-        raise TuneloopError(_("cannot read the file: {}").format(error.strerror), where=str(path)) from None
+        raise TuneloopError(_("cannot read the file: {}").format(told(error)), where=str(path)) from None
     except ValueError:
         raise TuneloopError(_("the file is empty"), where=str(path)) from None
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.records import Message
 
@@ -51,9 +52,9 @@ def render(
             messages=plain, tools=tools, documents=documents, add_generation_prompt=add_generation_prompt, **variables
         )
     except TemplateError as error:
-        raise TuneloopError(_("the chat template refuses this conversation: {}").format(error)) from None
+        raise TuneloopError(_("the chat template refuses this conversation: {}").format(told(error))) from None
     except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
-        raise TuneloopError(_("the chat template fails on this conversation: {}").format(error)) from None
+        raise TuneloopError(_("the chat template fails on this conversation: {}").format(told(error))) from None
 
 
 @lru_cache(maxsize=64)

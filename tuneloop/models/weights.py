@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import MissingExtra, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.models.card import ModelCard
+from tuneloop.models.folder import require_tokenizer
 from tuneloop.models.gguf import Header, read_gguf
 from tuneloop.models.tensors import mapped, read_tensor, rotate, rotated_heads, tensor_names
 
@@ -84,9 +86,10 @@ def load_tokenizer(folder: Path, card: ModelCard) -> Tokenizer:
     try:
         if card.format == "gguf":
             return gguf_tokenizer(read_gguf(folder / card.file))
+        require_tokenizer(folder)
         backend = transformers.AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
-        raise TuneloopError(_("cannot read the tokenizer: {}").format(error), where=str(folder)) from None
+        raise TuneloopError(_("cannot read the tokenizer: {}").format(told(error)), where=str(folder)) from None
     if not backend.is_fast:
         raise TuneloopError(_("this model has no fast tokenizer (tokenizer.json)"), where=str(folder))
     plain, full = backend("a", add_special_tokens=False)["input_ids"], backend("a")["input_ids"]
@@ -127,7 +130,8 @@ def load_config(folder: Path, card: ModelCard) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(folder, **arguments)
     except (OSError, ValueError, KeyError) as error:
-        raise TuneloopError(_("cannot read the model's configuration: {}").format(error), where=str(folder)) from None
+        message = _("cannot read the model's configuration: {}").format(told(error))
+        raise TuneloopError(message, where=str(folder)) from None
 
 
 def is_plain(header: Header) -> bool:
@@ -149,7 +153,7 @@ def load_weights(folder: Path, card: ModelCard, dtype: torch.dtype, attention: s
     except ImportError as error:
         raise MissingExtra("train", error.name or "gguf") from None
     except (OSError, ValueError, KeyError) as error:
-        raise TuneloopError(_("cannot read the weights: {}").format(error), where=str(folder)) from None
+        raise TuneloopError(_("cannot read the weights: {}").format(told(error)), where=str(folder)) from None
     if hasattr(model, "hf_quantizer"):
         model.hf_quantizer.remove_quantization_config(model)
     elif hasattr(model.config, "quantization_config"):

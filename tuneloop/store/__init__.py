@@ -4,32 +4,52 @@ import shutil
 from functools import cached_property
 from pathlib import Path
 
-from tuneloop.errors import TuneloopError
+from tuneloop import permissions
+from tuneloop.errors import NoWorkspace, TuneloopError
+from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
+from tuneloop.store.names import Move, Version
 from tuneloop.store.runs import Runs, holder_is_dead
 from tuneloop.store.traffic import Traffic, as_json
 
-__all__ = ["Artifact", "Artifacts", "Runs", "Store", "Traffic", "as_json", "hash_file", "holder_is_dead"]
+__all__ = [
+    "Artifact", "Artifacts", "Move", "Runs", "Store", "Traffic", "Version", "as_json", "hash_file", "holder_is_dead",
+]  # fmt: skip
 
 
 class Store:
-    """One workspace: ``root/.tuneloop`` with ``artifacts/``, ``scratch/``, ``cache/``, ``logs/`` and the database."""
+    """One workspace: ``root/.tuneloop`` with ``artifacts/``, ``scratch/``, ``cache/``, ``logs/`` and the database.
+
+    It is its owner's alone: folders are 0700 and files 0600.
+    """
 
     def __init__(self, root: Path | str | None = None, settings: Settings | None = None) -> None:
         self.root = Path(root).resolve() if root is not None else find_workspace()
         self.settings = settings or load_settings(self.root)
         self.folder = self.root / FOLDER
         try:
+            if permissions.is_open(self.folder):  # made by 0.1, or by somebody's chmod: once, all that is in it
+                permissions.close_tree(self.folder)
             for name in ("artifacts", "scratch", "cache", "logs"):
-                (self.folder / name).mkdir(parents=True, exist_ok=True)
+                permissions.make_folder(self.folder / name)
         except OSError as error:
             raise TuneloopError(
-                _("cannot make the workspace: {reason}").format(reason=error.strerror), where=str(self.folder)
+                _("cannot make the workspace: {reason}").format(reason=told(error)), where=str(self.folder)
             ) from None
         if not (self.folder / ".gitignore").exists():
-            (self.folder / ".gitignore").write_text("*\n")
+            with permissions.open_append(self.folder / ".gitignore") as file:
+                file.write(b"*\n")
+
+    @classmethod
+    def existing(cls, root: Path | str | None = None) -> "Store":
+        """The workspace that is there: what only reads makes none. Raises ``NoWorkspace``."""
+        place = Path(root).resolve() if root is not None else find_workspace()
+        if not (place / FOLDER).is_dir():
+            hint = _("Go to its folder, or name it: tuneloop -w DIR. The first stage makes one: tuneloop parse FOLDER")
+            raise NoWorkspace(_("there is no workspace here"), where=str(place), hint=hint)
+        return cls(place)
 
     @cached_property
     def engine(self):
@@ -66,7 +86,7 @@ class Store:
     def scratch(self, key: str) -> Path:
         """The folder of unfinished work with this key; it outlives a kill and is removed when the work is done."""
         folder = self.folder / "scratch" / key[:32]
-        folder.mkdir(parents=True, exist_ok=True)
+        permissions.make_folder(folder)
         return folder
 
     def drop_scratch(self, key: str) -> None:

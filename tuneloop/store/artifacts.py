@@ -16,10 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from tuneloop.address import KINDS, NAME, Address
+from tuneloop.address import KINDS, Address
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.language import _
-from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tags, wanted_names
+from tuneloop.store import names
+from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
+from tuneloop.store.names import Move, Version, check_name, point, point_wanted
 
 MANIFEST = "manifest.json"
 
@@ -32,34 +34,14 @@ class Artifact:
     created: float  # seconds since 1970
     bytes: int
     summary: dict[str, Any]
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # the names that lead to it
+    versions: tuple[str, ...] = ()  # its places in the histories of names: ``d@1``
 
 
 def hash_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_name(name: str) -> None:
-    """Raise where ``name`` cannot be a tag."""
-    if not NAME.fullmatch(name) or len(name) > 200:
-        shown = name if len(name) <= 40 else name[:40] + "…"
-        hint = _("Use at most 200 letters, digits, '-', '_' and '.', and at most one @.")
-        raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
-
-
-def point(connection: sa.Connection, name: str, address: Address) -> None:
-    """Point a name at an artifact, moving it from where it was."""
-    connection.execute(tags.delete().where(tags.c.kind == address.kind, tags.c.name == name))
-    connection.execute(tags.insert().values(kind=address.kind, name=name, hash=address.hash, updated=time.time()))
-
-
-def point_wanted(connection: sa.Connection, run: str, address: Address) -> None:
-    """Point the names at an artifact that its run was asked to give it."""
-    for name in connection.scalars(sa.select(wanted_names.c.name).where(wanted_names.c.run == run)).all():
-        point(connection, name, address)
-    connection.execute(wanted_names.delete().where(wanted_names.c.run == run))
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -139,7 +121,7 @@ class Artifacts:
             row = self._row(connection, address)
             if row is None:
                 raise NotFound(_("the artifact {artifact} is not in this workspace").format(artifact=address.short))
-            return self._artifact(row, self._tags(connection, address))
+            return self._artifact(row, self._tags(connection, address), self._versions(connection, address))
 
     def summaries(self, addresses: Iterable[Address]) -> dict[Address, dict[str, Any]]:
         """The summaries of those artifacts that are there, in one query."""
@@ -156,8 +138,8 @@ class Artifacts:
         if kind:
             query = query.where(artifacts.c.kind == kind)
         with self.engine.connect() as connection:
-            names = self._tags(connection)
-            return [self._artifact(row, names) for row in connection.execute(query)]
+            current, past = self._tags(connection), self._versions(connection)
+            return [self._artifact(row, current, past) for row in connection.execute(query)]
 
     @staticmethod
     def _tags(connection: sa.Connection, only: Address | None = None) -> dict[tuple[str, str], list[str]]:
@@ -170,12 +152,26 @@ class Artifacts:
         return found
 
     @staticmethod
-    def _artifact(row: sa.Row[Any], names: dict[tuple[str, str], list[str]]) -> Artifact:
-        address = Address(row.kind, row.hash)
-        return Artifact(address, row.created, row.bytes, row.summary, tuple(names.get((row.kind, row.hash), ())))
+    def _versions(connection: sa.Connection, only: Address | None = None) -> dict[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = {}
+        query = sa.select(tag_history).order_by(tag_history.c.name, tag_history.c.version)
+        if only:
+            query = query.where(tag_history.c.kind == only.kind, tag_history.c.hash == only.hash)
+        for row in connection.execute(query):
+            found.setdefault((row.kind, row.hash), []).append(f"{row.name}@{row.version}")
+        return found
+
+    @staticmethod
+    def _artifact(
+        row: sa.Row[Any], current: dict[tuple[str, str], list[str]], past: dict[tuple[str, str], list[str]]
+    ) -> Artifact:
+        key = (row.kind, row.hash)
+        return Artifact(
+            Address(*key), row.created, row.bytes, row.summary, tuple(current.get(key, ())), tuple(past.get(key, ()))
+        )
 
     def resolve(self, text: str, kind: str | None = None) -> Address:
-        """The address behind a tag, an address, or a unique prefix (8 digits or more) of a hash.
+        """The address behind a tag, a place in a tag's history, an address, or a unique prefix (8 digits) of a hash.
 
         ``text`` may leave its kind out where ``kind`` says it. Raises ``NotFound`` with what is there instead.
         """
@@ -194,6 +190,8 @@ class Artifacts:
             tagged = connection.scalar(sa.select(tags.c.hash).where(tags.c.kind == prefix, tags.c.name == name))
             if tagged:
                 return Address(prefix, tagged)
+            if version := names.numbered(connection, prefix, name):
+                return still_there(version)
             if len(name) >= 8 and all(c in "0123456789abcdef" for c in name):
                 query = sa.select(artifacts.c.hash).where(artifacts.c.kind == prefix, artifacts.c.hash.startswith(name))
                 found = connection.scalars(query).all()
@@ -202,20 +200,32 @@ class Artifacts:
                 if found:
                     message = _("{text!r} is the beginning of {count} addresses").format(text=text, count=len(found))
                     raise NotFound(message, hint=_("Write more digits."))
+            if earlier := names.history(connection, prefix, name.rpartition("@")[0] or name):
+                raise lost_place(f"{prefix}:{name}", earlier)
             there = connection.scalars(
                 sa.select(tags.c.name).where(tags.c.kind == prefix).order_by(tags.c.updated.desc()).limit(5)
             ).all()
-        names = ", ".join(f"{prefix}:{n}" for n in there)
-        known = _("Known: {names}.").format(names=names) if there else _("There is no {kind} yet.").format(kind=prefix)
+        listed = ", ".join(f"{prefix}:{n}" for n in there)
+        known = _("Known: {names}.").format(names=listed) if there else _("There is no {kind} yet.").format(kind=prefix)
         hint = _("{known} See: tuneloop ls {kind}").format(known=known, kind=prefix)
         raise NotFound(_("there is no {name}").format(name=f"{prefix}:{name}"), hint=hint)
 
-    def tag(self, name: str, address: Address) -> None:
-        """Point a name at an artifact, moving it from where it was. Raises for a malformed name."""
+    def tag(self, name: str, address: Address) -> Move | None:
+        """Let a name lead to an artifact; the move, where it led elsewhere before. Raises for a malformed name."""
         check_name(name)
         with alone(self.engine) as connection:
             self.path(address)
-            point(connection, name, address)
+            return point(connection, name, address)
+
+    def history(self, kind: str | None = None, name: str | None = None) -> list[Version]:
+        """Where names have led, newest first: all names, or those of one kind, or one."""
+        with self.engine.connect() as connection:
+            return names.history(connection, kind, name)
+
+    def moves(self, runs: Iterable[str]) -> dict[tuple[str, str], Move]:
+        """The names that the outputs of runs took from other artifacts, by run and name."""
+        with self.engine.connect() as connection:
+            return names.moves(connection, runs)
 
     def untag(self, kind: str, name: str) -> None:
         with self.engine.begin() as connection:
@@ -279,10 +289,15 @@ class Artifacts:
             leftover = self._take_out(connection, address)
         shutil.rmtree(leftover, ignore_errors=True)
 
-    def collect(self, address: Address) -> bool:
-        """Delete an artifact that was found ``unreachable``, unless a name or a run has come to it meanwhile."""
+    def collect(self, address: Address, *, history: bool = False) -> bool:
+        """Delete an artifact that was found ``unreachable``, unless a name or a run has come to it meanwhile.
+
+        ``history``: also where a name led to it once.
+        """
         with alone(self.engine) as connection:
             if self._tags(connection, address) or self._reader(connection, address):
+                return False
+            if not history and self._versions(connection, address):
                 return False
             leftover = self._take_out(connection, address)
         shutil.rmtree(leftover, ignore_errors=True)
@@ -317,10 +332,13 @@ class Artifacts:
             (self.folder / address.kind / address.hash).replace(aside)
         return aside
 
-    def unreachable(self) -> list[Address]:
-        """The artifacts that carry no tag, from which no tagged artifact was made, and which no live run reads."""
+    def unreachable(self, *, history: bool = False) -> list[Address]:
+        """The artifacts that no name leads or led to, from which no such one was made, and which no live run reads.
+
+        ``history``: that a name led to an artifact once does not keep it.
+        """
         everything = self.find()
-        keep = {a.address for a in everything if a.tags}
+        keep = {a.address for a in everything if a.tags or (a.versions and not history)}
         with self.engine.connect() as connection:
             query = sa.select(run_inputs.c.ref).join(runs, run_inputs.c.run == runs.c.id)
             query = query.where(runs.c.state.in_(LIVE))
@@ -328,6 +346,23 @@ class Artifacts:
         for address in list(keep):
             keep.update(Address.parse(far) for _near, _stage, far in self.ancestry(address))
         return [a.address for a in everything if a.address not in keep]
+
+
+def still_there(version: Version) -> Address:
+    """The address of a place in a history. Raises ``NotFound`` where the artifact was removed."""
+    if version.removed:
+        message = _("{name} was {artifact}, which is removed")
+        hint = _("See: tuneloop ls {kind}").format(kind=f"{version.kind} --history")
+        raise NotFound(message.format(name=version.place, artifact=version.address.short), hint=hint)
+    return version.address
+
+
+def lost_place(text: str, earlier: list[Version]) -> NotFound:
+    """What to say of a name that leads nowhere any more, or of a place that its history does not have."""
+    there = [version.place for version in earlier if not version.removed]
+    known = _("Known: {names}.").format(names=", ".join(there[:5])) if there else _("All that it led to is removed.")
+    hint = _("{known} See: tuneloop ls {kind}").format(known=known, kind=f"{earlier[0].kind} --history")
+    return NotFound(_("there is no {name}").format(name=text), hint=hint)
 
 
 def write_durably(path: Path, text: str) -> None:

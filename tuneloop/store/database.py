@@ -12,9 +12,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
+from tuneloop import permissions
 from tuneloop.errors import Conflict, MissingExtra, TuneloopError
+from tuneloop.foreign import quoted, told
 from tuneloop.language import _
 from tuneloop.store.migrations import MIGRATIONS
 
@@ -45,7 +47,21 @@ tags = sa.Table(
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("hash", sa.String(64), nullable=False),
-    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),  # when it was asked for that the name leads here
+    sa.Column("version", sa.Integer, nullable=False),  # its place in the name's history
+)
+
+tag_history = sa.Table(  # where each name has led; a row is never changed, and outlives name and artifact
+    "tag_history",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),  # from 1
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("run", sa.String(26), nullable=False, index=True),  # whose output it is; "" where nobody's
+    sa.Column("before", sa.Integer),  # where the name led until then
+    sa.Column("taken", sa.Boolean, nullable=False),  # False: the name stayed there, since that was asked for later
 )
 
 runs = sa.Table(
@@ -93,6 +109,7 @@ wanted_names = sa.Table(  # what the output is to be called, by each who asked f
     metadata,
     sa.Column("run", sa.String(26), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("asked", sa.Float, nullable=False),
 )
 
 run_metrics = sa.Table(
@@ -167,16 +184,33 @@ feedback = sa.Table(
 
 def open_engine(url: str, folder: Path) -> Engine:
     """The engine for ``url``, or for SQLite in ``folder`` where it is empty, with all migrations applied."""
-    if not url:
-        engine = sa.create_engine(f"sqlite:///{folder / 'tuneloop.db'}", connect_args={"timeout": 30})
-        event.listen(engine, "connect", prepare_sqlite)
-    else:
-        engine = sa.create_engine(postgres_url(url), pool_pre_ping=True)
     try:
+        engine = postgres_engine(url) if url else sqlite_engine(folder / "tuneloop.db")
         migrate(engine)
-    except DBAPIError as error:
+    except (DBAPIError, OSError) as error:
         raise fixable(error, folder) or error from None
     return engine
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """The engine for a file, which is made with 0600; SQLite gives the files beside it the same."""
+    permissions.touch(path)
+    for name in ("", "-wal", "-shm"):
+        permissions.close(path.with_name(path.name + name))
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30}, hide_parameters=True)
+    event.listen(engine, "connect", prepare_sqlite)
+    return engine
+
+
+def postgres_engine(url: str) -> Engine:
+    """The engine for a URL. Raises ``TuneloopError`` for one that is none, without it: it may hold a password."""
+    try:
+        return sa.create_engine(postgres_url(url), pool_pre_ping=True, hide_parameters=True)
+    except (ArgumentError, ValueError):
+        raise TuneloopError(
+            _("the URL of the database cannot be read"),
+            hint=_("Write postgresql://USER:PASSWORD@HOST/NAME, with %40 for an @ in the password."),
+        ) from None
 
 
 def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
@@ -185,7 +219,7 @@ def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
     ``None`` where it is not known to be anything but a bug.
     """
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return TuneloopError(str(error.strerror), where=str(error.filename or folder))
+        return TuneloopError(told(error), where=str(error.filename or folder))
     reason = str(error.orig).strip().partition("\n")[0] if isinstance(error, DBAPIError) else ""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or "disk is full" in reason or ("I/O error" in reason and shutil.disk_usage(folder).free < 2**20):
@@ -193,12 +227,12 @@ def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
         return TuneloopError(_("the disk is full"), where=str(folder), hint=hint)
     if isinstance(error, OperationalError):
         return Conflict(
-            _("cannot use the database: {reason}").format(reason=reason),
+            _("cannot use the database: {reason}").format(reason=quoted(reason)),
             hint=_("Check TUNELOOP_DATABASE and tuneloop.toml."),
         )
     if isinstance(error, DatabaseError) and "not a database" in reason:
         return Conflict(
-            _("the database is damaged: {reason}").format(reason=reason), where=str(folder),
+            _("the database is damaged: {reason}").format(reason=quoted(reason)), where=str(folder),
             hint=_("Bring it back from a backup."),
         )  # fmt: skip
     return None
@@ -206,7 +240,9 @@ def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
 
 def postgres_url(url: str) -> str:
     """``postgresql://…`` with the driver that Tuneloop ships. Raises for any other scheme."""
-    scheme, _colon, rest = url.partition("://")
+    scheme, colon, rest = url.partition("://")
+    if not colon:
+        raise ArgumentError("not a URL")
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise TuneloopError(
             _("the database {scheme}:// is not supported").format(scheme=scheme),

@@ -110,4 +110,37 @@ def wanted_names(connection: Connection) -> None:
     connection.execute(names.insert().from_select(["run", "name"], live))
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner, wanted_names]
+def tag_history(connection: Connection) -> None:
+    """Where a name leads is the first entry of its history. A name that looks like such an entry, d@1, is kept."""
+    tables = sa.MetaData()
+    history = sa.Table(
+        "tag_history", tables,
+        Column("kind", String(16), primary_key=True), Column("name", String(200), primary_key=True),
+        Column("version", Integer, primary_key=True, autoincrement=False), Column("hash", String(64), nullable=False),
+        Column("time", Float, nullable=False), Column("run", String(26), nullable=False, index=True),
+        Column("before", Integer), Column("taken", Boolean, nullable=False),
+    )  # fmt: skip
+    tables.create_all(connection)
+    connection.execute(sa.text("ALTER TABLE tags ADD COLUMN version INTEGER NOT NULL DEFAULT 1"))
+    connection.execute(sa.text("ALTER TABLE wanted_names ADD COLUMN asked FLOAT NOT NULL DEFAULT 0"))
+    wanted = sa.table("wanted_names", sa.column("run"), sa.column("asked"))
+    runs = sa.table("runs", sa.column("id"), sa.column("created"))
+    created = sa.select(runs.c.created).where(runs.c.id == wanted.c.run).scalar_subquery()
+    connection.execute(wanted.update().where(wanted.c.run.in_(sa.select(runs.c.id))).values(asked=created))
+    tags = sa.table("tags", *(sa.column(name) for name in ("kind", "name", "hash", "updated", "version")))
+    there = connection.execute(sa.select(tags)).all()
+    names = {(row.kind, row.name) for row in there}
+    for row in there:
+        version = 1
+        while (row.kind, f"{row.name}@{version}") in names:
+            version += 1
+        connection.execute(
+            history.insert().values(
+                kind=row.kind, name=row.name, version=version, hash=row.hash, time=row.updated, run="", taken=True
+            )
+        )
+        same = (tags.c.kind == row.kind, tags.c.name == row.name)
+        connection.execute(tags.update().where(*same).values(version=version))
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner, wanted_names, tag_history]

@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from tuneloop import permissions
 from tuneloop.errors import Conflict
 from tuneloop.language import _
 from tuneloop.store.artifacts import MANIFEST
@@ -23,6 +24,7 @@ def claim(engine: Engine, folder: Path) -> None:
     A database without an owner is taken, unless it has artifacts and none of them is here. A workspace that has lost
     its id, or never had one, is known by its artifacts: the database is its own where all of them are here.
     """
+    permissions.touch(folder / FILE)
     with (folder / FILE).open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two commands at once in a new workspace are of one id
         file.seek(0)

@@ -18,8 +18,9 @@ from sqlalchemy.engine import Engine
 from tuneloop.address import Address
 from tuneloop.errors import NotFound
 from tuneloop.language import _
-from tuneloop.store.artifacts import json_safe, point_wanted
-from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, run_metrics, runs, wanted_names
+from tuneloop.store.artifacts import json_safe
+from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, run_metrics, runs
+from tuneloop.store.names import point_wanted, want
 
 LEASE = 20.0  # seconds a run lives without a heartbeat
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -68,9 +69,8 @@ class Runs:
                 )  # fmt: skip
                 for field, ref in dict.fromkeys(inputs):
                     connection.execute(run_inputs.insert().values(run=run, field=field, ref=ref))
-            known = sa.select(wanted_names).where(wanted_names.c.run == run, wanted_names.c.name == tag)
-            if tag and connection.execute(known).first() is None:
-                connection.execute(wanted_names.insert().values(run=run, name=tag))
+            if tag:
+                want(connection, run, tag)
         return run
 
     def get(self, run: str) -> sa.Row[Any]:

@@ -48,8 +48,8 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
                 with speaking("en"):
                     reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
                 reasons[reason] += 1
-                ctx.reject(where, reason, row)
-            ctx.progress(len(lessons) + reasons.total(), unit=_("examples"))
+                ctx.reject(where, reason, row, lost=isinstance(error, ValidationError))
+            ctx.progress(len(lessons) + reasons.total(), unit=stored("examples"))
     if not lessons:
         why = reasons.most_common(1)[0][0] if reasons else _("it is empty")
         raise TuneloopError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, Kind, ModelRef, Stage
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ class Train(Stage):
     def one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    def is_now(self) -> str:
+        return "tuned"
+
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.models.weights import load_config, load_tokenizer, transformers_module
 
@@ -71,7 +74,7 @@ class Train(Stage):
         from tuneloop.train.precision import choose_device, choose_precision
         from tuneloop.train.sft import Run, Watch
 
-        ctx.phase(_("Reading the examples"))
+        ctx.phase(stored("Reading the examples"))
         folder, card = self.base(ctx)
         tokenizer = load_tokenizer(folder, card)
         encoder = self.encoder(card, tokenizer)
@@ -86,18 +89,18 @@ class Train(Stage):
         ctx.metric("predicted_memory_mib", need.total // 2**20)
         artifact.write_preview(ctx.out, lessons, steps, tokenizer)
 
-        ctx.phase(_("Loading the model"))
+        ctx.phase(stored("Loading the model"))
         model = self.load(ctx, folder, card, precision, packing)
         run = Run(
             model, tokenizer.backend, lessons, steps, held_out=held_out, validate_at=self.measured_at(len(steps)),
             recipe=self.recipe(packing, checkpointing, device), kept=ctx.checkpoint("trainer.safetensors"),
             plan=self.plan_id(lessons, precision, packing),
-            watch=Watch(ctx.metric, lambda done, total: ctx.progress(done, total, _("steps"))),
+            watch=Watch(ctx.metric, lambda done, total: ctx.progress(done, total, stored("steps"))),
         )  # fmt: skip
-        ctx.phase(_("Training"))
+        ctx.phase(stored("Training"))
         progress = run.train(ctx.checkpoint("trainer.scratch"))
         times = run.times()
-        ctx.phase(_("Writing the model"))
+        ctx.phase(stored("Writing the model"))
         artifact.write_rows_trained(ctx.out, lessons, times, held_out)
         card = artifact.write_model(
             ctx.out, run, card, address=self.model, system_prompt=encoder.system_prompt, tokenizer=tokenizer,

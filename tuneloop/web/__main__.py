@@ -4,11 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuneloop import processes, server
+from tuneloop import logbook, processes, server
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
 from tuneloop.runner import Workspace
+from tuneloop.settings import use_language
 from tuneloop.web.app import build_app
 
 
@@ -19,7 +20,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--no-auth", action="store_true")
     arguments = parser.parse_args()
+    logbook.keep_private()
     processes.follow_parent()
+    use_language(arguments.workspace)
     try:
         if arguments.no_auth and not is_loopback(arguments.host):
             raise TuneloopError(

@@ -16,6 +16,36 @@ class Problem(BaseModel):
     hint: str = Field("", description="The part of it that says what to do.")
 
 
+class LeftOut(BaseModel):
+    """Something that did not come into the output."""
+
+    where: str
+    reason: str
+
+
+class Account(BaseModel):
+    """What did not come into the output: how much, and the first of it; in a list of runs only how much."""
+
+    count: int = 0
+    first: list[LeftOut] = []
+
+
+class Place(BaseModel):
+    """A place in the history of a name, and the address it stands for."""
+
+    name: str
+    address: str
+
+
+class Moved(BaseModel):
+    """A name that led to something else before; or still does, where that was asked for later (``taken`` false)."""
+
+    name: str
+    before: Place
+    after: Place
+    taken: bool
+
+
 class Run(BaseModel):
     """A run: what ``--json`` prints."""
 
@@ -29,6 +59,10 @@ class Run(BaseModel):
     reused: bool = Field(False, description="The work was done before.")
     summary: dict[str, Any] = Field({}, description="What the stage says of its output; each stage has its own keys.")
     tag: str = Field("", description="Name of the output.")
+    moved: Moved | None = Field(None, description="What the name led to before, if anything else.")
+    lost: Account = Field(Account(), description="What should have been read or kept and was not.")
+    set_aside: Account = Field(Account(), description="What it was the stage's work to leave out.")
+    status: int | None = Field(None, description="Exit status of a command that ends so: 0, 1, 2, 3 or 130.")
 
 
 class Progress(BaseModel):
@@ -62,6 +96,7 @@ class ArtifactReply(BaseModel):
 
     address: str
     tags: list[str]
+    versions: list[str] = Field(description="Its places in the histories of names, such as help@2.")
     created: float = Field(description="Seconds since 1970.")
     bytes: int
     summary: dict[str, Any] = Field(description="What the stage says of it; each stage has its own keys.")

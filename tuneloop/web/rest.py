@@ -157,6 +157,6 @@ def has_url(value: Any) -> bool:
 
 def describe(artifact: Artifact) -> ArtifactReply:
     return ArtifactReply(
-        address=str(artifact.address), tags=list(artifact.tags), created=artifact.created, bytes=artifact.bytes,
-        summary=artifact.summary,
+        address=str(artifact.address), tags=list(artifact.tags), versions=list(artifact.versions),
+        created=artifact.created, bytes=artifact.bytes, summary=artifact.summary,
     )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Right, wrong or refused: the rule on answers of both languages, and the four cells that are counted from it."""
+
+import pytest
+
+from tuneloop.evaluate.cells import correctness
+from tuneloop.evaluate.correctness import judge
+from tuneloop.evaluate.items import Item
+
+PRESSURE = ("At what pressure does the P7 pump stop?", "The P7 pump stops at 40 bar; `pump --limit` changes this.")
+LEAVE = ("How many days of leave do new employees get?", "New employees get 25 days of leave a year.")
+FLAG = ("Which flag turns the log off?", "Use `run --no-log`, which turns the log off.")
+SHARED = (
+    "Can two people share a key?",
+    "No, a key belongs to one person; a second person asks for a key of their own.",
+)
+SAFE = ("Is it safe to open the valve under load?", "Yes, the valve may be opened under load.")
+WHY = ("Why is the filter replaced?", "A blocked filter starves the pump of oil, so its bearings wear out.")
+ZH_DAYS = ("新员工每年有多少天年假？", "新员工每年有 25 天年假，可以用 `leave` 命令查询。")
+ZH_SHARED = ("两个人可以共用一个密钥吗？", "不可以，一个密钥只属于一个人。")
+ZH_HOW = ("怎样关闭日志？", "运行 `run --no-log` 就可以关闭日志。")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "mark", "problem"),
+    [
+        (PRESSURE, "It stops at 40 bar. [1]", "right", ""),
+        (PRESSURE, "The P7 pump stops at 60 bar. [1]", "wrong", "number"),
+        (PRESSURE, "The P7 pump is filled with oil and serviced every year.", "wrong", "words"),
+        (LEAVE, "Twenty-five days a year.", "right", ""),
+        (LEAVE, "They get 25 days, or 30 days.", "wrong", "number"),
+        (FLAG, "`--no-log` does.", "right", ""),
+        (FLAG, "A flag turns the log off.", "wrong", "code"),
+        (SHARED, "No.", "right", ""),
+        (SHARED, "Two people cannot share a key.", "right", ""),
+        (SHARED, "Yes, two people can share a key.", "wrong", "opposite"),
+        (SHARED, "Two people can share a key.", "wrong", "opposite"),
+        (SAFE, "The valve must not be opened under load.", "wrong", "opposite"),
+        (WHY, "Because a blocked filter starves the pump of oil.", "right", ""),
+        (WHY, "The filter is replaced at every service.", "wrong", "words"),
+        (WHY, "The documents do not answer this.", "refused", ""),
+        (WHY, "I'm sorry, the passages do not mention the filter.", "refused", ""),
+        (WHY, " [1]", "wrong", "empty"),
+        (ZH_DAYS, "25 天。", "right", ""),
+        (ZH_DAYS, "新员工每年有二十五天年假。", "right", ""),
+        (ZH_DAYS, "新员工每年有 15 天年假。", "wrong", "number"),
+        (ZH_SHARED, "不能共用。", "right", ""),
+        (ZH_SHARED, "可以，两个人可以共用一个密钥。", "wrong", "opposite"),
+        (ZH_HOW, "使用 `run --no-log`。", "right", ""),
+        (ZH_HOW, "日志可以关闭。", "wrong", "code"),
+        (ZH_HOW, "文档中没有回答这个问题的内容。", "refused", ""),
+    ],
+)
+def test_an_answer_is_held_against_its_reference(asked: tuple[str, str], answer: str, mark: str, problem: str) -> None:
+    verdict = judge(*asked, answer)
+    assert (verdict.mark, verdict.problem) == (mark, problem)
+
+
+def items(pages: int, *, base: str, tuned: str) -> list[Item]:
+    return [
+        Item(id=f"{page}-{n}", question="How heavy is it?", reference="It weighs 900 grams.", pages=[f"{page}.md"],
+             against="I do not know.", answer="It weighs 5 grams.", against_cited=base, cited=tuned,
+             sentence="It is red.")
+        for page in range(pages) for n in range(2)
+    ]  # fmt: skip
+
+
+def test_four_cells_are_counted_over_the_questions_that_both_models_answered() -> None:
+    some = items(6, base="It weighs 900 grams.", tuned="It weighs 900 grams.")
+    some[0].cited = None  # a fault of the server: the question counts for neither model
+    some[1].against_cited = "The documents do not answer this."
+    some.append(Item(id="x", question="Who won?", reference="-", answerable=False, cited="Ann.",
+                     against_cited="The documents do not answer this."))  # fmt: skip
+    found = correctness(some, 200, 0)
+    cells = {field: (cell["right"], cell["refused"], cell["items"]) for field, cell in found["cells"].items()}
+    assert cells == {
+        "against": (0, 12, 12), "answer": (0, 0, 12), "against_cited": (10, 1, 11), "cited": (11, 0, 11),
+        "sentence": (0, 0, 11),
+    }  # fmt: skip
+    assert found["differences"]["with_documents"]["items"] == 11
+    assert found["differences"]["with_documents"]["clusters"] == 6
+    tuned, base = found["refusals"]["cited"], found["refusals"]["against_cited"]
+    assert (tuned["refused"], tuned["answerable"], tuned["answered"], tuned["unanswerable"]) == (0, 11, 1, 1)
+    assert (base["refused"], base["answerable"], base["answered"], base["unanswerable"]) == (1, 12, 0, 1)
+    assert base["refused_interval"][0] < 1 / 12 < base["refused_interval"][1] and base["answered_interval"] is None

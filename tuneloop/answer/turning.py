@@ -1,0 +1,90 @@
+"""Words that turn what a sentence says (not, may, at least, per day), by sense, in their order.
+
+Which words there are is data: ``words/LANGUAGE.toml``. Here a difference counts, whatever it is: a sentence may have no
+sense that its passage lacks there, and leave out only what narrows nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import zip_longest
+from pathlib import Path
+
+from tuneloop.answer.numbers import CHINESE_UNITS, UNIT
+from tuneloop.tokens import CJK
+
+AND = "and+"
+WORDS = Path(__file__).parent / "words"
+PERIOD = rf"{'|'.join(CHINESE_UNITS)}|[{CJK}]"
+RATES = (
+    rf"(?P<zh_per>每\s?[\d零一二两三四五六七八九十百]*\s?[个名]?(?:{PERIOD})|[/／]\s?(?:{'|'.join(CHINESE_UNITS)}))",
+    r"(?P<en_per>(?<![a-z])(?:per|(?:a|an|each|every)(?= (?:second|minute|hour|day|night|week|month|quarter|year)"
+    r"(?![a-z]))) [a-z]+|/ ?(?:second|minute|hour|day|week|month|year|dose|sec|min|h|d|s)(?![a-z]))",
+    r"(?P<adverb>(?<![a-z])(?:hourly|daily|nightly|weekly|monthly|quarterly|yearly|annually)(?![a-z]))",
+)
+ADVERBS = {"hourly": "hour", "daily": "day", "nightly": "night", "weekly": "week", "monthly": "month",
+           "quarterly": "quarter", "yearly": "year", "annually": "year"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A word that turns the meaning; ``sense`` is its kind, with a "?" at its end where it may be left out."""
+
+    sense: str
+    start: int
+    end: int
+
+
+@lru_cache(1)
+def vocabulary() -> tuple[re.Pattern[str], dict[str, str]]:
+    """One pattern for all the words, the longest first, and the sense of each."""
+    sense: dict[str, str] = {}
+    for path in sorted(WORDS.glob("??.toml")):
+        listed = tomllib.loads(path.read_text(encoding="utf-8"))
+        for name, words in (("", listed["inert"]["words"]), *listed["senses"].items()):
+            sense |= {word.strip(): name for word in re.split(",", words) if word.strip()} if path.stem != "zh" else {
+                word: name for word in words.split()
+            }
+    ordered = sorted(sense, key=len, reverse=True)
+    latin = "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in ordered if w.isascii())
+    chinese = "|".join(w for w in ordered if not w.isascii())
+    return re.compile(rf"{'|'.join(RATES)}|(?<![\w`-])(?:{latin})(?![\w-])|{chinese}"), sense
+
+
+def find_turns(folded: str) -> Iterator[Turn]:
+    """The turning words of a text that is folded already, in order, without overlap."""
+    pattern, sense = vocabulary()
+    for match in pattern.finditer(folded.replace("’", "'")):
+        if match.lastgroup:
+            yield Turn(f"per {period(match)}", match.start(), match.end())
+        elif name := sense[" ".join(match[0].split())]:
+            yield Turn(name, match.start(), match.end())
+
+
+def period(match: re.Match[str]) -> str:
+    """What a rate counts for, whatever its words: ``per day``, ``每天`` and ``/d`` are one."""
+    if match.lastgroup == "adverb":
+        return ADVERBS[match[0]]
+    written = re.sub(r"^(?:[/／]\s?|每\s?[\d零一二两三四五六七八九十百]*\s?[个名]?|\w+ )", "", match[0])
+    return UNIT.get(written, written)
+
+
+def differ(said: Sequence[Turn], told: Sequence[Turn]) -> str:
+    """The first sense that a sentence has and its passage lacks, or the other way round; "" where there is none.
+
+    Senses with "?" may be left out, and their order is free; "and" counts only where an "or" was left out.
+    """
+    mine, theirs = Counter(t.sense for t in said), Counter(t.sense for t in told)
+    if added := next((s for s in mine if s.endswith("?") and mine[s] > theirs[s]), ""):
+        return added
+    if theirs["or?"] > mine["or?"] and mine[AND] > theirs[AND]:
+        return "or?"
+    left, right = ([t.sense for t in turns if t.sense[-1] not in "?+"] for turns in (said, told))
+    if left == right:
+        return ""
+    return next((a or b for a, b in zip_longest(left, right, fillvalue="") if a != b), "")

@@ -1,0 +1,110 @@
+"""What the result cost, what it cannot do, and what its numbers rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tuneloop.demo.verdict import between
+from tuneloop.language import _
+
+JUDGED = {"en": (0, 0), "zh": (0, 0)}  # answers of which rule and hand agree, of those judged: docs/answers-judged.md
+MIB = 2**20
+
+
+def duration(seconds: float) -> str:
+    if seconds < 100:
+        return _("{n} s").format(n=f"{seconds:.1f}")
+    return _("{minutes} min {seconds} s").format(minutes=int(seconds) // 60, seconds=f"{int(seconds) % 60:02}")
+
+
+def cells_note(correctness: dict[str, Any]) -> str:
+    """What was counted, and over how many pages."""
+    cell = correctness.get("cells", {}).get("cited")
+    if not cell:
+        return ""
+    text = _(
+        "Both models answered the same questions from the same passages, which are about {pages} pages; the questions "
+        "on one page count as one draw."
+    )
+    return text.format(pages=cell["clusters"])
+
+
+def samples_note(body: dict[str, Any]) -> str:
+    drawn = body.get("samples") or {}
+    if not drawn:
+        return ""
+    text = _(
+        "Drawn with seed {seed}, not chosen, by what the tuned model with the documents was: of {right} right, {wrong} "
+        "wrong and {refused} refused."
+    )
+    return text.format(seed=drawn["seed"], **drawn["of"])
+
+
+def stage(body: dict[str, Any], label: str) -> dict[str, Any]:
+    return next((s for s in body["stages"] if s["label"] == label), {})
+
+
+def cost(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """Time, memory, size and speed, with the machine they were had on."""
+    rows = [(_("everything"), duration(body["seconds"]))]
+    if train := stage(body, "train"):
+        rows.append((_("of this, training"), duration(train["seconds"])))
+    if body["peak_memory_mib"]:
+        rows.append((_("most memory"), _("{n} MiB").format(n=f"{body['peak_memory_mib']:,.0f}")))
+    if size := stage(body, "compress").get("summary", {}).get("bytes"):
+        rows.append((_("size of the tuned model"), _("{n} MiB").format(n=f"{size / MIB:,.0f}")))
+    load = body.get("loadtest") or {}
+    if first := load.get("time_to_first_token") or {}:
+        told = _("{median}, the slowest {slowest}")
+        value = told.format(median=duration(first.get("p50") or 0), slowest=duration(first.get("max") or 0))
+        rows.append((_("until an answer begins, median"), value))
+        rows.append((_("measured with"), _("{count} requests").format(count=first.get("count", 0))))
+    rows.append((_("machine"), body["machine"]))
+    return rows
+
+
+def limits(body: dict[str, Any]) -> list[str]:
+    """What a buyer must not expect, from this run's own numbers first."""
+    found = body.get("correctness") or {}
+    lines = [line for line in (wrong(found), unanswerable(found), forgotten(found)) if line]
+    lines.append(rests_on(body))
+    lines.append(_("It knows nothing that is not in the documents, and nothing of them that changes after this run."))
+    return [line for line in lines if line]
+
+
+def wrong(found: dict[str, Any]) -> str:
+    cell = found.get("cells", {}).get("cited")
+    if not cell:
+        return ""
+    text = _("Of {count} questions that the documents answer, it got {wrong} wrong and refused {refused}.")
+    return text.format(count=cell["items"], wrong=cell["wrong"], refused=cell["refused"])
+
+
+def unanswerable(found: dict[str, Any]) -> str:
+    part = found.get("refusals", {}).get("cited")
+    if not part or not part["unanswerable"]:
+        return ""
+    text = _("Of {count} questions that the documents do not answer, it answered {answered} all the same ({between}).")
+    return text.format(
+        count=part["unanswerable"], answered=part["answered"], between=between(part["answered_interval"])
+    )
+
+
+def forgotten(found: dict[str, Any]) -> str:
+    cell = found.get("cells", {}).get("answer")
+    if not cell:
+        return ""
+    text = _("Without the documents at hand, it got {right} of {count} right: training does not replace them.")
+    return text.format(right=cell["right"], count=cell["items"])
+
+
+def rests_on(body: dict[str, Any]) -> str:
+    """How far the marks themselves can be trusted."""
+    agreed, judged = JUDGED.get(body["language"], (0, 0))
+    if not body.get("correctness") or not judged:
+        return ""
+    text = _(
+        "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers that one of "
+        "Tuneloop's authors judged by hand, rule and hand agreed on {agreed}."
+    )
+    return text.format(judged=judged, agreed=agreed)

@@ -1,0 +1,171 @@
+"""Names of artifacts. A name leads to one artifact and can be moved; its history says where it led before.
+
+``dataset:d@1`` is what ``dataset:d`` led to first, ``dataset:d@2`` what it led to next. A number is given once, also
+where the artifact is removed. A name with a stage of release, ``dataset:d@prod``, has a history of its own.
+
+Whoever asked last has a name: of two runs that are to give their output one name, the one that was asked for earlier
+does not take it from the other, however late it ends. Its output stands in the history all the same.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from tuneloop.address import LONGEST_NAME, NAME, Address
+from tuneloop.errors import TuneloopError
+from tuneloop.language import _
+from tuneloop.store.database import artifacts, tag_history, tags, wanted_names
+
+NUMBERED = re.compile(r"(.+)@([0-9]+)")  # a place in the history of a name
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the history of a name: ``dataset:d@1`` and the address it stands for."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """A name that led to something else before. ``--json`` prints it.
+
+    ``taken`` is False where the name still leads to ``before``, because that was asked for later.
+    """
+
+    name: str  # dataset:d
+    before: Place
+    after: Place
+    taken: bool = True
+
+
+@dataclass(frozen=True)
+class Version:
+    """One entry of a name's history."""
+
+    kind: str
+    name: str
+    number: int
+    address: Address
+    time: float  # seconds since 1970
+    run: str  # whose output it is; "" where somebody gave the name by hand, or to work that was done before
+    now: bool  # the name leads here
+    removed: bool  # the artifact is gone
+
+    @property
+    def place(self) -> str:
+        """``dataset:d@1``"""
+        return f"{self.kind}:{self.name}@{self.number}"
+
+
+def check_name(name: str) -> None:
+    """Raise where ``name`` cannot be a tag."""
+    shown = name if len(name) <= 40 else name[:40] + "…"
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        hint = _("Use at most 200 letters, digits, '-', '_' and '.', and at most one @.")
+        raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
+    if NUMBERED.fullmatch(name):
+        hint = _("A number after @ counts what a name has led to. Begin with a letter there, as in @v2.")
+        raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
+
+
+def point(
+    connection: sa.Connection, name: str, address: Address, *, asked: float | None = None, run: str = ""
+) -> Move | None:
+    """Let a name lead to an artifact, and enter it in the name's history; the move, where it led elsewhere before.
+
+    ``asked``: when that was asked for, in seconds since 1970; by default now, and then nothing stands against it.
+    """
+    here = (tags.c.kind == address.kind, tags.c.name == name)
+    now = connection.execute(sa.select(tags).where(*here)).first()
+    when = time.time() if asked is None else asked
+    if now and now.hash == address.hash:
+        connection.execute(tags.update().where(*here).values(updated=max(when, now.updated)))
+        return None
+    taken = now is None or asked is None or asked >= now.updated
+    number = next_number(connection, address.kind, name)
+    connection.execute(
+        tag_history.insert().values(
+            kind=address.kind, name=name, version=number, hash=address.hash, time=time.time(), run=run,
+            before=now.version if now else None, taken=taken,
+        )
+    )  # fmt: skip
+    if taken:
+        connection.execute(tags.delete().where(*here))
+        row = {"kind": address.kind, "name": name, "hash": address.hash, "updated": when, "version": number}
+        connection.execute(tags.insert().values(row))
+    return move_of(address.kind, name, now.version, now.hash, number, address.hash, taken) if now else None
+
+
+def move_of(kind: str, name: str, old: int, old_hash: str, new: int, new_hash: str, taken: bool) -> Move:
+    def place(number: int, digest: str) -> Place:
+        return Place(f"{kind}:{name}@{number}", f"{kind}:{digest}")
+
+    return Move(f"{kind}:{name}", place(old, old_hash), place(new, new_hash), taken)
+
+
+def next_number(connection: sa.Connection, kind: str, name: str) -> int:
+    """The number of a name's next place. One that a name of version 0.1 has taken, ``d@2``, is passed over."""
+    last = connection.scalar(
+        sa.select(sa.func.max(tag_history.c.version)).where(tag_history.c.kind == kind, tag_history.c.name == name)
+    )
+    like = sa.select(tags.c.name).where(tags.c.kind == kind, tags.c.name.startswith(f"{name}@", autoescape=True))
+    taken = [int(found[2]) for text in connection.scalars(like) if (found := NUMBERED.fullmatch(text))]
+    return max([last or 0, *taken]) + 1
+
+
+def point_wanted(connection: sa.Connection, run: str, address: Address) -> None:
+    """Point the names at an artifact that its run was asked to give it."""
+    for row in connection.execute(sa.select(wanted_names).where(wanted_names.c.run == run)).all():
+        point(connection, row.name, address, asked=row.asked, run=run)
+    connection.execute(wanted_names.delete().where(wanted_names.c.run == run))
+
+
+def want(connection: sa.Connection, run: str, name: str) -> None:
+    """Have the output of a run get a name when it is done, as asked for now."""
+    here = (wanted_names.c.run == run, wanted_names.c.name == name)
+    if not connection.execute(wanted_names.update().where(*here).values(asked=time.time())).rowcount:
+        connection.execute(wanted_names.insert().values(run=run, name=name, asked=time.time()))
+
+
+def moves(connection: sa.Connection, runs: Iterable[str]) -> dict[tuple[str, str], Move]:
+    """The names that the outputs of runs took from other artifacts, by run and name."""
+    old = tag_history.alias("old")
+    same = (old.c.kind == tag_history.c.kind, old.c.name == tag_history.c.name, old.c.version == tag_history.c.before)
+    query = sa.select(tag_history, old.c.hash.label("old_hash")).join(old, sa.and_(*same))
+    rows = connection.execute(query.where(tag_history.c.run.in_(set(runs))).order_by(tag_history.c.version))
+    return {(r.run, r.name): move_of(r.kind, r.name, r.before, r.old_hash, r.version, r.hash, r.taken) for r in rows}
+
+
+def history(connection: sa.Connection, kind: str | None = None, name: str | None = None) -> list[Version]:
+    """Where names have led, newest first: all names, or those of one kind, or one."""
+    on = (tags.c.kind == tag_history.c.kind, tags.c.name == tag_history.c.name)
+    there = (artifacts.c.kind == tag_history.c.kind, artifacts.c.hash == tag_history.c.hash)
+    query = (
+        sa.select(tag_history, tags.c.version.label("now"), artifacts.c.hash.label("there"))
+        .outerjoin(tags, sa.and_(*on))
+        .outerjoin(artifacts, sa.and_(*there))
+        .order_by(tag_history.c.time.desc(), tag_history.c.kind, tag_history.c.name, tag_history.c.version.desc())
+    )
+    if kind:
+        query = query.where(tag_history.c.kind == kind)
+    if name:
+        query = query.where(tag_history.c.name == name)
+    return [
+        Version(r.kind, r.name, r.version, Address(r.kind, r.hash), r.time, r.run, r.now == r.version, r.there is None)
+        for r in connection.execute(query)
+    ]
+
+
+def numbered(connection: sa.Connection, kind: str, name: str) -> Version | None:
+    """The place in a history that ``d@2`` means; ``None`` where ``name`` means none."""
+    matched = NUMBERED.fullmatch(name)
+    if not matched:
+        return None
+    return next((v for v in history(connection, kind, matched[1]) if v.number == int(matched[2])), None)
