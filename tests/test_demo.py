@@ -360,5 +360,5 @@ def test_charts_hold_their_points() -> None:
     assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     drawn = line_chart({"a <b>": [(0, 1.0), (10, 0.5)]}, x_title="step", y_title="loss")
     assert "a &lt;b&gt;" in drawn and drawn.count("<path") == 1
-    drawn = interval_chart([("x", -0.2, -0.3, -0.1), ("y", 0.5, None, None)], title="t")
+    drawn = interval_chart([("x", -0.2, -0.3, -0.1, "worse"), ("y", 0.5, None, None, "not known")], title="t")
     assert drawn.count('class="bar') == 1 and 'class="bar worse"' in drawn and drawn.count("<circle") == 2

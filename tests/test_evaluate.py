@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneloop.answer import VERSION
 from tuneloop.chat import ChatError, Completion, Delta
 from tuneloop.errors import TuneloopError
+from tuneloop.evaluate.contamination import Questions, turns
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, tokenize
 from tuneloop.evaluate.stage import Evaluate, key
@@ -19,6 +21,7 @@ from tuneloop.knowledge.search import FORMAT
 from tuneloop.models import ModelCard, write_card
 from tuneloop.records import Example, Message, Score, Source, read_rows, write_rows
 from tuneloop.stage import Stage
+from tuneloop.train.examples import Trained
 
 WORDS = ["the", "pump", "stops", "at", "forty", "bar", "valve", "opens", "水", "泵", "在", "停"]
 TEXT = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
@@ -109,6 +112,7 @@ class ScriptedModel:
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self.answers, self.asked = answers, []
+        self.ends: dict[str, str] = {}
 
     async def complete(self, messages: list[dict[str, str]], **options: Any) -> Completion:
         assert options["temperature"] == 0.0
@@ -117,7 +121,7 @@ class ScriptedModel:
         said = self.answers.get(question, "I do not know.")
         if isinstance(said, Exception):
             raise said
-        return Completion(said, completion_tokens=5)
+        return Completion(said, completion_tokens=5, finish_reason=self.ends.get(question, "stop"))
 
     async def stream(self, messages: list[dict[str, str]], **options: Any) -> Any:
         text = messages[-1]["content"]
@@ -185,7 +189,7 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     assert "empty" in items["1"].error and not items["1"].failed, "an answer without text counts, and is told"
     assert items["4"].answer is None, "what the documents do not answer is no matter of text metrics"
     scores = list(read_rows(ctx.out / "scores.parquet", Score))
-    assert len(scores) == 3 * 2 * (len(METRICS) + 1), "and whether it is right"
+    assert len(scores) == 3 * 2 * (len(METRICS) + 1) + 3 * 2, "and whether it is right, and the two baselines"
     assert {s.value for s in scores if s.item == "1" and s.model == "against"} == {0.0}
     page = (ctx.out / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
@@ -194,6 +198,180 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     told = json.loads((ctx.out / "evaluation.json").read_text(encoding="utf-8"))
     assert told["definitions"]["tokenization"] and told["settings"]["temperature"] == 0.0
     assert all(v["p"] is v["interval"] is None for v in told["metrics"].values()), "of three pages nothing is known"
+
+
+def test_what_is_called_better_is_what_its_test_says(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    draw, exam = random.Random(1), []
+    tuned, base = ScriptedModel({}), ScriptedModel({})
+    for n in range(40):
+        exam.append(example(str(n), f"What is number {n}?", f"It is a pump of {n} bar.", f"{n % 10}.md"))
+        question, right = exam[-1].question, exam[-1].answer
+        tuned.answers[question] = right if draw.random() < 0.75 else "Nothing."
+        one_of_three = (right, 0.3), (f"A number. {right}", 0.6), ("Nothing.", 1)
+        base.answers[question] = next(text for text, share in one_of_three if draw.random() < share)
+    models["model:tuned"], models["model:base"] = tuned, base
+    Evaluate(model="model:tuned", against="model:base", dataset=add_exam(ctx, exam), primary="exact_match").run(ctx)
+    body = json.loads((ctx.out / "evaluation.json").read_text(encoding="utf-8"))
+    metrics, page = body["metrics"], (ctx.out / "report.html").read_text(encoding="utf-8")
+    assert body["primary"] == "exact_match" and page.count("<span lang=en>decides</span>") == 1
+    main = metrics["exact_match"]
+    assert main["verdict"] == "better" and main["p_adjusted"] == main["p"] < 0.05 and main["interval"][0] > 0
+    assert "verdict" not in metrics["answer_tokens"], "longer is not better"
+    others = [v for k, v in (metrics | body["baselines"]).items() if k not in ("exact_match", "answer_tokens")]
+    others += body["correctness"]["differences"].values()
+    for part in others:
+        assert part["p_adjusted"] >= part["p"]
+        assert (part["verdict"] == "no difference shown") == (part["p_adjusted"] >= 0.05)
+    assert any(p["p"] < 0.05 and p["verdict"] == "no difference shown" for p in others), "one of several by chance"
+    assert page.count("<span lang=zh>优于</span>") == sum(p["verdict"] == "better" for p in [main, *others]) > 1
+
+
+def test_what_no_training_gives_is_said_beside_the_scores(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    exam = [example(str(n), f"When does pump {n} stop?", f"Pump {n} stops at {n} bar.", f"{n}.md") for n in range(9)]
+    models["model:tuned"] = ScriptedModel({e.question: e.answer.replace("bar", "inch") for e in exam})
+    models["model:base"] = ScriptedModel({e.question: f"{e.answer} And then it goes on and on." for e in exam[1:]})
+    stage = Evaluate(model="model:tuned", against="model:base", dataset=add_exam(ctx, exam))
+    found = stage.run(ctx)["baselines"]
+    rouge = METRICS["rouge_l"]
+    assert found["echo"]["against"] == pytest.approx(sum(rouge(e.question, e.answer) for e in exam) / 9, abs=1e-6)
+    first = [e.answer for e in exam[1:]] + ["I do not know."]
+    assert found["first_sentence"]["against"] == pytest.approx(
+        sum(rouge(a, e.answer) for a, e in zip(first, exam[1:] + exam[:1], strict=True)) / 9, abs=1e-6
+    )
+    assert found["echo"]["verdict"] == "better" and found["first_sentence"]["verdict"] == "no difference shown"
+    alone = Evaluate(model="model:tuned", dataset=stage.dataset).run(ctx)
+    assert (
+        set(alone["baselines"]) == {"echo"} and alone["baselines"]["echo"]["difference"] == found["echo"]["difference"]
+    )
+    assert "the question, repeated as the answer" in (ctx.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_answers_that_the_limit_cut_are_counted(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    models["model:tuned"] = model = ScriptedModel({e.question: e.answer for e in EXAM})
+    model.ends = {EXAM[0].question: "length", EXAM[1].question: ""}
+    stage = Evaluate(model="model:tuned", dataset=add_exam(ctx, EXAM))
+    assert stage.run(ctx)["cut"] == {"model": {"answers": 3, "cut": 1, "unknown": 1}}
+    assert items_of(ctx)["1"].cut == ["answer"] and not items_of(ctx)["3"].cut
+    told = "were cut at the limit of tokens: 1 of 3; not known: 1."
+    assert told in (ctx.out / "report.html").read_text(encoding="utf-8")
+    for journal in (*ctx.kept.rglob("*.jsonl"), *ctx.store.cache.rglob("*.jsonl")):  # as before this was kept
+        rows = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+        old = [json.dumps([key, {k: v for k, v in answer.items() if k != "finish"}]) for key, answer in rows]
+        journal.write_text("\n".join(old) + "\n", encoding="utf-8")
+    assert stage.run(ctx)["cut"]["model"] == {"answers": 3, "cut": 0, "unknown": 3}
+
+
+def make_model(ctx: Any, base: str = "", rows: list[Trained] | None = None) -> str:
+    """A model that says what it was made from, and what it was trained on."""
+    folder = ctx.out.parent / f"model-{len(list(ctx.out.parent.iterdir()))}"
+    folder.mkdir()
+    write_card(folder, ModelCard(name=folder.name, base=base))
+    if rows is not None:
+        write_rows(folder / "trained.parquet", Trained, rows)
+    return ctx.add("model", folder)
+
+
+def test_what_a_model_was_trained_on_is_named_and_left_out(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    exam = [example(str(n), f"What is number {n}?", f"It is {n}.", f"{n}.md") for n in range(10)]
+    passages = "Answer.\n\n<passages>\n[1]\nIt is 3.\n\n</passages>\n\nQuestion: What is number 3?"
+    learned = [
+        example("a", "what is the number 0", "It is 0."), example("b", passages, "It is 3."),
+        example("c", "What is number 7?", "It is 7."), example("d", "What is number 10?", "It is 10."),
+    ]  # fmt: skip
+    dataset = add_exam(ctx, learned)
+    rows = [
+        Trained(
+            example=e.id, dataset=dataset, part="validation" if e.id == "c" else "train", tokens=9, learned_tokens=5
+        )
+        for e in learned
+    ]
+    base = make_model(ctx)
+    adapter = make_model(ctx, base, rows)
+    tuned = make_model(ctx, adapter, None)  # as compress makes it
+    other = make_model(ctx, base, [rows[0].model_copy(update={"example": "d"})])
+    for model in (tuned, other, base):
+        models[model] = ScriptedModel({e.question: e.answer for e in exam})
+    stage = Evaluate(model=other, against=tuned, dataset=add_exam(ctx, exam))
+    summary = stage.run(ctx)
+    assert summary["items"] == 8 and summary["learned"]["count"] == 2 and not summary["learned"]["gone"]
+    assert {(row["id"], row["learned"]) for row in summary["learned"]["items"]} == {
+        ("0", "what is the number 0"), ("3", "What is number 3?"),
+    }, "whichever of the two has learned it; what was only validated on was not learned"  # fmt: skip
+    assert "questions that a model was trained on, and that are left out: 2" in summary["warnings"]
+    assert models[tuned].asked == models[other].asked == [e.question for e in exam if e.id not in "03"]
+    assert sorted(row[0] for row in ctx.rejected) == ["0", "3"], "shown where what is set aside is shown"
+    items = items_of(ctx)
+    assert len(items) == 10 and items["3"].learned == "What is number 3?" and items["3"].answer is None
+    assert not {s.item for s in read_rows(ctx.out / "scores.parquet", Score)} & {"0", "3"}
+    page = (ctx.out / "report.html").read_text(encoding="utf-8")
+    assert page.count("left out, because a model was trained on this question") == 2
+    assert page.count("不计入得分，因为模型用这道题训练过") == 2
+    with pytest.raises(TuneloopError, match="trained on every question"):
+        Evaluate(model=tuned, dataset=add_exam(ctx, [exam[0], exam[3]])).run(ctx)
+
+
+def test_where_what_was_learned_is_gone_that_is_said(ctx: Any, models: dict[str, ScriptedModel]) -> None:
+    import shutil
+
+    dataset = add_exam(ctx, [example("a", "What?", "That.")])
+    rows = [Trained(example="a", dataset=dataset, part="train", tokens=9, learned_tokens=5)]
+    model = make_model(ctx, make_model(ctx), rows)
+    shutil.rmtree(ctx.path(dataset))
+    models[model] = ScriptedModel({e.question: e.answer for e in EXAM})
+    summary = Evaluate(model=model, dataset=add_exam(ctx, EXAM)).run(ctx)
+    assert summary["learned"] == {"count": 0, "items": [], "gone": [dataset[:20]]}
+    assert any(dataset[:20] in warning for warning in summary["warnings"])
+
+
+NEARLY_THE_SAME = [
+    ("When does the pump stop?", "when does the pump stop"), ("When does the pump stop?", "When do pumps stop?"),
+    ("How do I restart the gateway?", "Please tell me: how can I restart a gateway?"),
+    ("Which file holds the settings?", "What file holds the settings?"),
+    ("Where is the configuration kept?", "Where is the configuraton kept?"),
+    ("Where is the configuration kept?", "Where is the confiugration kept?"),
+    ("网关的端口是多少？", "请问网关端口是多少"), ("如何重启网关？", "怎样重启网关呢？"),
+]  # fmt: skip
+NOT_THE_SAME = [
+    ("What is the port of the gateway?", "What is the port of the console?"),
+    ("What does article 13 of the Labour Act say?", "What does article 31 of the Labour Act say?"),
+    ("What is the port of node 12?", "What is the port of node 13?"), ("What is hepatitis A?", "What is hepatitis B?"),
+    ("What is Hodgkin lymphoma?", "What is non-Hodgkin lymphoma?"), ("What is asthma?", "What to do for asthma?"),
+    ("How far is it from Paris to London?", "How far is it from London to Paris?"),
+    ("Is the log kept?", "Is the log not kept?"), ("Can I upload a model?", "Can I unload a model?"),
+    ("劳动法第十三条规定了什么？", "劳动法第三条规定了什么？"), ("网关的端口是多少？", "索引的端口是多少？"),
+    ("孕妇可以使用本品吗？", "孕妇不可以使用本品吗？"), ("从上海到北京多远？", "从北京到上海多远？"),
+]  # fmt: skip
+
+
+def test_a_question_is_known_again_in_another_form_and_not_taken_for_its_neighbour() -> None:
+    for known, asked in NEARLY_THE_SAME:
+        assert Questions([known]).find(asked) == known, asked
+        assert Questions([asked]).find(known) == asked, known
+    for known, asked in NOT_THE_SAME:
+        assert Questions([known]).find(asked) == "", asked
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_two_questions_of_our_own_exam_are_taken_for_one(language: str) -> None:
+    file = REPOSITORY / "examples" / "help-desk" / f"exam.{language}.jsonl"
+    asked = [json.loads(line)["question"] for line in file.read_text(encoding="utf-8").splitlines()]
+    known = Questions()
+    for question in asked:
+        assert known.find(question) == ""
+        known.add(question)
+    assert len(known.asked) == len(asked) == 120
+
+
+def test_a_follow_up_is_known_only_with_what_came_before() -> None:
+    def talk(*texts: str) -> Example:
+        roles = ("user", "assistant")
+        return Example(id="1", messages=[Message(role=roles[n % 2], content=t) for n, t in enumerate(texts)])
+
+    known = Questions(turns(talk("What is a pump?", "A machine.", "Why?", "Because.")))
+    assert [bool(known.find(turns(talk(*texts))[-1])) for texts in (
+        ("What is a pump?", "x"), ("what is a pump", "y", "why", "z"), ("Why?", "x"),
+        ("What is a valve?", "x", "Why?", "y"),
+    )] == [True, True, False, False]  # fmt: skip
 
 
 def test_an_evaluation_is_the_same_whoever_made_it(

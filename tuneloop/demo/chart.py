@@ -70,12 +70,15 @@ def line_chart(
 
 
 def interval_chart(
-    rows: Sequence[tuple[str, float, float | None, float | None]], *, title: str, width: int = 720
+    rows: Sequence[tuple[str, float, float | None, float | None, str]], *, title: str, width: int = 720
 ) -> str:
-    """A forest plot: for each row its label, difference, and the two ends of its interval, if any, against zero."""
+    """A forest plot: for each row its label, difference, the two ends of its interval, if any, and its colour.
+
+    The colour is what the difference shows: ``better``, ``worse``, or anything else for neither.
+    """
     left, right, top, step = 130, 150, 12, 34
     height = top + step * len(rows) + 44
-    values = [0.0, *(value for row in rows for value in row[1:] if value is not None)]
+    values = [0.0, *(value for row in rows for value in row[1:4] if value is not None)]
     low, high = min(values), max(values)
     pad = (high - low or 1) * 0.08
     low, high = low - pad, high + pad
@@ -89,11 +92,10 @@ def interval_chart(
         parts.append(f'<line x1="{at(value):.1f}" x2="{at(value):.1f}" y1="{top}" y2="{bottom}" class="grid"/>')
         parts.append(text(at(value), bottom + 18, f"{value:+g}" if value else "0"))
     parts.append(f'<line x1="{at(0):.1f}" x2="{at(0):.1f}" y1="{top}" y2="{bottom}" class="zero"/>')
-    for number, (label, value, start, end) in enumerate(rows):
+    for number, (label, value, start, end, said) in enumerate(rows):
         y = top + step * number + step / 2
-        kind, told = "unclear", f"{value:+.3f}"
+        kind, told = said if said in ("better", "worse") else "unclear", f"{value:+.3f}"
         if start is not None and end is not None:
-            kind = "better" if start > 0 else "worse" if end < 0 else "unclear"
             parts.append(f'<line x1="{at(start):.1f}" x2="{at(end):.1f}" y1="{y}" y2="{y}" class="bar {kind}"/>')
             told += f" [{start:+.3f}, {end:+.3f}]"
         parts.append(f'<circle cx="{at(value):.1f}" cy="{y}" r="5" class="dot {kind}"/>')

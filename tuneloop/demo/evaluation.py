@@ -46,12 +46,14 @@ def sections(workspace: Workspace, result: RunResult | None, *, synthetic: bool,
     }  # fmt: skip
 
 
-def intervals(exam: dict[str, Any]) -> list[tuple[str, float, float | None, float | None]]:
-    """The differences of the text metrics, for a chart."""
-    parts = {title: exam.get("metrics", {}).get(metric) for metric, title in SHORT.items()}
-    known = {title: v for title, v in parts.items() if v}
-    ends = {title: v["interval"] or (None, None) for title, v in known.items()}
-    return [(_(title), v["difference"], ends[title][0], ends[title][1]) for title, v in known.items()]
+def intervals(exam: dict[str, Any]) -> list[tuple[str, float, float | None, float | None, str]]:
+    """The differences of the text metrics, for a chart, and what each shows."""
+    parts = [(title, part) for metric, title in SHORT.items() if (part := exam.get("metrics", {}).get(metric))]
+    rows = []
+    for title, part in parts:
+        low, high = part["interval"] or (None, None)
+        rows.append((_(title), part["difference"], low, high, part.get("verdict", "")))
+    return rows
 
 
 def exam_note(exam: dict[str, Any]) -> str:
@@ -59,9 +61,9 @@ def exam_note(exam: dict[str, Any]) -> str:
     if not exam:
         return ""
     asked, pages = exam["items"], exam["clusters"]
-    note = _("{count} questions, closed book; paired bootstrap over {pages} pages with their questions, p = {p}")
+    note = _("{count} questions, closed book; wild bootstrap over {pages} pages with their questions, p = {p}")
     if pages == asked:
-        note = _("{count} questions, closed book; paired bootstrap over the questions, p = {p}")
+        note = _("{count} questions, closed book; wild bootstrap over the questions, p = {p}")
     return note.format(count=asked, pages=pages, p="–" if exam["p"] is None else f"{exam['p']:.4f}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tuneloop.evaluate.comparison import LEVEL, Verdict
+from tuneloop.evaluate.comparison import verdict as verdict_of
 from tuneloop.language import _, shown
 
 ROWS = (("against", "against_cited"), ("answer", "cited"))  # base, tuned: without and with the documents
@@ -26,16 +28,17 @@ def verdict(correctness: dict[str, Any]) -> dict[str, str]:
     }  # fmt: skip
     head = _("With the documents, the tuned model answered {tuned} of {count} questions right, the base model {base}")
     head = head.format(**facts)
-    if not found["interval"]:
+    said = shows(found)
+    if said == "not known" or not found["interval"]:
         why = _("{head}. What this means for other questions is not known: {reason}.")
         told = why.format(head=head, reason=shown(found["unknown"]))
         return {"answer": "not known", "word": _("Not known"), "why": told}
     low, high = found["interval"]
     facts |= {"head": head, "low": points(low), "high": points(high)}
-    if low > 0:
+    if said == "better":
         why = _("{head}: a difference of {d} points of 100, and with 95% confidence between {low} and {high}.")
         return {"answer": "better", "word": _("Better"), "why": why.format(**facts)}
-    if high < 0:
+    if said == "worse":
         why = _("{head}: a difference of {d} points of 100, and with 95% confidence between {low} and {high}.")
         return {"answer": "worse", "word": _("Worse"), "why": why.format(**facts)}
     why = _(
@@ -43,6 +46,11 @@ def verdict(correctness: dict[str, Any]) -> dict[str, str]:
         "show which of them is better."
     )
     return {"answer": "not known", "word": _("Not known"), "why": why.format(**facts)}
+
+
+def shows(found: dict[str, Any]) -> Verdict:
+    """What a difference shows, by its p-value that is adjusted where others are looked at beside it."""
+    return verdict_of(found["difference"], found.get("p_adjusted", found["p"]), LEVEL)
 
 
 def without_a_model(correctness: dict[str, Any]) -> str:
@@ -53,10 +61,10 @@ def without_a_model(correctness: dict[str, Any]) -> str:
         return ""
     text = _("Without any model, the first sentence of the best passage is the right answer to {right} of {count}.")
     told = text.format(right=cells["sentence"]["right"], count=cells["sentence"]["items"])
-    low, high = found["interval"] or (None, None)
-    if low is not None and low > 0:
+    said = shows(found)
+    if said == "better":
         return both(told, _("The tuned model is better than that."))
-    if high is not None and high < 0:
+    if said == "worse":
         return both(told, _("The tuned model is worse than that."))
     return both(told, _("Whether the tuned model is better than that is not known."))
 
@@ -116,7 +124,7 @@ def differences(correctness: dict[str, Any]) -> list[dict[str, Any]]:
         if part := found.get(name):
             ends = part["interval"]
             told = _("{low} to {high}").format(low=points(ends[0]), high=points(ends[1])) if ends else _("not known")
-            kind = "unclear" if not ends or ends[0] <= 0 <= ends[1] else "better" if ends[0] > 0 else "worse"
+            kind = said if (said := shows(part)) in ("better", "worse") else "unclear"
             place = {"at": 50 + 50 * part["difference"], "from": 50, "wide": 0}
             if ends:
                 place |= {"from": 50 + 50 * ends[0], "wide": 50 * (ends[1] - ends[0])}

@@ -25,6 +25,7 @@ Interval = tuple[float, float]
 Clusters = Sequence[Hashable]  # what each item belongs to; empty: each item stands for itself
 Verdict = Literal["better", "worse", "no difference shown", "not known"]
 
+VERDICTS = (stored("better"), stored("worse"), stored("no difference shown"), stored("not known"))
 TOO_FEW = stored("too few questions or pages: at least 5 are needed")
 ONE_HOLDS_HALF = stored("one page holds half of the questions or more")
 NO_SPREAD = stored("the same for every page: nothing is known of its spread")

@@ -41,6 +41,9 @@ class Item(Record):
     answer: str | None = None
     against: str | None = None
     error: str = ""
+    learned: str = ""  # the question of a training row that is the same: the item is left out of every score
+    cut: list[str] = []  # the answers, by field, that ended at the limit of tokens
+    end_unknown: list[str] = []  # those of which it was not told how they ended
     failed: list[str] = []  # what could not be had, by field; the item is left out where that counts
     confidence: float | None = None  # that the passages answer the question, 0 to 1
     accepted: bool | None = None  # the confidence is high enough: the question is answered, not refused
@@ -77,6 +80,13 @@ class Item(Record):
         """Note that an answer could not be had: a fault of a server, which must not count as one of the model."""
         self.failed.append(field)
         self.tell(field, problem)
+
+    def ended(self, field: str, finish_reason: str | None) -> None:
+        """Note how one of its answers ended: ``length`` is the limit; older journals do not tell."""
+        if finish_reason == "length":
+            self.cut.append(field)
+        elif not finish_reason:
+            self.end_unknown.append(field)
 
     def is_page(self, name: str) -> bool:
         """Whether a document answers it: the same path, or the same file at the end of a longer one."""

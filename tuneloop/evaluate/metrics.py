@@ -121,6 +121,7 @@ METRICS: dict[str, Callable[[str, str], float]] = {
     "rouge_l": rouge_l, "rouge_l_recall": rouge_l_recall, "bleu_4": bleu_4, "token_f1": token_f1,
     "exact_match": exact_match, "answer_tokens": answer_tokens,
 }  # fmt: skip
+DESCRIPTIVE = ("answer_tokens",)  # neither more nor less of it is better
 DEFINITIONS = {
     "rouge_l": stored("ROUGE-L F1 of the whole text (Lin 2004)"),
     "rouge_l_recall": stored(

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from tuneloop.evaluate.baselines import TITLES as BASELINES
 from tuneloop.evaluate.items import Item
 from tuneloop.language import LANGUAGES, shown, stored
 from tuneloop.records import Score
@@ -24,6 +25,22 @@ td,th{border-bottom:1px solid #dfe5eb;padding:6px 10px 6px 0;text-align:left;ver
 #zh:checked:not(:target)~main [lang=en],#zh:target:not(:checked)~main [lang=en],
 #zh:not(:checked):not(:target)~main [lang=zh],#zh:checked:target~main [lang=zh]{display:none}</style></head><body>
 <input type=checkbox id=zh><label for=zh class=soft>中文</label><main>"""
+
+DECIDES = stored("decides")
+LEARNED = stored("left out, because a model was trained on this question")
+DIFFERENCES = {
+    "with_documents": stored("right answers, both with the documents"),
+    "closed_book": stored("right answers, both without the documents"),
+    "documents_for_model": stored("right answers of the model, with the documents and without"),
+    "documents_for_against": stored("right answers of the other model, with the documents and without"),
+    "model_over_no_model": stored("right answers with the documents, and of no model"),
+}
+CUT = {
+    "model": stored("Answers of the model that were cut at the limit of tokens: {} of {}; not known: {}."),
+    "against": stored("Answers of the other model that were cut at the limit of tokens: {} of {}; not known: {}."),
+    "cited": stored("Answers from the documents that were cut at the limit of tokens: {} of {}; not known: {}."),
+    "against_cited": stored("The same of the other model's answers from the documents: {} of {}; not known: {}."),
+}
 
 
 def words(text: str) -> str:
@@ -45,21 +62,48 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
         "<h1>" + words(stored("Evaluation")) + "</h1><table>",
         header(
             stored("metric"), stored("model"), stored("against"), stored("difference"), stored("95% interval"), "p",
-            numbers=("model", "against", "difference", "95% interval", "p"),
+            stored("p, adjusted"), stored("what this shows"),
+            numbers=("model", "against", "difference", "95% interval", "p", "p, adjusted"),
         ),
     ]  # fmt: skip
     for name, value in body["metrics"].items():
-        interval = "{:+.4f} … {:+.4f}".format(*value["interval"]) if value["interval"] else "–"
-        cells = [f"{value[k]:.4f}" if k in value else "" for k in ("model", "against", "difference")]
-        cells += [interval, f"{value['p']:.4f}" if value.get("p") is not None else "–" if "p" in value else ""]
         of = f" ({words('reference')} {value['reference']:.1f})" if "reference" in value else ""
-        parts.append(f"<tr><td>{name}{of}</td>" + "".join(f"<td class=n>{cell}</td>" for cell in cells) + "</tr>")
-    parts.append("</table>" + "".join(f"<p class=bad>{words(warning)}</p>" for warning in body["warnings"]))
+        of += f" <b>{words(DECIDES)}</b>" * (name == body["primary"])
+        parts.append(row(name + of, value))
+    for name, value in body["correctness"]["differences"].items():
+        of = f" <b>{words(DECIDES)}</b>" * (name == body["primary"])
+        parts.append(row(words(DIFFERENCES[name]) + of, value))
+    parts += [row(words(BASELINES[name]), value) for name, value in body["baselines"].items()]
+    parts.append("</table>" + "".join(f"<p class=soft>{words(note)}</p>" for note in notes(body)))
+    parts.append("".join(f"<p class=bad>{words(warning)}</p>" for warning in body["warnings"]))
     parts.append("<p class=soft>" + "; ".join(f"{k}: {words(v)}" for k, v in body["definitions"].items()))
     parts.append("</p><table>")
     parts.append(header(stored("question"), stored("reference"), "model", "against", "ROUGE-L", numbers=("ROUGE-L",)))
     parts += [item_row(item, by_item) for item in rows]
     path.write_text("".join(parts) + "</table></main></body></html>\n", encoding="utf-8")
+
+
+def row(name: str, value: dict[str, Any]) -> str:
+    """One metric, or one baseline: its means, and what may be said of their difference."""
+    interval = "{:+.4f} … {:+.4f}".format(*value["interval"]) if value["interval"] else words(stored("not known"))
+    cells = [f"{value[k]:.4f}" if k in value else "" for k in ("model", "against", "difference")]
+    cells.append(interval)
+    cells += [("–" if value[k] is None else f"{value[k]:.4f}") if k in value else "" for k in ("p", "p_adjusted")]
+    said = words(value["verdict"]) if "verdict" in value else ""
+    return f"<tr><td>{name}</td>" + "".join(f"<td class=n>{cell}</td>" for cell in cells) + f"<td>{said}</td></tr>"
+
+
+def notes(body: dict[str, Any]) -> list[str]:
+    """How to read the table, and how many answers were cut."""
+    found = []
+    if any("verdict" in part for part in (*body["metrics"].values(), *body["baselines"].values())):
+        found.append(
+            stored("One difference decides, by its own p-value; the p-values of all others are adjusted (Holm).")
+        )
+    found += [
+        CUT[field].format(count["cut"], count["answers"], count["unknown"]) for field, count in body["cut"].items()
+    ]
+    return found
 
 
 def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
@@ -73,6 +117,8 @@ def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
         )
         summary = words(stored("with documents"))
         cited = f"<details><summary class=soft>{summary}</summary>{escape(item.cited)}<ul>{quotes}</ul></details>"
+    if item.learned:
+        cited += f"<div class=bad>{words(LEARNED)}: {escape(item.learned)}</div>"
     error = "".join(f"<div class=bad>{words(problem)}</div>" for problem in item.error.split("; ") if problem)
     cells = [
         escape(item.question) + cited + error,

@@ -5,18 +5,30 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from tuneloop.evaluate.baselines import baselines
 from tuneloop.evaluate.cells import correct_scores, correctness
-from tuneloop.evaluate.comparison import NO_SPREAD, compare, mean_interval, ratio_interval, why_no_interval
+from tuneloop.evaluate.comparison import (
+    NO_SPREAD,
+    compare,
+    holm,
+    mean_interval,
+    ratio_interval,
+    verdict,
+    why_no_interval,
+)
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.metrics import DEFINITIONS, METRICS, corpus_bleu_4, tokenize
+from tuneloop.evaluate.metrics import DEFINITIONS, DESCRIPTIVE, METRICS, corpus_bleu_4, tokenize
 from tuneloop.language import stored
 from tuneloop.records import Score
 
+AUTO, WITH_DOCUMENTS, CLOSED_BOOK = "auto", "with_documents", "rouge_l"  # what decides; auto: the first there is
+CUT = {"answer": "model", "against": "against", "cited": "cited", "against_cited": "against_cited"}  # whose ends count
+
 
 def summarise(
-    items: list[Item], *, compared: bool, known: bool, resamples: int, seed: int
+    items: list[Item], *, compared: bool, known: bool, resamples: int, seed: int, primary: str = AUTO
 ) -> tuple[list[Score], dict[str, Any]]:
-    """Every score, and the aggregate with intervals."""
+    """Every score, and the aggregate with intervals. ``primary``: the one difference that was declared to decide."""
     asked = [item for item in items if item.answerable]
     closed = [item for item in asked if item.answer is not None and not item.left_out]
     sides = {"model": [i.answer or "" for i in closed]}
@@ -39,9 +51,16 @@ def summarise(
         "metrics": {m: aggregate(values[m], clusters(closed), resamples, seed) for m in METRICS},
         "definitions": DEFINITIONS,
     }  # fmt: skip
+    metric = primary if primary in METRICS else CLOSED_BOOK
+    body["baselines"], more = baselines(
+        closed, clusters(closed), metric, compared=compared, resamples=resamples, seed=seed
+    )
+    scores += more
+    body["cut"] = {CUT[field]: cut(items, field) for field in CUT if any(getattr(i, field) is not None for i in items)}
     body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
     body["correctness"] = correctness(items, resamples, seed)
     scores += correct_scores(items)
+    judge(body, primary)
     pairs = {side: list(zip(texts, (i.reference for i in closed), strict=True)) for side, texts in sides.items()}
     body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:
@@ -55,6 +74,30 @@ def summarise(
         ]
     body["warnings"] = warnings(body, empty=sum(not text for texts in sides.values() for text in texts))
     return scores, rounded(body)
+
+
+def judge(body: dict[str, Any], primary: str) -> None:
+    """Say of every difference what may be said: the primary one by its own p-value, all others together by Holm's.
+
+    Adds ``p_adjusted`` and ``verdict`` to each. Of a metric that only describes, nothing is better.
+    """
+    tests = {name: part for name, part in body["metrics"].items() if "p" in part and name not in DESCRIPTIVE}
+    differences = body["correctness"]["differences"]
+    tests |= {**differences, **body["baselines"]}
+    if primary == AUTO:
+        primary = WITH_DOCUMENTS if WITH_DOCUMENTS in differences else CLOSED_BOOK
+    body["primary"] = primary
+    adjusted = holm({name: part["p"] for name, part in tests.items() if name != primary})
+    for name, part in tests.items():
+        p = adjusted.get(name, part["p"])
+        part |= {"p_adjusted": p, "verdict": verdict(part["difference"], p)}
+
+
+def cut(items: list[Item], field: str) -> dict[str, int]:
+    """How many answers there are, how many ended at the limit of tokens, and of how many that is not known."""
+    there = [item for item in items if getattr(item, field) is not None]
+    unknown = sum(field in item.end_unknown for item in there)
+    return {"answers": len(there), "cut": sum(field in item.cut for item in there), "unknown": unknown}
 
 
 def warnings(body: dict[str, Any], *, empty: int) -> list[str]:

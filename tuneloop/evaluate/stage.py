@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95  # of the intervals
 PATIENCE = 600.0  # seconds: on a slow machine a question waits for the seven before it
-SUMMARY = ("items", "metrics", "correctness", "retrieval", "citations", "abstention", "errors", "warnings")
+SUMMARY = (
+    "items", "primary", "metrics", "baselines", "correctness", "cut", "learned", "retrieval", "citations", "abstention",
+    "errors", "warnings",
+)  # fmt: skip
 WITH_PASSAGES = "synthesize/grounded"  # the origin of examples that are asked with passages
 
 
@@ -53,6 +56,13 @@ class Evaluate(Stage):
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
     resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
+    primary: Literal["auto", "with_documents", "rouge_l", "rouge_l_recall", "bleu_4", "token_f1", "exact_match"] = (
+        Field(
+            "auto",
+            description="What decides, chosen before it is known; auto: with_documents where there is such, "
+            "or rouge_l.",
+        )
+    )
 
     def output_name(self) -> str:
         """Which model, on which questions: an evaluation on others is another, and not its successor."""
@@ -65,7 +75,8 @@ class Evaluate(Stage):
         from tuneloop.records import Score, write_rows
 
         examples = self.examples(ctx)
-        items = [as_item(example) for example in examples]
+        everything = [as_item(example) for example in examples]
+        examples, items, learned = self.leave_out_learned(ctx, examples, everything)
         chosen = set(spread(len(items), self.closed or len(items)))
         closed = [(e, i) for n, (e, i) in enumerate(zip(examples, items, strict=True)) if i.answerable and n in chosen]
         if not closed and not self.knowledge:
@@ -79,17 +90,19 @@ class Evaluate(Stage):
                 ctx.reject(item.id, stored("not answered: {}").format(item.error), item.model_dump(), lost=True)
         scores, body = summarise(
             items, compared=self.against is not None, known=self.knowledge is not None, resamples=self.resamples,
-            seed=self.seed,
+            seed=self.seed, primary=self.primary,
         )  # fmt: skip
+        body["learned"] = learned
+        body["warnings"] += learned_warnings(learned)
         body["settings"] = {
             "max_tokens": self.max_tokens, "temperature": 0.0, "resamples": self.resamples, "level": LEVEL,
             "system_prompt": "each model's own",
         }  # fmt: skip
-        write_rows(ctx.out / "items.parquet", Item, items)
+        write_rows(ctx.out / "items.parquet", Item, everything)
         write_rows(ctx.out / "scores.parquet", Score, scores)
         text = json.dumps(body, ensure_ascii=False, indent=1)
         (ctx.out / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-        write_page(ctx.out / "report.html", items, scores, body)
+        write_page(ctx.out / "report.html", everything, scores, body)
         return {k: body[k] for k in SUMMARY if k in body}
 
     def examples(self, ctx: Context) -> list[Example]:
@@ -106,6 +119,25 @@ class Evaluate(Stage):
         if not usable:
             raise TuneloopError(_("the dataset has no question with a reference answer"), where=self.dataset)
         return usable
+
+    def leave_out_learned(
+        self, ctx: Context, examples: list[Example], items: list[Item]
+    ) -> tuple[list[Example], list[Item], dict[str, Any]]:
+        """What none of the models was trained on, and an account of the rest. Raises where nothing is left."""
+        from tuneloop.evaluate.contamination import account, learned_by, mark_seen
+
+        learned = [learned_by(ctx, model) for model in (self.model, self.against) if model]
+        mark_seen(examples, items, learned)
+        kept = [(example, item) for example, item in zip(examples, items, strict=True) if not item.learned]
+        if not kept:
+            message = _("a model was trained on every question of this exam, so nothing is left to measure it with")
+            hint = _("Use questions that it was not trained on, such as the other part of a split.")
+            raise TuneloopError(message, where=self.dataset, hint=hint)
+        for item in items:
+            if item.learned:
+                reason = stored("a model was trained on this question: {}").format(item.learned)
+                ctx.reject(item.id, reason, item.model_dump(), lost=False)
+        return [example for example, _item in kept], [item for _example, item in kept], account(items, learned)
 
     def search(self, ctx: Context, examples: list[Example], items: list[Item]) -> list[tuple[Example, Item]]:
         """Search the index for every question, and return those that are to be answered with citations."""
@@ -165,7 +197,7 @@ class Evaluate(Stage):
         async def ask(number: int) -> dict[str, Any]:
             assert client, "without a client, every answer is in the journal"
             said = await client.complete(conversation(pairs[number][0]), max_tokens=self.max_tokens, temperature=0.0)
-            return {"text": said.text.strip(), "tokens": said.completion_tokens}
+            return {"text": said.text.strip(), "tokens": said.completion_tokens, "finish": said.finish_reason}
 
         answers = ask_all(keys, ask, journal, concurrency=self.concurrency, told=progress(ctx, len(keys)))
         if fresh:
@@ -175,6 +207,7 @@ class Evaluate(Stage):
                 item.fail(field, answer["error"])
                 continue
             setattr(item, field, answer["text"])
+            item.ended(field, answer.get("finish"))
             if not answer["text"]:  # which is an answer: it counts, as nothing
                 item.tell(field, stored("an empty answer"))
         failed = [item for _example, item in pairs if item.left_out]
@@ -221,6 +254,7 @@ class Evaluate(Stage):
                 item.fail(f"{prefix}cited", answer["error"])
                 continue
             setattr(item, f"{prefix}cited", answer["text"])
+            item.ended(f"{prefix}cited", answer.get("finish"))
             setattr(item, f"{prefix}said_unanswerable", not answer["answerable"])
             setattr(item, f"{prefix}citations", [CitedSentence.model_validate(c) for c in answer["citations"]])
 
@@ -246,7 +280,20 @@ def as_json(said: Answer) -> dict[str, Any]:
     cited = [
         {"sentence": said.text[c.answer_start : c.answer_end], **c.model_dump(include=kept)} for c in said.citations
     ]
-    return {"text": said.text, "answerable": said.answerable, "citations": cited}
+    return {"text": said.text, "answerable": said.answerable, "citations": cited, "finish": said.finish_reason}
+
+
+def learned_warnings(learned: dict[str, Any]) -> list[str]:
+    """What a reader must know of training questions in the exam."""
+    found = []
+    if learned["count"]:
+        found.append(
+            stored("questions that a model was trained on, and that are left out: {}").format(learned["count"])
+        )
+    if learned["gone"]:
+        names = ", ".join(learned["gone"])
+        found.append(stored("removed, so it is not known whether the exam was trained on: {}").format(names))
+    return found
 
 
 def first_sentence(passage: str, question: str) -> str:
