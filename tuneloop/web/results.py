@@ -13,12 +13,17 @@ from typing import Any
 from markupsafe import Markup
 
 from tuneloop.demo.chart import line_chart
-from tuneloop.language import _, shown
+from tuneloop.language import _, shown, stored
 from tuneloop.store import Artifact
 
 REASONS = 20  # that are named on the page itself
 SHARES = ("p50", "p90", "p95", "p99", "mean", "max")
 TIMES = ("time_to_first_token", "inter_token_latency", "time_per_output_token", "latency", "client_delay")
+CELLS = {  # who answered, and from what
+    "against": stored("other model, closed book"), "answer": stored("model, closed book"),
+    "against_cited": stored("other model, with documents"), "cited": stored("model, with documents"),
+    "sentence": stored("no model: the first sentence that is found"),
+}  # fmt: skip
 Curve = Sequence[tuple[int | None, float]]
 
 
@@ -58,12 +63,14 @@ def result_of(artifact: Artifact, folder: Path, language: str) -> dict[str, Any]
 def evaluation(artifact: Artifact, folder: Path, language: str) -> dict[str, Any]:
     """The scores, a row a metric, with what each measures."""
     body = {**artifact.summary, **read_json(folder / "evaluation.json")}
+    cells = body.get("correctness", {}).get("cells", {})
     scores = {name: facts for name, facts in body.get("metrics", {}).items() if isinstance(facts, dict)}
     return {
         "scores": scores, "compared": any("against" in facts for facts in scores.values()),
         "definitions": {k: shown(str(v), language) for k, v in body.get("definitions", {}).items()},
         "warnings": [shown(str(w), language) for w in body.get("warnings", [])],
-        "settings": body.get("settings", {}), "apart": ("metrics", "warnings", "definitions", "settings"),
+        "settings": body.get("settings", {}), "cells": {CELLS.get(name, name): facts for name, facts in cells.items()},
+        "apart": ("metrics", "warnings", "definitions", "settings"),
     }  # fmt: skip
 
 

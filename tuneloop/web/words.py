@@ -41,4 +41,11 @@ WORDS = (
     stored("longest"), stored("dimensions"), stored("answerability"), stored("bytes"), stored("groups"),
     stored("square"), stored("numbers"), stored("time to first token objective"), stored("answered"), stored("known"),
     stored("lost"),
+    # correctness
+    stored("correctness"), stored("cells"), stored("differences"), stored("difference"), stored("refusals"),
+    stored("refused"), stored("right"), stored("wrong"), stored("problems"), stored("clusters"), stored("interval"),
+    stored("refused interval"), stored("answered interval"), stored("unanswerable"), stored("unknown"),
+    stored("marked"), stored("against cited"), stored("with documents"),
+    stored("closed book"), stored("documents for model"), stored("documents for against"),
+    stored("model over no model"), stored("verdicts"),
 )  # fmt: skip
