@@ -31,8 +31,8 @@ def open_append(path: Path) -> IO[bytes]:
 def touch(path: Path) -> None:
     """See that there is a file, made with 0600. Raises ``OSError``.
 
-    One that is there is not opened: closing it would give up every lock that this process has on it, among them those of
-    SQLite, and the next process to leave would remove the write-ahead log under our feet.
+    One that is there is not opened: closing it would give up every lock that this process has on it, SQLite's too, and
+    the next process to leave would remove the write-ahead log under our feet.
     """
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE))
