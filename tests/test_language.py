@@ -110,7 +110,7 @@ def test_help_is_chinese(tmp_path: Path) -> None:
 
 
 def test_messages_and_mistakes_are_told_in_chinese(tmp_path: Path) -> None:
-    assert "还没有任何产物" in tuneloop("ls", workspace=tmp_path).stdout
+    assert "此处没有工作区" in tuneloop("ls", workspace=tmp_path).stderr
     for arguments in (["ls", "cats"], ["chnk"], ["chunk"], ["serve"], ["run", "nowhere.toml"]):
         done = tuneloop(*arguments, workspace=tmp_path)
         assert done.returncode == 2 and CHINESE.search(done.stderr) and "Traceback" not in done.stderr, done.stderr

@@ -283,3 +283,16 @@ def test_a_name_of_two_hundred_and_one_letters_is_refused(tmp_path: Path) -> Non
     address = artifact(store, "documents", "x")
     with pytest.raises(TuneloopError, match="at most 200"):
         store.artifacts.tag("a" * 201, address)
+
+
+def test_a_second_store_in_one_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    """POSIX locks go when a process closes the file anywhere: another process would then remove the log in use."""
+    first = Store(tmp_path)
+    with first.engine.connect() as reading:
+        reading.execute(sa.select(runs)).all()
+        _ = Store(tmp_path).engine
+        code = f"from tuneloop.store import Store; Store({str(tmp_path)!r}).runs.recent()"
+        subprocess.run([sys.executable, "-c", code], check=True)
+    run = first.runs.submit(stage="s", stage_version=1, params={}, typed={}, key="k", tag="", inputs=[])
+    code = f"from tuneloop.store import Store; assert Store({str(tmp_path)!r}).runs.get({run!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@
 A child process gets the umask ``UMASK``; what this process makes itself goes through here.
 """
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -28,8 +29,13 @@ def open_append(path: Path) -> IO[bytes]:
 
 
 def touch(path: Path) -> None:
-    """See that there is a file, made with 0600. Raises ``OSError``."""
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, FILE))
+    """See that there is a file, made with 0600. Raises ``OSError``.
+
+    One that is there is not opened: closing it would give up every lock that this process has on it, SQLite's too, and
+    the next process to leave would remove the write-ahead log under our feet.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE))
 
 
 def is_open(path: Path) -> bool:
