@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import Denied, NotFound, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.nearest import meant
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Caller:
 def create_key(store: "Store", name: str, *, role: str = "caller", actor: str = "local") -> NewKey:
     """Make a key. Only its hash is kept. Raises ``TuneloopError`` for a role that is not, or no name."""
     if role not in ROLES:
-        hint = meant(role, ROLES) or _("Roles: {}.").format(", ".join(ROLES))
+        hint = meant(role, ROLES) or _("Roles: {}.").format(joined(ROLES))
         raise TuneloopError(_("there is no role {!r}").format(role), hint=hint)
     if not name.strip() or len(name) > 200 or not name.isprintable():
         raise TuneloopError(_("a key needs a name of 1 to 200 printable characters"))

@@ -9,7 +9,7 @@ whoever made it (``stored``), and is translated by ``shown``.
 import gettext
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -73,6 +73,16 @@ def named(value: str) -> str:
 def _(text: str, language: str | None = None) -> str:
     """``text`` in the user's language (or in ``language``), or as it is where no translation exists."""
     return translation(language or current_language()).gettext(text) if text else text
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names or short facts in a row, as the user's language writes one: ``a, b`` or ``a、b``."""
+    return ("、" if current_language() == "zh" else ", ").join(names)
+
+
+def aside(text: str) -> str:
+    """What is added to a word in brackets, with the space before it: `` (text)`` or ``（text）``."""
+    return f"（{text}）" if current_language() == "zh" else f" ({text})"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from tuneloop.errors import NotFound
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.nearest import meant
 from tuneloop.stage import Stage
 
@@ -44,7 +44,7 @@ def find_stage(name: str) -> type[Stage]:
     if name not in targets():
         raise NotFound(
             _("there is no stage {name!r}").format(name=name),
-            hint=meant(name, targets()) or _("Stages: {names}.").format(names=", ".join(targets())),
+            hint=meant(name, targets()) or _("Stages: {names}.").format(names=joined(targets())),
         )
     module, _colon, attribute = targets()[name].partition(":")
     return getattr(import_module(module), attribute)

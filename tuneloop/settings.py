@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tuneloop import language
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import quoted, told
-from tuneloop.language import _, shown, stored
+from tuneloop.language import _, joined, shown, stored
 from tuneloop.loopback import origin_of
 from tuneloop.nearest import perhaps
 
@@ -119,7 +119,7 @@ def load_settings(root: Path) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         places = dict.fromkeys(variables.get(str(problem["loc"][0]), str(path)) for problem in error.errors())
-        raise TuneloopError(describe_invalid(error, Settings), where=", ".join(places)) from None
+        raise TuneloopError(describe_invalid(error, Settings), where=joined(places)) from None
 
 
 def use_language(root: Path) -> None:

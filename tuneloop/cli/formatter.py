@@ -8,6 +8,7 @@ import click
 
 WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff01-\uff60"
 PIECE = re.compile(rf"\[[^\[\]]{{1,40}}\]|[^\s{WIDE}]+|\s+|[{WIDE}]")  # [default: 200] stays on one line
+EXTRAS = re.compile(r"\[[^\[\]]*\]$")  # click joins what it says of an option by a semicolon of its own
 CLOSING = set("，。；：、！？）》」』”’")  # never at the beginning of a line
 
 
@@ -63,6 +64,7 @@ class Formatter(click.HelpFormatter):
         first = min(max(cells(name) for name, _text in rows), col_max) + col_spacing
         indent = " " * self.current_indent
         for name, text in rows:
+            text = EXTRAS.sub(lambda found: found[0].replace("; ", "；"), text)
             lines = wrap(text, max(self.width - first - len(indent), 20))
             fits = cells(name) <= first - col_spacing
             head = [name + " " * (first - cells(name)) + lines.pop(0)] if fits and lines else [name]

@@ -4,7 +4,7 @@ import click
 
 from tuneloop.cli.options import Translated, TranslatedGroup, as_json_option, print_json, print_table
 from tuneloop.errors import NoWorkspace
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.store import Store
 
 
@@ -37,7 +37,7 @@ def ls(as_json: bool) -> None:
                 str(r["parameters"]),
                 r["licence"],
                 " ".join(r["languages"]),
-                ", ".join(r["sources"]),
+                joined(r["sources"]),
             ]
             for r in rows
         ],

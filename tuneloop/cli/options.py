@@ -10,7 +10,7 @@ import click
 
 from tuneloop.cli.formatter import Context
 from tuneloop.errors import NotFound
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.nearest import meant
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -74,7 +74,7 @@ class Choice(click.Choice):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in self.choices:
             return value
-        choices = ", ".join(map(repr, self.choices))
+        choices = joined(map(repr, self.choices))
         message = _("{value!r} is not one of {choices}.").format(value=value, choices=choices)
         return self.fail(f"{message} {meant(str(value), map(str, self.choices))}".strip(), param, ctx)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.cli.formatter import cells
-from tuneloop.language import _, shown
+from tuneloop.language import _, aside, joined, shown
 
 Row = tuple[str, str]  # label and value
 
@@ -45,11 +45,11 @@ def interval(ends: Sequence[float] | None, form: str = "{:+.3f}") -> str:
     return _("{low} to {high}").format(low=form.format(ends[0]), high=form.format(ends[1])) if ends else _("not known")
 
 
-def joined(counts: dict[str, int], most: int = 6) -> str:
+def most_frequent(counts: dict[str, int], most: int = 6) -> str:
     """``md 3, pdf 1``: the most frequent first."""
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
     rest = [_("and {count} more").format(count=len(ordered) - most)] if len(ordered) > most else []
-    return ", ".join([*(f"{name} {count(n)}" for name, n in ordered[:most]), *rest])
+    return joined([*(f"{name} {count(n)}" for name, n in ordered[:most]), *rest])
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
@@ -68,8 +68,8 @@ def documents(summary: dict[str, Any], folder: Path) -> list[Row]:
         (_("documents"), count(summary.get("documents"))),
         (_("characters"), count(summary.get("characters"))),
         (_("pages"), count(summary["pages"]) if summary.get("pages") else ""),
-        (_("types"), joined(summary.get("types") or {})),
-        (_("languages"), joined(summary.get("languages") or {})),
+        (_("types"), most_frequent(summary.get("types") or {})),
+        (_("languages"), most_frequent(summary.get("languages") or {})),
     ]
 
 
@@ -95,7 +95,7 @@ def index(summary: dict[str, Any], folder: Path) -> list[Row]:
 def dataset(summary: dict[str, Any], folder: Path) -> list[Row]:
     examples, whole = count(summary.get("examples")), summary.get("of")
     of = _("{count} of {whole}").format(count=examples, whole=count(whole)) if whole else examples
-    format_ = ", ".join(str(summary[k]) for k in ("format", "encoding") if summary.get(k))
+    format_ = joined(str(summary[k]) for k in ("format", "encoding") if summary.get(k))
     counted = [(key, summary.get(key)) for key in ("pairs", "grounded", "shortened", "unanswerable")]
     return [
         (_("examples"), of),
@@ -108,7 +108,7 @@ def model(summary: dict[str, Any], folder: Path) -> list[Row]:
     """A pulled model by what it is, a trained one by its losses, a compressed one by how near it is to its source."""
     kind = " ".join(str(summary[k]) for k in ("format", "quantization") if summary.get(k))
     rows = [
-        (_("model"), f"{summary.get('name', '')} ({kind})"),
+        (_("model"), summary.get("name", "") + aside(kind)),
         (_("parameters"), count(summary["parameters"]) if summary.get("parameters") else ""),
         (_("context length"), count(summary["context_length"]) if summary.get("context_length") else ""),
         (_("licence"), summary.get("licence", "")),
@@ -152,11 +152,11 @@ def evaluation(summary: dict[str, Any], folder: Path) -> list[Row]:
     rows = [(_("questions"), count(summary.get("items")))]
     if found.get("items"):
         between = found.get("hit@5_interval")
-        text = share(found.get("hit@5")) + (f" ({interval(between, '{:.1%}')})" if between else "")
+        text = share(found.get("hit@5")) + (aside(interval(between, "{:.1%}")) if between else "")
         rows.append((_("right page among the first 5 passages"), text))
     if cited.get("items"):
         between = cited.get("supported_share_interval")
-        text = share(cited.get("supported_share")) + (f" ({interval(between, '{:.1%}')})" if between else "")
+        text = share(cited.get("supported_share")) + (aside(interval(between, "{:.1%}")) if between else "")
         rows.append((_("sentences with the same words as a passage"), text))
     if refused.get("unanswerable_items"):
         counts = _("{share} of {count}")
@@ -210,7 +210,7 @@ def loadtest(summary: dict[str, Any], folder: Path) -> list[Row]:
         within = _("{share} within {seconds}")
         limit = seconds(good.get("time_to_first_token_objective"))
         rows.append((_("first token in time"), within.format(share=share(good.get("share")), seconds=limit)))
-    return [*rows, (_("errors"), joined(summary.get("errors") or {}))]
+    return [*rows, (_("errors"), most_frequent(summary.get("errors") or {}))]
 
 
 # By kind: what the summary of a built-in stage has, and how it is told. A plug-in may make the kind with its own facts.

@@ -12,7 +12,7 @@ import click
 from tuneloop.cli.display import cut, number, span
 from tuneloop.cli.display import describe as progress_line
 from tuneloop.cli.results import columns, size, told
-from tuneloop.language import _
+from tuneloop.language import _, aside, joined
 from tuneloop.registry import find_stage, targets
 from tuneloop.store import Artifact, Store
 from tuneloop.store.runs import LIVE
@@ -26,13 +26,13 @@ def when(seconds: float) -> str:
 def describe(store: Store, artifact: Artifact, folder: Path, files: dict[str, Any]) -> list[str]:
     """An artifact for people: what it is, how it was made, its first rows, its files, and how to see the rest."""
     address = artifact.address
-    names = ", ".join(f"{address.kind}:{name}" for name in artifact.tags)
+    names = joined(f"{address.kind}:{name}" for name in artifact.tags)
     rows = [(_("address"), str(address)), (_("made"), when(artifact.created)), (_("folder"), str(folder))]
     if artifact.versions:
-        rows.append((_("in the history"), ", ".join(artifact.versions)))
+        rows.append((_("in the history"), joined(artifact.versions)))
     for run in store.artifacts.producers(address):
         given = " ".join(f"{name}={short(value)}" for name, value in chosen(run).items())
-        rows.append((_("made by"), f"{run.stage} ({run.id}, {span(run.seconds)})"))
+        rows.append((_("made by"), run.stage + aside(_(", ").join((run.id, span(run.seconds))))))
         rows.append((_("with"), cut(given, 400)))
     ref = names.partition(",")[0] or address.short
     parts = [[click.style(names or address.short, bold=True), *indented(columns(rows))]]
@@ -107,12 +107,12 @@ def describe_run(row: Any, curves: dict[str, Any]) -> list[str]:
     """A run for people: its state, what it was given and made, its numbers, and why it failed."""
     facts_ = [
         (_("stage"), row.stage), (_("state"), _(row.state)), (_("queued at"), when(row.created)),
-        (_("took"), span(row.seconds) + (f" ({attempts})" if (attempts := told_attempts(row.attempts)) else "")),
+        (_("took"), span(row.seconds) + (aside(attempts) if (attempts := told_attempts(row.attempts)) else "")),
     ]  # fmt: skip
     for number_, (key, value) in enumerate(chosen(row, all_of_them=True).items()):
         facts_.append(("" if number_ else _("with"), f"{key}={short(value)}"))
     if row.output:
-        facts_.append((_("output"), short(row.output) + (f" ({row.tag})" if row.tag else "")))
+        facts_.append((_("output"), short(row.output) + (aside(row.tag) if row.tag else "")))
     if row.state in LIVE and row.progress:
         facts_.append((_("progress"), progress_line(row.progress, time.time())))
     facts_ += [

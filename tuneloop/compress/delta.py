@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _
+from tuneloop.language import _, joined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ class Delta:
         other = [name for name in OTHER if facts.get(name)]
         pairs = {key.removesuffix(DOWN) for key in keys if key.endswith(DOWN)}
         if other or facts.get("peft_type") != "LORA" or keys != {p + end for p in pairs for end in (DOWN, UP)}:
-            what = ", ".join(other) or str(facts.get("peft_type"))
+            what = joined(other) or str(facts.get("peft_type"))
             raise TuneloopError(_("only plain LoRA can be merged, and this adapter has {}").format(what))
         names = frozenset(pair.removeprefix(PREFIX) + ".weight" for pair in pairs)
         return cls(folder, facts["lora_alpha"] / facts["r"], names)

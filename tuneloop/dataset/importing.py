@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from tuneloop.address import name_from
 from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
-from tuneloop.language import _, shown, stored
+from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
 from tuneloop.records import Example, Source, content_id
 from tuneloop.stage import Context, Kind, Stage
@@ -131,7 +131,7 @@ class ImportDataset(Stage):
             form = "csv" if form == "qa" and table.form == "csv" else form
         if not form or (form in ("csv", "qa") and not {"question", "answer"} <= set(columns)):
             raise TuneloopError(
-                _("the format could not be detected; the columns are: {}").format(", ".join(names)[:200] or _("none")),
+                _("the format could not be detected; the columns are: {}").format(joined(names)[:200] or _("none")),
                 where=table.name,
                 hint=_("Say which columns to use: --columns question=NAME,answer=NAME"),
             )
@@ -146,11 +146,11 @@ class ImportDataset(Stage):
             part, equals, column = (p.strip() for p in pair.partition("="))
             if not equals or part not in COLUMNS:
                 hint = (equals and meant(part, COLUMNS)) or _("Write PART=COLUMN; parts are {}.").format(
-                    ", ".join(COLUMNS)
+                    joined(COLUMNS)
                 )
                 raise TuneloopError(_("{!r} names no part of a row").format(pair), where="columns", hint=hint)
             if column not in names:
-                hint = meant(column, names) or _("The columns are: {}").format(", ".join(names)[:200])
+                hint = meant(column, names) or _("The columns are: {}").format(joined(names)[:200])
                 raise TuneloopError(_("there is no column {!r}").format(column), where="columns", hint=hint)
             named[part] = column
         return named

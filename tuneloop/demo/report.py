@@ -103,7 +103,7 @@ def stage_rows(body: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append({
             "label": _(stage["label"]), "time": duration(stage["seconds"]) + (" ↺" if stage["reused"] else ""),
             "artifact": (stage["output"] or "")[:22],
-            "facts": ", ".join(fact(k, v) for k, v in list(plain.items())[:5]),
+            "facts": _(", ").join(fact(k, v) for k, v in list(plain.items())[:5]),
             "rejected": stage["summary"].get("rejected", 0),
         })  # fmt: skip
     return rows

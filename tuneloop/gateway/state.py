@@ -20,7 +20,7 @@ from tuneloop.gateway.metrics import Metrics
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.upstream import Upstream, open_client
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.loopback import came_by_proxy, is_local, is_named, is_ours
 from tuneloop.store import Store
 
@@ -85,7 +85,7 @@ class Gateway:
     def upstream(self, model: str) -> Upstream:
         """The server behind a model name. Raises ``Problem`` 404."""
         if model not in self.upstreams:
-            names = ", ".join(route.name for route in self.config.routes)
+            names = joined(route.name for route in self.config.routes)
             raise Problem(
                 404, _("there is no model {!r}").format(model[:200]), param="model", code="model_not_found",
                 hint=_("Models here: {}.").format(names),

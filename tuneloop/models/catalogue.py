@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuneloop.errors import NotFound
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.nearest import meant
 
 SourceKind = Literal["pypi", "huggingface", "modelscope"]
@@ -204,7 +204,7 @@ def find_entry(name: str) -> Entry:
     for entry in CATALOGUE:
         if entry.name == name.lower():
             return entry
-    names = ", ".join(entry.name for entry in CATALOGUE)
+    names = joined(entry.name for entry in CATALOGUE)
     raise NotFound(
         _("the catalogue has no model {!r}").format(name),
         hint=meant(name, [entry.name for entry in CATALOGUE])

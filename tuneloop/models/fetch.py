@@ -18,7 +18,7 @@ from typing import Any
 
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _, stored
+from tuneloop.language import _, joined, stored
 from tuneloop.models.catalogue import Entry, Source, Wheel
 from tuneloop.models.hub import (
     RemoteFile,
@@ -82,7 +82,7 @@ def fetch(
     if (found := in_folders(work)) and source in ("", "folder"):
         return found
     if source == "folder":
-        places = ", ".join(str(f) for f in work.folders) or _("none is configured")
+        places = joined(str(f) for f in work.folders) or _("none is configured")
         raise TuneloopError(_("{} is in none of the model folders ({})").format(entry.name, places))
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def from_sources(work: Fetching, only: str) -> None:
     """Try the sources in order; remember what came."""
     sources = [s for s in work.entry.sources if only in ("", s.kind)]
     if not sources:
-        kinds = ", ".join(dict.fromkeys(s.kind for s in work.entry.sources))
+        kinds = joined(dict.fromkeys(s.kind for s in work.entry.sources))
         raise TuneloopError(
             _("{} does not come from {!r}").format(work.entry.name, only),
             hint=meant(only, kinds.split(", ")) or _("It comes from: {}.").format(kinds),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.models.card import ModelCard
 from tuneloop.models.folder import require_tokenizer
 from tuneloop.models.gguf import Header, read_gguf
@@ -175,7 +175,7 @@ def gguf_weights(file: Path, header: Header, arguments: dict[str, Any]) -> Any:
     places = {there: parameters[name] for name, there in tensor_names(header, parameters).items()}
     missing = places.keys() - {tensor.name for tensor in header.tensors}
     if len(places) != len(parameters) or missing:
-        raise TuneloopError(_("the GGUF file lacks weights: {}").format(", ".join(sorted(missing))), where=str(file))
+        raise TuneloopError(_("the GGUF file lacks weights: {}").format(joined(sorted(missing))), where=str(file))
     with mapped(file) as data, torch.no_grad():
         for tensor in header.tensors:
             if tensor.name in places:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 
 from tuneloop.address import KINDS, Address
 from tuneloop.errors import Conflict, NotFound, TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, joined
 from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
@@ -183,7 +183,7 @@ class Artifacts:
             raise NotFound(
                 _("{text!r} names no artifact").format(text=text),
                 hint=(colon and meant(prefix, KINDS))
-                or _("Write KIND:NAME; kinds are {kinds}.").format(kinds=", ".join(KINDS)),
+                or _("Write KIND:NAME; kinds are {kinds}.").format(kinds=joined(KINDS)),
             )
         if kind and prefix != kind:
             message = _("{text!r} is of kind {found}, and this needs one of kind {kind}")
@@ -208,7 +208,7 @@ class Artifacts:
                 sa.select(tags.c.name).where(tags.c.kind == prefix).order_by(tags.c.updated.desc()).limit(1000)
             ).all()
         near = meant(f"{prefix}:{name}", [f"{prefix}:{n}" for n in there if nearest(name, [n])])
-        listed = ", ".join(f"{prefix}:{n}" for n in there[:5])
+        listed = joined(f"{prefix}:{n}" for n in there[:5])
         known = _("Known: {names}.").format(names=listed) if there else _("There is no {kind} yet.").format(kind=prefix)
         hint = near or _("{known} See: tuneloop ls {kind}").format(known=known, kind=prefix)
         raise NotFound(_("there is no {name}").format(name=f"{prefix}:{name}"), hint=hint)
@@ -363,7 +363,7 @@ def still_there(version: Version) -> Address:
 def lost_place(text: str, earlier: list[Version]) -> NotFound:
     """What to say of a name that leads nowhere any more, or of a place that its history does not have."""
     there = [version.place for version in earlier if not version.removed]
-    known = _("Known: {names}.").format(names=", ".join(there[:5])) if there else _("All that it led to is removed.")
+    known = _("Known: {names}.").format(names=joined(there[:5])) if there else _("All that it led to is removed.")
     hint = _("{known} See: tuneloop ls {kind}").format(known=known, kind=f"{earlier[0].kind} --history")
     return NotFound(_("there is no {name}").format(name=text), hint=hint)
 

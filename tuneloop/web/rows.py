@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import NotFound
-from tuneloop.language import _
+from tuneloop.language import _, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ def open_table(folder: Path, name: str) -> Table:
     for table in there:
         if table.name == name:
             return table
-    names = ", ".join(table.name for table in there) or "-"
+    names = joined(table.name for table in there) or "-"
     raise NotFound(
         _("there is no table {table!r}").format(table=name), hint=_("Tables: {tables}.").format(tables=names)
     )
