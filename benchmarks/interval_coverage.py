@@ -17,6 +17,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
@@ -25,8 +26,9 @@ from tuneloop.evaluate.comparison import LEVEL, mean_interval, why_unknown
 from tuneloop.evaluate.rates import student_quantile, wilson
 
 DRAWS = 999  # of every bootstrap here
-Values, Pages = np.ndarray, np.ndarray
-Interval = tuple[float, float] | None
+Values: TypeAlias = np.ndarray
+Pages: TypeAlias = np.ndarray
+Interval: TypeAlias = tuple[float, float] | None
 
 
 def sizes(shape: str, pages: int) -> np.ndarray:
