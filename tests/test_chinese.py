@@ -30,7 +30,7 @@ KEPT = re.compile(
 NAMES = """Tuneloop Python SQLite PostgreSQL GiB MiB GB MB kB Ctrl torch transformers peft trl accelerate datasets
     psycopg
     xllamacpp huggingface modelscope pypi admin member caller documents chunks dataset model index evaluation safety
-    loadtest traffic filing runs parse chunk synthesize split train compress evaluate pull count import cpu toml
+    loadtest traffic filing runs parse chunk synthesize split train compress evaluate pull count import cpu toml md pip
     tokens paths name en zh Unicode bar id HTTP qa torn Bearer"""
 
 
@@ -227,8 +227,8 @@ def test_the_workspace_that_is_typed_decides_also_for_help(chinese: Path) -> Non
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd="/")
         assert "用法" in done.stdout or CHINESE.search(done.stdout)
     (chinese / "tuneloop.toml").write_text('language = "zh"\nthreads = \n')
-    done = subprocess.run([sys.executable, "-m", "tuneloop", "ls"], env=os.environ, capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    command = [sys.executable, "-m", "tuneloop", "chunk", "documents:x"]
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
     assert (done.returncode == 2 and "不是合法的 TOML" in done.stderr) or "not valid TOML" in done.stderr
 
 

@@ -149,12 +149,12 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
 
     path = folder / f"{table}.parquet"
     if not path.is_file():
-        there = joined(sorted(p.stem for p in folder.glob("*.parquet"))) or "-"
+        there = sorted(p.stem for p in folder.glob("*.parquet"))
         if table == "rejected":
             return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
         raise NotFound(
             _("there is no table {table!r}").format(table=table),
-            hint=meant(table, there.split(", ")) or _("Tables: {tables}.").format(tables=there),
+            hint=meant(table, there) or _("Tables: {tables}.").format(tables=joined(there) or "-"),
         )
     with pq.ParquetFile(path) as file:
         rows = next(iter(file.iter_batches(limit)), None)
@@ -163,9 +163,14 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         return print_json({"rows": found})
     for row in found:
         if table == "rejected":
-            row = {_(key): shown(str(value)) if key == "reason" else value for key, value in row.items()}
+            row = {_(key): told(value) if key in ("reason", "lost") else value for key, value in row.items()}
         click.echo("  ".join(f"{click.style(k, dim=True)} {' '.join(str(v).split())[:300]}" for k, v in row.items()))
     return None
+
+
+def told(value: object) -> str:
+    """What a table of rejected rows says, for people: a reason, or whether the row is lost."""
+    return (_("yes") if value else _("no")) if isinstance(value, bool) else shown(str(value))
 
 
 def show_run(store: Store, run: str, as_json_: bool) -> None:

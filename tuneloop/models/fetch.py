@@ -130,10 +130,10 @@ def from_sources(work: Fetching, only: str) -> None:
     """Try the sources in order; remember what came."""
     sources = [s for s in work.entry.sources if only in ("", s.kind)]
     if not sources:
-        kinds = joined(dict.fromkeys(s.kind for s in work.entry.sources))
+        kinds = list(dict.fromkeys(s.kind for s in work.entry.sources))
         raise TuneloopError(
             _("{} does not come from {!r}").format(work.entry.name, only),
-            hint=meant(only, kinds.split(", ")) or _("It comes from: {}.").format(kinds),
+            hint=meant(only, kinds) or _("It comes from: {}.").format(joined(kinds)),
         )
     need_space(work)
     silent = passed_over(sources)
