@@ -41,7 +41,7 @@ def checks() -> list[dict[str, Any]]:
         check(_("free memory"), memory >= 2, f"{memory:.1f} GiB", _("Training a small model takes 2 to 4 GiB.")),
     ]
     place, good, database = find_workspace(), True, _("no workspace here yet")
-    settings = Settings()
+    settings = Settings.model_validate({})
     try:
         settings = load_settings(place)
         store = Store.existing()
