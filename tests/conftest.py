@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,6 +100,17 @@ def schema_of(url: str, name: str) -> str:
         connection.execute(sa.text(f'CREATE SCHEMA "{name}"'))
     engine.dispose()
     return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
+
+
+@pytest.fixture(autouse=True)
+def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command sets for its whole process (see ``logbook`` and ``typed``) ends with the test that called it."""
+    from tuneloop import typed
+
+    monkeypatch.setattr(typed, "prefixes", dict(typed.prefixes))
+    for module, names in ((sys, ("excepthook", "unraisablehook")), (warnings, ("showwarning",))):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name))
 
 
 class SmallContext:

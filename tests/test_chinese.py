@@ -30,7 +30,7 @@ KEPT = re.compile(
 NAMES = """Tuneloop Python SQLite PostgreSQL GiB MiB GB MB kB Ctrl torch transformers peft trl accelerate datasets
     psycopg
     xllamacpp huggingface modelscope pypi admin member caller documents chunks dataset model index evaluation safety
-    loadtest traffic filing runs parse chunk synthesize split train compress evaluate pull count import cpu toml md pip
+    loadtest traffic filing runs parse chunk md pip synthesize split train compress evaluate pull count import cpu toml
     tokens paths name en zh Unicode bar id HTTP qa torn Bearer"""
 
 

@@ -184,7 +184,7 @@ def test_what_the_demo_says_to_type_next_can_be_typed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setattr(typed, "prefixes", {"tuneloop": "tuneloop", "pip": "pip"})  # whatever was started before
+    monkeypatch.setattr(typed, "prefixes", {"tuneloop": typed.NAME, "pip": "pip"})
     outcome = Outcome(name="n", language="en", recipe=RECIPES["en"], synthetic=False)
     assert all(line.startswith("tuneloop ") for line in commands(outcome))
     typed.started(str(program), "../other place")

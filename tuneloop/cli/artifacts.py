@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import facts, span
+from tuneloop.cli.display import cut, facts, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
@@ -163,14 +163,16 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         return print_json({"rows": found})
     for row in found:
         if table == "rejected":
-            row = {_(key): told(value) if key in ("reason", "lost") else value for key, value in row.items()}
-        click.echo("  ".join(f"{click.style(k, dim=True)} {' '.join(str(v).split())[:300]}" for k, v in row.items()))
+            row = {_(key): cell(key, value) for key, value in row.items()}
+        click.echo("  ".join(f"{click.style(k, dim=True)} {cut(str(v), 300)}" for k, v in row.items()))
     return None
 
 
-def told(value: object) -> str:
-    """What a table of rejected rows says, for people: a reason, or whether the row is lost."""
-    return (_("yes") if value else _("no")) if isinstance(value, bool) else shown(str(value))
+def cell(key: str, value: Any) -> Any:
+    """A value of a row that was set aside, in the user's language."""
+    if key == "reason":
+        return shown(str(value))
+    return (_("yes") if value else _("no")) if isinstance(value, bool) else value
 
 
 def show_run(store: Store, run: str, as_json_: bool) -> None:

@@ -13,6 +13,7 @@ from tuneloop import __version__
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.language import _, aside, joined, speaking
+from tuneloop.settings import Settings, find_workspace, load_settings
 from tuneloop.typed import as_typed
 
 EXTRAS = {
@@ -31,7 +32,6 @@ def have(package: str) -> str:
 def checks() -> list[dict[str, Any]]:
     """Each thing looked at: ``{"name", "ok", "found", "hint"}``. ``ok`` is None where it is optional and absent."""
     from tuneloop.engines.memory import available_memory, cores
-    from tuneloop.settings import Settings, find_workspace, load_settings
     from tuneloop.store import Store
 
     memory = available_memory() / 2**30
@@ -70,7 +70,7 @@ def check(name: str, ok: bool | None, found: str, hint: str = "") -> dict[str, A
     return {"name": name, "ok": ok, "found": found, "hint": "" if ok else hint}
 
 
-def network(settings: Any) -> list[dict[str, Any]]:
+def network(settings: Settings) -> list[dict[str, Any]]:
     """Which other machines are asked for what, without asking any of them."""
     from tuneloop.models.hub import forbidden, hub
 

@@ -46,10 +46,11 @@ class Store:
     def existing(cls, root: Path | str | None = None) -> "Store":
         """The workspace that is there: what only reads makes none. Raises ``NoWorkspace``."""
         place = Path(root).resolve() if root is not None else find_workspace()
+        settings = load_settings(place)  # what is wrong in tuneloop.toml is said first
         if not (place / FOLDER).is_dir():
             hint = _("Go to its folder, or name it: tuneloop -w DIR. The first stage makes one: tuneloop parse FOLDER")
             raise NoWorkspace(_("there is no workspace here"), where=str(place), hint=hint)
-        return cls(place)
+        return cls(place, settings)
 
     @cached_property
     def engine(self):
