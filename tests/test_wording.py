@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 CATALOGUE = ROOT / "tuneloop" / "locale" / "zh_CN" / "LC_MESSAGES" / "tuneloop.po"
 CHAPTERS = sorted(path.name for path in (ROOT / "docs" / "en").glob("*.md"))
 EXAM = ROOT / "examples" / "help-desk" / "exam.zh.jsonl"
-HALF = re.compile(r"[一-龥”）][,;:!?](?=\s|$|[一-龥])|[,;:!?][一-龥]|[一-龥]\s?\([^)]|[一-龥]\.(\s|$)")
+HALF = re.compile(r"[一-龥]\n[一-龥]|[一-龥”）][,;:!?](?=\s|$|[一-龥])|[,;:!?][一-龥]|[一-龥]\s?\([^)]|[一-龥]\.(\s|$)")
 CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)
 
 
