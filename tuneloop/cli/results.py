@@ -145,14 +145,7 @@ def first_loss(folder: Path) -> float | None:
 def evaluation(summary: dict[str, Any], folder: Path) -> list[Row]:
     """What stands below the tables (``tables``)."""
     rows = [(_("questions"), count(summary.get("items")))]
-    for one in figures.rates(summary):
-        of = f"; n = {count(one.count)}" if one.count is not None else ""
-        ends = (
-            _("{low} to {high}").format(low=one.text(one.interval[0]), high=one.text(one.interval[1]))
-            if (one.interval)
-            else _("not known")
-        )
-        rows.append((shown(one.label), f"{one.text(one.share)} ({ends}{of})"))
+    rows += [(shown(one.label), figures.in_words(one)) for one in figures.rates(summary)]
     notes = [*summary.get("warnings", []), *figures.notes(summary)]
     return [
         *rows,
@@ -167,17 +160,19 @@ Table = tuple[list[list[str]], Sequence[int]]  # rows with the header first, and
 def tables(summary: dict[str, Any]) -> list[Table]:
     """Right answers, and what was compared by which metric with what may be said of it; or one model's metrics."""
     found = (
-        (cell_rows(summary), range(1, 7)), (refusal_rows(summary), range(1, 4)), (difference_rows(summary), range(1, 6)),
-        (mean_rows(summary), range(1, 4)),
+        (cell_rows(summary), range(1, 7)), (refusal_rows(summary), range(1, 4)),
+        (difference_rows(summary), range(1, 6)), (mean_rows(summary), range(1, 4)),
     )  # fmt: skip
     return [(rows, right) for rows, right in found if len(rows) > 1]
 
 
 def refusal_rows(summary: dict[str, Any]) -> list[list[str]]:
-    refused, answered = _("refused, though the documents answer it"), _("answered, though the documents do not")
-    return [[_("refusals"), _("answers"), _("questions"), _("95% interval")]] + [
+    said = {
+        "refused": _("refused, though the documents answer it"), "answered": _("answered, though the documents do not"),
+    }  # fmt: skip
+    return [[_("refusals"), _("count"), _("questions"), _("95% interval")]] + [
         [
-            _("{label}: {values}").format(label=shown(one.label), values=refused if one.kind == "refused" else answered),
+            _("{label}: {values}").format(label=shown(one.label), values=said[one.kind]),
             count(one.count), count(one.total), interval(one.interval, "{:.1%}"),
         ]
         for one in figures.refusals(summary)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuneloop.language import stored
+from tuneloop.language import _, stored
 
 Body = Mapping[str, Any]
 Ends = tuple[float, float] | list[float] | None
@@ -257,3 +257,13 @@ def cut_notes(body: Body) -> list[str]:
     """How many answers ended at the limit of tokens, a sentence a way to answer."""
     counts = mappings(body, "cut")
     return [CUT[key].format(c["cut"], c["answers"], c["unknown"]) for key, c in counts.items() if key in CUT]
+
+
+def in_words(rate: Rate) -> str:
+    """``90.0 % (80.0 % to 97.0 %; n = 30)``, in the user's language."""
+    ends = _("not known")
+    if rate.interval:
+        low, high = map(rate.text, rate.interval)
+        ends = _("{low} to {high}").format(low=low, high=high)
+    of = f"; n = {rate.count:,}" if rate.count is not None else ""
+    return f"{rate.text(rate.share)} ({ends}{of})"

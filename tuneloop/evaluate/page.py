@@ -89,8 +89,8 @@ def differences(body: dict[str, Any]) -> str:
     """What was compared, a table for right answers, text metrics, and what needs no training."""
     found, parts = figures.differences(body), []
     names = (
-        stored("model"), stored("against"), stored("difference"), stored("95% interval"), stored("p"), stored("p, adjusted"),
-        stored("questions"),
+        stored("model"), stored("against"), stored("difference"), stored("95% interval"), stored("p"),
+        stored("p, adjusted"), stored("questions"),
     )  # fmt: skip
     for group in dict.fromkeys(one.group for one in found):
         rows = []
@@ -138,7 +138,7 @@ def cells(body: dict[str, Any]) -> str:
 
 
 def refusals(body: dict[str, Any]) -> str:
-    names = (stored("answers"), stored("questions"), stored("95% interval"))
+    names = (stored("count"), stored("questions"), stored("95% interval"))
     rows = [
         line(
             f"{words(r.label)}: {words(REFUSED if r.kind == 'refused' else ANSWERED)}", str(r.count), str(r.total),
