@@ -21,6 +21,8 @@ def verdict(correctness: dict[str, Any]) -> dict[str, str]:
     cells, found = correctness.get("cells", {}), correctness.get("differences", {}).get("with_documents")
     if not found:
         told = _("The evaluation asked no question of both models with the documents.")
+        if not correctness:
+            told = _("No evaluation was made.")
         return {"answer": "not measured", "word": _("Not measured"), "why": told}
     facts = {
         "tuned": cells["cited"]["right"], "base": cells["against_cited"]["right"], "count": found["items"],
@@ -82,6 +84,8 @@ def both(first: str, second: str) -> str:
 def cell_rows(correctness: dict[str, Any]) -> list[dict[str, Any]]:
     """The four cells, and no model at all: a row a model, a cell without and with the documents."""
     cells = correctness.get("cells", {})
+    if not cells:
+        return []
     labels = (_("base model"), _("tuned model"))
     rows = [
         {"label": label, "cells": [rate(cells.get(field)) for field in fields]}
