@@ -356,7 +356,7 @@ def test_the_report_shows_metrics_lengths_and_what_was_left_out(tmp_path: Path) 
     exam = body["exam"]
     assert exam["items"] == 15 and exam["interval"] and exam["lengths"]["reference"] == 4
     html = page.read_text(encoding="utf-8")
-    assert "left out: 1" in html and "ROUGE-L recall" in html and "mean length of an answer" in html
+    assert "left out: 1" in html and "ROUGE-L recall" in html and "answer tokens" in html
     assert "all its processes: evaluate, 1,234 MiB" in html
 
 

@@ -54,10 +54,12 @@ def text_metrics(body: dict[str, Any]) -> list[figures.Difference]:
 
 def intervals(body: dict[str, Any]) -> list[tuple[str, float, float | None, float | None, str]]:
     """The differences of the text metrics, for a chart, and what each shows."""
-    return [
-        (_(one.label), one.difference or 0.0, *(one.interval or (None, None)), one.verdict)
-        for one in text_metrics(body) if one.group == figures.METRIC and one.verdict
-    ]  # fmt: skip
+    rows = []
+    for one in text_metrics(body):
+        if one.group == figures.METRIC and one.verdict:
+            low, high = one.interval or (None, None)
+            rows.append((_(one.label), one.difference or 0.0, low, high, one.verdict))
+    return rows
 
 
 def exam_note(exam: dict[str, Any]) -> str:

@@ -205,14 +205,18 @@ def means(body: Body) -> list[Mean]:
 
 def cells(body: Body) -> list[Cell]:
     """Right, wrong and refused, of each model without the documents and with them, and of no model."""
-    found = mappings(body, "correctness", "cells")
     return [
         Cell(
             key, CELLS.get(key, key), c["right"], c["wrong"], c["refused"], c["items"], c["share"], c.get("interval"),
-            [(PROBLEMS.get(name, name), n) for name, n in sorted(c.get("problems", {}).items(), key=lambda p: -p[1])],
+            problems(c.get("problems", {})),
         )
-        for key, c in found.items()
+        for key, c in mappings(body, "correctness", "cells").items()
     ]  # fmt: skip
+
+
+def problems(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Why answers were wrong, the most frequent first."""
+    return [(PROBLEMS.get(key, key), count) for key, count in sorted(counts.items(), key=lambda pair: -pair[1])]
 
 
 def refusals(body: Body) -> list[Refusal]:

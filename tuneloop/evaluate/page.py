@@ -162,9 +162,8 @@ def rates(body: dict[str, Any]) -> str:
 
 
 def definitions(body: dict[str, Any]) -> str:
-    told = "; ".join(
-        f"{words(figures.METRICS.get(key, key))}: {words(text)}" for key, text in body["definitions"].items()
-    )
+    named = {str(figures.METRICS.get(key, key)): text for key, text in body["definitions"].items()}
+    told = "; ".join(f"{words(name)}: {words(text)}" for name, text in named.items())
     return f"<p class=soft>{told}</p>"
 
 
