@@ -192,7 +192,7 @@ EQUAL = {"against": 2, "answer": 3, "against_cited": 11, "cited": 12}
     ("pages", "right", "answer", "told"),
     [
         (12, BETTER, "better", "Better"), (12, WORSE, "worse", "Worse"),
-        (12, EQUAL, "not known", "does not show which"),
+        (12, EQUAL, "no difference shown", "does not show which"),
         (3, {"against": 0, "answer": 0, "against_cited": 0, "cited": 5}, "not known", "too few questions or pages"),
     ],
 )  # fmt: skip
@@ -211,7 +211,50 @@ def test_the_report_answers_whether_tuned_with_documents_beats_base_with_documen
         assert (cell["right"], cell["items"]) == (counted, 2 * pages), field
         assert f"{counted} of {2 * pages}" in html and f"{counted} of {2 * pages}" in "\n".join(lines)
     assert bool(found["differences"]["with_documents"]["interval"]) == (pages >= 5)
+    assert found["differences"]["with_documents"]["verdict"] == answer and body["primary"] == "with_documents"
+    assert html.count("· " + answer + ", decides</span>") == 1, "the word of the one test, at the one that decides"
     assert "None" not in html
+
+
+def test_the_word_is_that_of_the_test_where_there_is_no_interval(tmp_path: Path) -> None:
+    every = {"against": 0, "answer": 0, "against_cited": 0, "cited": 24}
+    items = asked(12, every)
+    items[23].cited = items[0].cited  # right on every page: nothing spreads, and chance does not do that
+    body, page = reported(tmp_path, items)
+    main = body["correctness"]["differences"]["with_documents"]
+    assert main["interval"] is None and main["verdict"] == body["verdict"] == "better"
+    html = page.read_text(encoding="utf-8")
+    assert "<b>Better</b>" in html and "How far it may be from this is not known" in html and "None" not in html
+
+
+def test_the_report_says_what_stands_beside_the_scores(tmp_path: Path) -> None:
+    items = asked(12, {"against": 12, "answer": 16, "against_cited": 4, "cited": 9})
+    for item in items[:20]:
+        item.against = f"{item.against} And it goes on and on, as base models do."
+        item.cut = ["against"] if item.against_cited != items[0].against_cited else ["against", "cited"]
+    body, page = reported(tmp_path, items)
+    found, cut, html = body["exam"]["baselines"], body["cut"], page.read_text(encoding="utf-8")
+    main = html[: html.index('id="engineering"')]
+    for name in ("echo", "first_sentence"):
+        assert f"{found[name]['against']:.3f}" in main, name
+    assert found["first_sentence"]["against"] > body["exam"]["base"], "it tells brevity from knowledge"
+    told = f"base model 20 of 24 without the documents, 0 of {cut['against_cited']['answers']} with the documents"
+    assert told in main and f"{cut['cited']['cut']} of {cut['cited']['answers']} with the documents." in main
+    assert "None" not in html and "\n".join(headline(body)).count("Cut at the limit") == 1
+    rest = html[html.index('id="engineering"') :]
+    for part in [*body["exam"]["metrics"].values(), *found.values()]:
+        assert f"{part['difference']:+.3f}" in rest
+        assert "p_adjusted" not in part or f"{part['p_adjusted']:.4f}" in rest
+    assert "p = " not in html, "of which p is said what it is"
+
+
+def test_of_every_rate_the_report_says_how_many_and_how_sure(tmp_path: Path) -> None:
+    _body, page = reported(tmp_path, asked(12, BETTER))
+    html = page.read_text(encoding="utf-8")
+    rates = re.findall(r"<td>([^<]*)</td><td class=\"n\">([\d.]+ ?%? \([^<]*\))</td>", html)
+    assert len(rates) == 9, rates
+    for label, told in rates:
+        assert re.search(r"\(([\d.]+ ?%? to [\d.]+ ?%?|not known); n = \d+\)$", told), (label, told)
 
 
 def test_refusals_are_counts_of_a_number_with_an_interval(tmp_path: Path) -> None:
@@ -301,7 +344,7 @@ def test_a_chinese_report_has_no_english_left_in_it(tmp_path: Path) -> None:
     text = re.sub(r"<(style|code|pre|svg).*?</\1>", " ", html, flags=re.DOTALL)
     text = text.replace(str(body["machine"]).split(", ")[0], "").replace("Linux", "")
     lines = [line for line in re.sub(r"<[^>]+>", "\n", text).splitlines() if line.strip()]
-    names = {"Tuneloop", "pumps", "md", "MiB", "ROUGE", "BLEU", "EM", "P50", "P99", "GiB"}
+    names = {"Tuneloop", "pumps", "md", "Holm", "MiB", "ROUGE", "BLEU", "EM", "P50", "P99", "GiB"}
     left = {word for line in lines for word in LETTERS.findall(line)} - names
     assert not left, left
 
@@ -313,7 +356,7 @@ def test_the_report_shows_metrics_lengths_and_what_was_left_out(tmp_path: Path) 
     exam = body["exam"]
     assert exam["items"] == 15 and exam["interval"] and exam["lengths"]["reference"] == 4
     html = page.read_text(encoding="utf-8")
-    assert "left out: 1" in html and "ROUGE-L recall" in html and "mean length of an answer" in html
+    assert "left out: 1" in html and "ROUGE-L recall" in html and "answer tokens" in html
     assert "all its processes: evaluate, 1,234 MiB" in html
 
 

@@ -334,8 +334,9 @@ def test_evaluate_tells_scores_intervals_and_its_report(tmp_path: Path) -> None:
         lines = told("evaluation", EVALUATION, tmp_path)
     assert re.fullmatch(r"metric +model +against +difference +95% interval +p", lines[0])
     assert re.fullmatch(r"ROUGE-L F1 +0\.410 +0\.200 +\+0\.210 +\+0\.100 to \+0\.320 +0\.0040", lines[1])
-    assert "not known" in lines[2] and any(str(tmp_path / "report.html") in line for line in lines)
-    assert any("90.0 % (80.0% to 97.0%)" in line for line in lines)
+    assert "not known" in lines[2] and not any("better" in line for line in lines), "0.1 had no such word"
+    assert any(str(tmp_path / "report.html") in line for line in lines)
+    assert any("90.0 % (80.0 % to 97.0 %; n = 30)" in line for line in lines)
     with speaking("zh"):
         shown = "\n".join(told("evaluation", EVALUATION, tmp_path))
     assert "95% 区间" in shown and "没有得到回答" in shown and not re.search("interval|questions|note", shown)

@@ -281,8 +281,12 @@ def test_an_evaluation_and_a_load_test_show_their_figures(page: Any, house: Cons
 
     runs = {stage: made(stage) for stage in ("evaluate", "loadtest")}
     page.goto(f"{house.url}/artifacts/{runs['evaluate']}")
-    heads = page.locator("#scores th[scope=col]").all_inner_texts()
-    assert heads == ["metric", "model", "against", "difference", "95% interval", "p", "questions"]
+    heads = page.locator("#scores table").first.locator("th[scope=col]").all_inner_texts()
+    told = ["p", "p, adjusted", "questions", "what this shows"]
+    assert heads[1:] == ["model", "against", "difference", "95% interval", *told]
+    decides = page.locator("#scores tr", has=page.get_by_text("decides", exact=True))
+    assert decides.count() == 1 and page.get_by_text("correctness", exact=True).count() == 0, "each figure once"
+    assert page.locator("#correctness tr").count() >= 2
     assert "ROUGE-L" in page.locator("#scores").inner_text() and "Lin 2004" in page.locator("#scores").inner_text()
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Open the report").click()

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import cut, facts, span
+from tuneloop.cli.display import cut, facts, number, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
+from tuneloop.evaluate.figures import METRICS
 from tuneloop.language import _, joined, shown
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
@@ -248,8 +249,8 @@ def print_tree(
             return
         shown.add(address)
         below = children.get(address, [])
-        for number, (name, far) in enumerate(below):
-            line(far, prefix + ("" if last is None else "   " if last else "│  "), name, number == len(below) - 1)
+        for at, (name, far) in enumerate(below):
+            line(far, prefix + ("" if last is None else "   " if last else "│  "), name, at == len(below) - 1)
 
     line(root, "", "", None)
 
@@ -293,7 +294,8 @@ def diff(first: str, second: str, as_json: bool) -> None:
         click.echo(_("The two are the same artifact."))
         return None
     for part, title in (("params", _("parameter")), ("summary", _("summary"))):
-        for key, (old, new) in body[part].items():
+        rows = leaves(body[part]) if part == "summary" else ((k, *map(plainly, v)) for k, v in body[part].items())
+        for key, old, new in rows:
             click.echo(f"{title} {key}: {old} → {new}")
     for table, counts in body["rows"].items():
         click.echo(f"{table}: " + _("{removed} removed, {added} added, {kept} kept").format(**counts))
@@ -302,6 +304,39 @@ def diff(first: str, second: str, as_json: bool) -> None:
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[Any]]:
     return {k: [old.get(k), new.get(k)] for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
+
+
+def leaves(changed: dict[str, list[Any]], within: str = "") -> Iterator[tuple[str, str, str]]:
+    """Each value that differs, with the names that lead to it; of what one of the two does not have, that it has not.
+
+    Lists of rows are told by how many there are.
+    """
+    for key, (old, new) in changed.items():
+        path = f"{within} › {named(key)}" if within else named(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from leaves(changes(old, new), path)
+        else:
+            yield path, plainly(old), plainly(new)
+
+
+def named(key: str) -> str:
+    """A name in a summary, as people read it."""
+    return _(METRICS.get(key) or key.replace("_", " "))
+
+
+def plainly(value: Any) -> str:
+    """A value on one line."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, str):
+        return cut(shown(value), 80) or "–"
+    if isinstance(value, dict):
+        return _("{count} entries").format(count=len(value))
+    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        return _("{count} entries").format(count=len(value))
+    return ", ".join(map(plainly, value)) or "–" if isinstance(value, list) else number(value)
 
 
 def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:

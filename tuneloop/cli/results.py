@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.cli.formatter import cells
-from tuneloop.language import _, aside, joined, shown
+from tuneloop.evaluate import figures
+from tuneloop.language import _, joined, shown
 
 Row = tuple[str, str]  # label and value
 
-METRICS = {
-    "rouge_l": "ROUGE-L F1", "rouge_l_recall": "ROUGE-L recall", "bleu_4": "BLEU-4", "token_f1": "F1",
-    "exact_match": "EM",
-}  # fmt: skip
 PERCENTILES = ("p50", "p95", "p99")
 
 
@@ -146,41 +143,78 @@ def first_loss(folder: Path) -> float | None:
 
 
 def evaluation(summary: dict[str, Any], folder: Path) -> list[Row]:
-    """What stands beside the table of scores (``scores``)."""
-    found, cited = summary.get("retrieval") or {}, summary.get("citations") or {}
-    refused = summary.get("abstention") or {}
+    """What stands below the tables (``tables``)."""
     rows = [(_("questions"), count(summary.get("items")))]
-    if found.get("items"):
-        between = found.get("hit@5_interval")
-        text = share(found.get("hit@5")) + (aside(interval(between, "{:.1%}")) if between else "")
-        rows.append((_("right page among the first 5 passages"), text))
-    if cited.get("items"):
-        between = cited.get("supported_share_interval")
-        text = share(cited.get("supported_share")) + (aside(interval(between, "{:.1%}")) if between else "")
-        rows.append((_("sentences with the same words as a passage"), text))
-    if refused.get("unanswerable_items"):
-        counts = _("{share} of {count}")
-        text = counts.format(share=share(refused["refused_when_unanswerable"]), count=refused["unanswerable_items"])
-        rows.append((_("refused, where the documents do not answer"), text))
-    return rows + [(_("note"), shown(str(warning))) for warning in summary.get("warnings") or []]
+    rows += [(shown(one.label), figures.in_words(one)) for one in figures.rates(summary)]
+    notes = [*summary.get("warnings", []), *figures.notes(summary)]
+    return [
+        *rows,
+        *((_("not known"), shown(reason)) for reason in figures.unknown(summary)),
+        *((_("note"), shown(str(note))) for note in notes),
+    ]
 
 
-def scores(summary: dict[str, Any]) -> list[list[str]]:
-    """The metrics with their intervals: header, then a row a metric; compared with another model where there is one."""
-    metrics = {name: value for name, value in (summary.get("metrics") or {}).items() if isinstance(value, dict)}
-    compared = any("against" in value and "difference" in value for value in metrics.values())
-    head = [_("metric"), _("model"), *([_("against"), _("difference")] if compared else []), _("95% interval")]
-    rows = [[*head, "p"] if compared else head]
-    for name in sorted(metrics, key=lambda name: [*METRICS, name].index(name)):
-        value = metrics[name]
-        if name not in METRICS and "interval" not in value:
-            continue
-        row = [METRICS.get(name, _(name.replace("_", " "))), decimal(value.get("model"))]
-        if compared:
-            row += [decimal(value.get("against")), decimal(value.get("difference"), "+.3f")]
-        row.append(interval(value.get("interval"), "{:+.3f}" if compared else "{:.3f}"))
-        rows.append([*row, decimal(value.get("p"), ".4f")] if compared else row)
-    return rows if len(rows) > 1 else []
+Table = tuple[list[list[str]], Sequence[int]]  # rows with the header first, and the columns that end at one place
+
+
+def tables(summary: dict[str, Any]) -> list[Table]:
+    """Right answers, and what was compared by which metric with what may be said of it; or one model's metrics."""
+    found = (
+        (cell_rows(summary), range(1, 7)), (refusal_rows(summary), range(1, 4)),
+        (difference_rows(summary), range(1, 6)), (mean_rows(summary), range(1, 4)),
+    )  # fmt: skip
+    return [(rows, right) for rows, right in found if len(rows) > 1]
+
+
+def refusal_rows(summary: dict[str, Any]) -> list[list[str]]:
+    said = {
+        "refused": _("refused, though the documents answer it"), "answered": _("answered, though the documents do not"),
+    }  # fmt: skip
+    return [[_("refusals"), _("count"), _("questions"), _("95% interval")]] + [
+        [
+            _("{label}: {values}").format(label=shown(one.label), values=said[one.kind]),
+            count(one.count), count(one.total), interval(one.interval, "{:.1%}"),
+        ]
+        for one in figures.refusals(summary)
+    ]  # fmt: skip
+
+
+def cell_rows(summary: dict[str, Any]) -> list[list[str]]:
+    head = [_("who answered"), _("right"), _("wrong"), _("refused"), _("questions"), _("share"), _("95% interval")]
+    return [head] + [
+        [
+            shown(c.label), count(c.right), count(c.wrong), count(c.refused), count(c.items), share(c.share),
+            interval(c.interval, "{:.1%}"),
+        ]
+        for c in figures.cells(summary)
+    ]  # fmt: skip
+
+
+def difference_rows(summary: dict[str, Any]) -> list[list[str]]:
+    """A block for each group of differences under one header; p as it is adjusted, where it is."""
+    rows, group = [], ""
+    head = [_("model"), _("against"), _("difference"), _("95% interval"), _("p, adjusted"), _("what this shows")]
+    found = figures.differences(summary)
+    if not any(one.p_adjusted is not None or one.verdict for one in found):  # of a version that did not adjust
+        head = [*head[:4], _("p"), ""]
+    for one in found:
+        if one.group != group:
+            rows.append([shown(one.group), *(head if not rows else [""] * len(head))])
+            group = one.group
+        p = one.p_adjusted if one.p_adjusted is not None else None if one.verdict else one.p
+        rows.append([
+            shown(one.label), decimal(one.model), decimal(one.against), decimal(one.difference, "+.3f"),
+            interval(one.interval), decimal(p, ".4f"), _(", ").join(map(shown, one.words)),
+        ])  # fmt: skip
+    return rows
+
+
+def mean_rows(summary: dict[str, Any]) -> list[list[str]]:
+    head = [_("metric"), _("model"), _("95% interval"), _("questions")]
+    return [head] + [
+        [shown(m.label), decimal(m.model), interval(m.interval, "{:.3f}"), count(m.items)]
+        for m in figures.means(summary)
+    ]
 
 
 def decimal(value: Any, form: str = ".3f") -> str:
@@ -236,7 +270,7 @@ def told(kind: str, summary: dict[str, Any], folder: Path) -> list[str]:
     page = next((folder / name for name in ("report.html", "chart.svg") if (folder / name).is_file()), None)
     if page:
         known.append((_("report") if page.suffix == ".html" else _("chart"), str(page)))
-    table = scores(summary) if kind == "evaluation" else []
-    between = [""] if table and known else []
-    lines = [*columns(table, right=range(1, len(table[0]))), *between] if table else []
-    return lines + (columns(known) if known else [])
+    lines = []
+    for rows, right in tables(summary) if kind == "evaluation" else []:
+        lines += [*columns(rows, right=right), ""]
+    return lines + columns(known) if known else lines[:-1]

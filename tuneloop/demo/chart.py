@@ -76,7 +76,8 @@ def interval_chart(
 
     The colour is what the difference shows: ``better``, ``worse``, or anything else for neither.
     """
-    left, right, top, step = 130, 150, 12, 34
+    left = max([130, *(24 + sum(13 if ord(c) > 0x2E80 else 7 for c in row[0]) for row in rows)])
+    right, top, step = 150, 12, 34
     height = top + step * len(rows) + 44
     values = [0.0, *(value for row in rows for value in row[1:4] if value is not None)]
     low, high = min(values), max(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tuneloop.demo.verdict import between
+from tuneloop.demo.verdict import between, shows
 from tuneloop.language import _
 
 JUDGED = {"en": (40, 50)}  # answers on which rule and hand agree, of those judged: docs/answers-judged.md
@@ -22,9 +22,11 @@ def cells_note(correctness: dict[str, Any]) -> str:
     cell = correctness.get("cells", {}).get("cited")
     if not cell:
         return ""
+    if cell["clusters"] == cell["items"]:
+        return _("With the documents, both models answered the same questions from the same passages.")
     text = _(
-        "Both models answered the same questions from the same passages, which are about {pages} pages; the questions "
-        "on one page count as one draw."
+        "With the documents, both models answered the same questions from the same passages. They are about {pages} "
+        "pages; the questions on one page count as one draw."
     )
     return text.format(pages=cell["clusters"])
 
@@ -68,7 +70,9 @@ def limits(body: dict[str, Any]) -> list[str]:
     found = body.get("correctness") or {}
     lines = [line for line in (wrong(found), unanswerable(found), forgotten(found)) if line]
     lines.append(rests_on(body))
-    lines.append(_("It knows nothing that is not in the documents, and nothing of them that changes after this run."))
+    lines.append(
+        _("Of what the documents do not say it can only guess, and it knows no change of them after this run.")
+    )
     return [line for line in lines if line]
 
 
@@ -94,13 +98,16 @@ def forgotten(found: dict[str, Any]) -> str:
     cell = found.get("cells", {}).get("answer")
     if not cell:
         return ""
-    text = _("Without the documents at hand, it got {right} of {count} right: training does not replace them.")
+    text = _("Without the documents at hand, it got {right} of {count} right.")
+    difference = found.get("differences", {}).get("documents_for_model")
+    if difference and shows(difference) == "better":
+        text = _("Without the documents at hand, it got {right} of {count} right: training does not replace them.")
     return text.format(right=cell["right"], count=cell["items"])
 
 
 def rests_on(body: dict[str, Any]) -> str:
     """How far the marks themselves can be trusted."""
-    if not body.get("correctness"):
+    if not (body.get("correctness") or {}).get("cells"):
         return ""
     agreed, judged = JUDGED.get(body["language"], (0, 0))
     if not judged:

@@ -11,10 +11,11 @@ from typing import Any
 
 from tuneloop import __version__
 from tuneloop.address import Address
-from tuneloop.demo import evaluation, limits, samples, verdict
+from tuneloop.demo import beside, evaluation, limits, samples, verdict
 from tuneloop.demo.chart import interval_chart, line_chart
 from tuneloop.demo.limits import duration
 from tuneloop.demo.pipeline import Outcome
+from tuneloop.evaluate import figures
 from tuneloop.language import _, shown, speaking, stored
 from tuneloop.runner import RunResult, Workspace
 from tuneloop.typed import as_typed
@@ -124,7 +125,7 @@ def fact(key: str, value: float) -> str:
 
 
 def headline(body: dict[str, Any]) -> list[str]:
-    """What the terminal says at the end: the question, the verdict, the cells and the refusals, a line each."""
+    """What the terminal says at the end: the question, the verdict, the cells, the refusals and notes, a line each."""
     found = body.get("correctness") or {}
     answer = verdict.verdict(found)
     lines = [verdict.question(), _("{label}: {values}").format(label=answer["word"], values=answer["why"])]
@@ -139,7 +140,7 @@ def headline(body: dict[str, Any]) -> list[str]:
     for row in verdict.refusal_rows(found):
         values = _(", ").join((f"{refused} {row['refused']}", f"{answered} {row['answered']}"))
         lines.append(_("{label}: {values}").format(label=row["label"], values=values))
-    return lines
+    return lines + beside.notes(body)
 
 
 def load_rows(load: dict[str, Any]) -> list[tuple[str, str]]:
@@ -203,13 +204,15 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         t=_, language="zh-CN" if outcome.language == "zh" else "en", name=outcome.name, created=body["created"],
         machine=machine(), version=__version__, question=verdict.question(), verdict=verdict.verdict(found),
         alone=verdict.without_a_model(found), cells=verdict.cell_rows(found), cells_note=limits.cells_note(found),
-        differences=verdict.differences(found), refusals=verdict.refusal_rows(found), cost=limits.cost(body, machine()),
+        notes=beside.notes(body), unknown=list(map(_, figures.unknown(evaluation.summary_of(body)))),
+        differences=verdict.differences(found, body.get("primary", "")),
+        refusals=verdict.refusal_rows(found), cost=limits.cost(body, machine()),
         limits=limits.limits(body), samples=body.get("samples") or {}, samples_note=limits.samples_note(body),
         told=samples.told, short=samples.short, stages=stage_rows(body),
         total=duration(body["seconds"]), peak_memory=peak_memory(body), reused=any(s["reused"] for s in body["stages"]),
         loss_chart=Markup(line_chart({k: v for k, v in curves.items() if v}, x_title=_("step"), y_title=_("loss"))),
-        training_note=training_note(workspace, outcome), exam=exam, exam_table=evaluation.exam_table(exam),
-        interval_chart=Markup(interval_chart(evaluation.intervals(exam), title=forest) if exam else ""),
+        training_note=training_note(workspace, outcome), exam=exam, exam_table=evaluation.exam_table(body),
+        interval_chart=Markup(interval_chart(evaluation.intervals(body), title=forest) if exam else ""),
         exam_note=evaluation.exam_note(exam), warnings=[shown(w) for w in exam.get("warnings", [])],
         retrieval=evaluation.retrieval_rows(body),
         loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],

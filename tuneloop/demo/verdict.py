@@ -21,36 +21,45 @@ def verdict(correctness: dict[str, Any]) -> dict[str, str]:
     cells, found = correctness.get("cells", {}), correctness.get("differences", {}).get("with_documents")
     if not found:
         told = _("The evaluation asked no question of both models with the documents.")
+        if not correctness:
+            told = _("No evaluation was made.")
         return {"answer": "not measured", "word": _("Not measured"), "why": told}
     facts = {
         "tuned": cells["cited"]["right"], "base": cells["against_cited"]["right"], "count": found["items"],
         "pages": found["clusters"], "d": points(found["difference"]),
     }  # fmt: skip
     head = _("With the documents, the tuned model answered {tuned} of {count} questions right, the base model {base}")
-    head = head.format(**facts)
-    said = shows(found)
-    if said == "not known" or not found["interval"]:
-        why = _("{head}. What this means for other questions is not known: {reason}.")
-        told = why.format(head=head, reason=shown(found["unknown"]))
-        return {"answer": "not known", "word": _("Not known"), "why": told}
-    low, high = found["interval"]
-    facts |= {"head": head, "low": points(low), "high": points(high)}
-    if said == "better":
-        why = _("{head}: a difference of {d} points of 100, and with 95% confidence between {low} and {high}.")
-        return {"answer": "better", "word": _("Better"), "why": why.format(**facts)}
-    if said == "worse":
-        why = _("{head}: a difference of {d} points of 100, and with 95% confidence between {low} and {high}.")
-        return {"answer": "worse", "word": _("Worse"), "why": why.format(**facts)}
-    why = _(
-        "{head}: a difference of {d} points of 100, but it may be anything from {low} to {high}, so this exam does not "
-        "show which of them is better."
-    )
-    return {"answer": "not known", "word": _("Not known"), "why": why.format(**facts)}
+    said, facts["head"], facts["reason"] = shows(found), head.format(**facts), shown(found["unknown"])
+    if found["interval"]:
+        facts["low"], facts["high"] = map(points, found["interval"])
+    return {"answer": said, "word": word(said), "why": why(said, known=bool(found["interval"])).format(**facts)}
+
+
+def word(said: str) -> str:
+    """The word of ``evaluate.comparison.verdict``, as the beginning of a sentence."""
+    words = {"better": _("Better"), "worse": _("Worse"), "no difference shown": _("No difference shown")}
+    return words.get(said, _("Not known"))
+
+
+def why(said: str, *, known: bool) -> str:
+    """The sentence beside the word; ``known``: there is an interval."""
+    if said == "not known":
+        return _("{head}. What this means for other questions is not known: {reason}.")
+    if said == "no difference shown":
+        if not known:
+            return _("{head}: a difference of {d} points of 100, which does not show which of them is better.")
+        return _(
+            "{head}: a difference of {d} points of 100, but it may be anything from {low} to {high}, so this exam does "
+            "not show which of them is better."
+        )
+    if not known:
+        return _("{head}: a difference of {d} points of 100. How far it may be from this is not known: {reason}.")
+    return _("{head}: a difference of {d} points of 100, and with 95% confidence between {low} and {high}.")
 
 
 def shows(found: dict[str, Any]) -> Verdict:
-    """What a difference shows, by its p-value that is adjusted where others are looked at beside it."""
-    return verdict_of(found["difference"], found.get("p_adjusted", found["p"]), LEVEL)
+    """The word that a difference was given when it was tested, or is given now by the same rule."""
+    return found.get("verdict") or verdict_of(found["difference"], found.get("p_adjusted", found["p"]), LEVEL)
 
 
 def without_a_model(correctness: dict[str, Any]) -> str:
@@ -61,12 +70,11 @@ def without_a_model(correctness: dict[str, Any]) -> str:
         return ""
     text = _("Without any model, the first sentence of the best passage is the right answer to {right} of {count}.")
     told = text.format(right=cells["sentence"]["right"], count=cells["sentence"]["items"])
-    said = shows(found)
-    if said == "better":
-        return both(told, _("The tuned model is better than that."))
-    if said == "worse":
-        return both(told, _("The tuned model is worse than that."))
-    return both(told, _("Whether the tuned model is better than that is not known."))
+    said = {
+        "better": _("The tuned model is better than that."), "worse": _("The tuned model is worse than that."),
+        "no difference shown": _("This exam does not show whether the tuned model is better than that."),
+    }.get(shows(found), _("Whether the tuned model is better than that is not known."))  # fmt: skip
+    return both(told, said)
 
 
 def both(first: str, second: str) -> str:
@@ -76,6 +84,8 @@ def both(first: str, second: str) -> str:
 def cell_rows(correctness: dict[str, Any]) -> list[dict[str, Any]]:
     """The four cells, and no model at all: a row a model, a cell without and with the documents."""
     cells = correctness.get("cells", {})
+    if not cells:
+        return []
     labels = (_("base model"), _("tuned model"))
     rows = [
         {"label": label, "cells": [rate(cells.get(field)) for field in fields]}
@@ -110,8 +120,11 @@ def points(value: float) -> str:
     return "0" if float(text) == 0 else text.replace("-", "−")
 
 
-def differences(correctness: dict[str, Any]) -> list[dict[str, Any]]:
-    """The differences to draw: label, value, interval, and where they lie on a scale of -100 to 100."""
+def differences(correctness: dict[str, Any], primary: str) -> list[dict[str, Any]]:
+    """The differences to draw: label, value, interval, what each shows, and where they lie on a scale of -100 to 100.
+
+    ``primary`` is the one that decides.
+    """
     labels = {
         "with_documents": _("tuned minus base, both with the documents"),
         "closed_book": _("tuned minus base, both without the documents"),
@@ -124,7 +137,9 @@ def differences(correctness: dict[str, Any]) -> list[dict[str, Any]]:
         if part := found.get(name):
             ends = part["interval"]
             told = _("{low} to {high}").format(low=points(ends[0]), high=points(ends[1])) if ends else _("not known")
-            kind = said if (said := shows(part)) in ("better", "worse") else "unclear"
+            said = shows(part)
+            kind = said if said in ("better", "worse") else "unclear"
+            words = [_(said), *([_("decides")] if name == primary else [])]
             place = {"at": 50 + 50 * part["difference"], "from": 50, "wide": 0}
             if ends:
                 place |= {"from": 50 + 50 * ends[0], "wide": 50 * (ends[1] - ends[0])}
@@ -135,6 +150,7 @@ def differences(correctness: dict[str, Any]) -> list[dict[str, Any]]:
                     "kind": kind,
                     **place,
                     "between": _("({between})").format(between=told),
+                    "says": _(", ").join(words),
                 }
             )
     return rows

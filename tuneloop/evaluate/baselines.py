@@ -13,14 +13,8 @@ from typing import Any
 from tuneloop.evaluate.comparison import Clusters, compare
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import METRICS
-from tuneloop.language import stored
 from tuneloop.records import Score
 from tuneloop.sentences import sentences
-
-TITLES = {
-    "echo": stored("the question, repeated as the answer"),
-    "first_sentence": stored("the first sentence of the other model's answer"),
-}
 
 
 def texts(items: Sequence[Item], *, compared: bool) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tuneloop.evaluate.baselines import TITLES as BASELINES
+from tuneloop.evaluate import figures
 from tuneloop.evaluate.items import Item
 from tuneloop.language import LANGUAGES, shown, stored
 from tuneloop.records import Score
@@ -21,26 +21,14 @@ HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name=
 body{font:15px/1.6 -apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC",sans-serif;
 margin:2rem auto;max-width:1100px;padding:0 1rem;color:#17202a}table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{border-bottom:1px solid #dfe5eb;padding:6px 10px 6px 0;text-align:left;vertical-align:top}.n{text-align:right}
-.soft{color:#5d6b7a}.bad{color:#c0392b}details{margin:.2rem 0}
+.scroll{overflow-x:auto}h2{font-size:18px}.soft{color:#5d6b7a}.bad{color:#c0392b}details{margin:.2rem 0}
 #zh:checked:not(:target)~main [lang=en],#zh:target:not(:checked)~main [lang=en],
 #zh:not(:checked):not(:target)~main [lang=zh],#zh:checked:target~main [lang=zh]{display:none}</style></head><body>
 <input type=checkbox id=zh><label for=zh class=soft>中文</label><main>"""
 
-DECIDES = stored("decides")
 LEARNED = stored("left out, because a model was trained on this question")
-DIFFERENCES = {
-    "with_documents": stored("right answers, both with the documents"),
-    "closed_book": stored("right answers, both without the documents"),
-    "documents_for_model": stored("right answers of the model, with the documents and without"),
-    "documents_for_against": stored("right answers of the other model, with the documents and without"),
-    "model_over_no_model": stored("right answers with the documents, and of no model"),
-}
-CUT = {
-    "model": stored("Answers of the model that were cut at the limit of tokens: {} of {}; not known: {}."),
-    "against": stored("Answers of the other model that were cut at the limit of tokens: {} of {}; not known: {}."),
-    "cited": stored("Answers from the documents that were cut at the limit of tokens: {} of {}; not known: {}."),
-    "against_cited": stored("The same of the other model's answers from the documents: {} of {}; not known: {}."),
-}
+REFUSED = stored("refused, though the documents answer it")
+ANSWERED = stored("answered, though the documents do not")
 
 
 def words(text: str) -> str:
@@ -57,53 +45,126 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
     """Aggregates first, then a row an item, worst ROUGE-L first."""
     by_item = {(s.item, s.model): s.value for s in scores if s.metric == "rouge_l"}
     rows = sorted(items, key=lambda i: (by_item.get((i.id, "model"), 2.0), i.id))
+    notes = [*figures.notes(body), *figures.unknown(body)]
     parts = [
         HEAD,
-        "<h1>" + words(stored("Evaluation")) + "</h1><table>",
-        header(
-            stored("metric"), stored("model"), stored("against"), stored("difference"), stored("95% interval"), "p",
-            stored("p, adjusted"), stored("what this shows"),
-            numbers=("model", "against", "difference", "95% interval", "p", "p, adjusted"),
-        ),
+        "<h1>" + words(stored("Evaluation")) + "</h1>",
+        *(f"<p class=bad>{words(warning)}</p>" for warning in body["warnings"]),
+        differences(body), means(body),
+        *(f"<p class=soft>{words(note)}</p>" for note in notes),
+        cells(body), refusals(body), rates(body), definitions(body),
+        "<h2>" + words(stored("Questions and answers")) + "</h2>",
+        "<div class=scroll><table>",
+        header(stored("question"), stored("reference"), stored("model"), stored("against"),
+               figures.METRICS["rouge_l"], numbers=(figures.METRICS["rouge_l"],)),
+        *(item_row(item, by_item) for item in rows),
+        "</table></div></main></body></html>\n",
     ]  # fmt: skip
-    for name, value in body["metrics"].items():
-        of = f" ({words('reference')} {value['reference']:.1f})" if "reference" in value else ""
-        of += f" <b>{words(DECIDES)}</b>" * (name == body["primary"])
-        parts.append(row(name + of, value))
-    for name, value in body["correctness"]["differences"].items():
-        of = f" <b>{words(DECIDES)}</b>" * (name == body["primary"])
-        parts.append(row(words(DIFFERENCES[name]) + of, value))
-    parts += [row(words(BASELINES[name]), value) for name, value in body["baselines"].items()]
-    parts.append("</table>" + "".join(f"<p class=soft>{words(note)}</p>" for note in notes(body)))
-    parts.append("".join(f"<p class=bad>{words(warning)}</p>" for warning in body["warnings"]))
-    parts.append("<p class=soft>" + "; ".join(f"{k}: {words(v)}" for k, v in body["definitions"].items()))
-    parts.append("</p><table>")
-    parts.append(header(stored("question"), stored("reference"), "model", "against", "ROUGE-L", numbers=("ROUGE-L",)))
-    parts += [item_row(item, by_item) for item in rows]
-    path.write_text("".join(parts) + "</table></main></body></html>\n", encoding="utf-8")
+    path.write_text("".join(parts), encoding="utf-8")
 
 
-def row(name: str, value: dict[str, Any]) -> str:
-    """One metric, or one baseline: its means, and what may be said of their difference."""
-    interval = "{:+.4f} … {:+.4f}".format(*value["interval"]) if value["interval"] else words(stored("not known"))
-    cells = [f"{value[k]:.4f}" if k in value else "" for k in ("model", "against", "difference")]
-    cells.append(interval)
-    cells += [("–" if value[k] is None else f"{value[k]:.4f}") if k in value else "" for k in ("p", "p_adjusted")]
-    said = words(value["verdict"]) if "verdict" in value else ""
-    return f"<tr><td>{name}</td>" + "".join(f"<td class=n>{cell}</td>" for cell in cells) + f"<td>{said}</td></tr>"
+def table(head: str, rows: list[str]) -> str:
+    """A table; nothing where it has no row."""
+    return f"<div class=scroll><table>{head}{''.join(rows)}</table></div>" if rows else ""
 
 
-def notes(body: dict[str, Any]) -> list[str]:
-    """How to read the table, and how many answers were cut."""
-    found = []
-    if any("verdict" in part for part in (*body["metrics"].values(), *body["baselines"].values())):
-        found.append(
-            stored("One difference decides, by its own p-value; the p-values of all others are adjusted (Holm).")
+def line(label: str, *numbers: str, after: str | None = None) -> str:
+    """A row: its label, its numbers, and what stands after them."""
+    last = "" if after is None else f"<td>{after}</td>"
+    return f"<tr><td>{label}</td>" + "".join(f"<td class=n>{number}</td>" for number in numbers) + f"{last}</tr>"
+
+
+def decimal(value: float | None, form: str = ".4f") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def ends(interval: figures.Ends, form: str = ".4f", unknown: str = "") -> str:
+    """An interval, or that it is not known, and why."""
+    if interval:
+        return " … ".join(format(end, form) for end in interval)
+    return words(figures.NOT_KNOWN) + (f"<br><span class=soft>{words(unknown)}</span>" if unknown else "")
+
+
+def differences(body: dict[str, Any]) -> str:
+    """What was compared, a table for right answers, text metrics, and what needs no training."""
+    found, parts = figures.differences(body), []
+    names = (
+        stored("model"), stored("against"), stored("difference"), stored("95% interval"), stored("p"),
+        stored("p, adjusted"), stored("questions"),
+    )  # fmt: skip
+    for group in dict.fromkeys(one.group for one in found):
+        rows = []
+        for one in (one for one in found if one.group == group):
+            label = words(one.label) + reference(one.reference)
+            said = "<br>".join(f"<b>{words(w)}</b>" if w == figures.DECIDES else words(w) for w in one.words)
+            numbers = (
+                decimal(one.model), decimal(one.against), decimal(one.difference, "+.4f"),
+                ends(one.interval, "+.4f", one.unknown), decimal(one.p), decimal(one.p_adjusted), str(one.items),
+            )  # fmt: skip
+            rows.append(line(label, *numbers, after=said))
+        parts.append(table(header(group, *names, stored("what this shows"), numbers=names), rows))
+    return "".join(parts)
+
+
+def reference(length: float | None) -> str:
+    return "" if length is None else f" ({words(stored('reference'))} {length:.1f})"
+
+
+def means(body: dict[str, Any]) -> str:
+    """The metrics of a model that was not compared."""
+    names = (stored("model"), stored("95% interval"), stored("questions"))
+    rows = [
+        line(
+            words(m.label) + reference(m.reference), decimal(m.model), ends(m.interval, unknown=m.unknown),
+            str(m.items),
         )
-    found += [
-        CUT[field].format(count["cut"], count["answers"], count["unknown"]) for field, count in body["cut"].items()
-    ]
-    return found
+        for m in figures.means(body)
+    ]  # fmt: skip
+    return table(header(figures.METRIC, *names, numbers=names), rows)
+
+
+def cells(body: dict[str, Any]) -> str:
+    names = (stored("right"), stored("wrong"), stored("refused"), stored("questions"), stored("share"))
+    rows = [
+        line(
+            words(c.label), str(c.right), str(c.wrong), str(c.refused), str(c.items), f"{100 * c.share:.1f} %",
+            ends(c.interval, ".1%"), after="; ".join(f"{words(name)} {n}" for name, n in c.problems),
+        )
+        for c in figures.cells(body)
+    ]  # fmt: skip
+    interval = stored("95% interval")
+    head = header(stored("who answered"), *names, interval, stored("why wrong"), numbers=(*names, interval))
+    return table(head, rows)
+
+
+def refusals(body: dict[str, Any]) -> str:
+    names = (stored("count"), stored("questions"), stored("95% interval"))
+    rows = [
+        line(
+            f"{words(r.label)}: {words(REFUSED if r.kind == 'refused' else ANSWERED)}", str(r.count), str(r.total),
+            ends(r.interval, ".1%"),
+        )
+        for r in figures.refusals(body)
+    ]  # fmt: skip
+    return table(header(stored("refusals"), *names, numbers=names), rows)
+
+
+def rates(body: dict[str, Any]) -> str:
+    names = (stored("share"), stored("count"), stored("95% interval"))
+    rows = [
+        line(
+            words(r.label), r.text(r.share), decimal(r.count, ""),
+            " … ".join(map(r.text, r.interval)) if r.interval else words(figures.NOT_KNOWN),
+        )
+        for r in figures.rates(body)
+    ]  # fmt: skip
+    return table(header(stored("retrieval and citations"), *names, numbers=names), rows)
+
+
+def definitions(body: dict[str, Any]) -> str:
+    named = {str(figures.METRICS.get(key, key)): text for key, text in body["definitions"].items()}
+    told = "; ".join(f"{words(name)}: {words(text)}" for name, text in named.items())
+    return f"<p class=soft>{told}</p>"
 
 
 def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ from tuneloop.evaluate.comparison import (
     verdict,
     why_no_interval,
 )
-from tuneloop.evaluate.items import Item
+from tuneloop.evaluate.items import CitedSentence, Item
 from tuneloop.evaluate.metrics import DEFINITIONS, DESCRIPTIVE, METRICS, corpus_bleu_4, tokenize
 from tuneloop.language import stored
 from tuneloop.records import Score
@@ -65,7 +66,7 @@ def summarise(
     body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:
         body["retrieval"] = retrieval(items, resamples, seed)
-        body["citations"] = citations(items, resamples, seed)
+        body["citations"] = citations(items)
         body["abstention"] = abstention(items)
         scores += [
             Score(item=i.id, model="index", metric="reciprocal_rank", value=1 / i.rank if i.rank else 0.0)
@@ -138,52 +139,63 @@ def aggregate(
 def retrieval(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
     """hit@1, hit@5 and MRR@5 of the right page, over the questions whose page is known."""
     known = [item for item in items if item.pages and item.answerable]
-    ranks = [item.rank or 0 for item in known]
-    hits = [float(0 < rank <= 5) for rank in ranks]
     if not known:
         return {"items": 0}
-    return {
-        "items": len(known), "hit@1": sum(r == 1 for r in ranks) / len(known), "hit@5": sum(hits) / len(known),
-        "hit@5_interval": mean_interval(hits, clusters(known), resamples=resamples, seed=seed),
-        "mrr@5": sum(1 / r for r in ranks if r) / len(known),
+    ranks = [item.rank or 0 for item in known]
+    found = {
+        "hit@1": [float(r == 1) for r in ranks], "hit@5": [float(0 < r <= 5) for r in ranks],
+        "mrr@5": [1 / r if r else 0.0 for r in ranks],
     }  # fmt: skip
+    body: dict[str, Any] = {"items": len(known)}
+    for name, values in found.items():
+        body[name] = mean(values)
+        body[f"{name}_interval"] = mean_interval(values, clusters(known), resamples=resamples, seed=seed)
+    return body
 
 
-def citations(items: list[Item], resamples: int, seed: int) -> dict[str, Any]:
+def citations(items: list[Item]) -> dict[str, Any]:
     """How many sentences a passage supports, and whether what the documents do not answer is said not to be."""
     asked = [item for item in items if item.cited is not None]
-    sentences = [c for item in asked for c in item.citations]
-    supported = [c for c in sentences if c.supported]
-    right = [item.is_page(c.name) for item in asked if item.pages for c in item.citations if c.supported]
-    interval = ratio_interval(
-        [sum(c.supported for c in item.citations) for item in asked], [len(item.citations) for item in asked],
-        clusters(asked), resamples=resamples, seed=seed,
-    )  # fmt: skip
-    answerable = [i for i in asked if i.answerable]
-    unanswerable = [i for i in asked if not i.answerable]
+    paged = [item for item in asked if item.pages]
+    sentences, supported = counts(asked, lambda c: True), counts(asked, lambda c: c.supported)
+    of_page = counts(paged, lambda c: c.supported)
+    right = [sum(c.supported and item.is_page(c.name) for c in item.citations) for item in paged]
+    yes, no = [i for i in asked if i.answerable], [i for i in asked if not i.answerable]
     return {
-        "items": len(asked), "sentences": len(sentences), "supported": len(supported),
-        "supported_share": len(supported) / len(sentences) if sentences else None,
-        "supported_share_interval": interval if sentences else None,
-        "from_the_right_page": share(right),
-        "answered_when_answerable": share([not i.said_unanswerable for i in answerable]),
-        "refused_when_unanswerable": share([bool(i.said_unanswerable) for i in unanswerable]),
-        "unanswerable_items": len(unanswerable),
+        "items": len(asked), "sentences": sum(sentences), "supported": sum(supported),
+        **ratio("supported_share", supported, sentences, asked), "right_page_sentences": sum(of_page),
+        **ratio("from_the_right_page", right, of_page, paged),
+        **rate("answered_when_answerable", [not i.said_unanswerable for i in yes], yes),
+        **rate("refused_when_unanswerable", [bool(i.said_unanswerable) for i in no], no),
+        "unanswerable_items": len(no),
     }  # fmt: skip
 
 
 def abstention(items: list[Item]) -> dict[str, Any]:
     """What retrieval decides for every question, before any model is asked: to answer it, or to refuse it."""
-    yes = [bool(item.accepted) for item in items if item.answerable]
-    no = [not item.accepted for item in items if not item.answerable]
+    yes, no = [i for i in items if i.answerable], [i for i in items if not i.answerable]
+    answered, refused = [bool(i.accepted) for i in yes], [not i.accepted for i in no]
     return {
-        "items": len(items), "accuracy": share(yes + no), "answered_when_answerable": share(yes),
-        "refused_when_unanswerable": share(no), "unanswerable_items": len(no),
+        "items": len(items), **rate("accuracy", answered + refused, yes + no),
+        **rate("answered_when_answerable", answered, yes), **rate("refused_when_unanswerable", refused, no),
+        "unanswerable_items": len(no),
     }  # fmt: skip
 
 
-def share(values: list[bool]) -> float | None:
-    return sum(values) / len(values) if values else None
+def counts(items: list[Item], wanted: Callable[[CitedSentence], bool]) -> list[int]:
+    """How many citations of each item are wanted."""
+    return [sum(wanted(citation) for citation in item.citations) for item in items]
+
+
+def rate(name: str, values: list[bool], items: list[Item]) -> dict[str, Any]:
+    return ratio(name, [int(value) for value in values], [1] * len(items), items)
+
+
+def ratio(name: str, parts: list[int], wholes: list[int], items: list[Item]) -> dict[str, Any]:
+    """The share that the parts are of the wholes, and its interval; both None where there is no whole."""
+    whole = sum(wholes)
+    interval = ratio_interval(parts, wholes, clusters(items)) if whole else None
+    return {name: sum(parts) / whole if whole else None, f"{name}_interval": interval}
 
 
 def rounded(value: Any) -> Any:

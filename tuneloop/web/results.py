@@ -13,17 +13,17 @@ from typing import Any
 from markupsafe import Markup
 
 from tuneloop.demo.chart import line_chart
-from tuneloop.language import _, shown, stored
+from tuneloop.evaluate import figures
+from tuneloop.language import _, shown
 from tuneloop.store import Artifact
 
 REASONS = 20  # that are named on the page itself
 SHARES = ("p50", "p90", "p95", "p99", "mean", "max")
 TIMES = ("time_to_first_token", "inter_token_latency", "time_per_output_token", "latency", "client_delay")
-CELLS = {  # who answered, and from what
-    "against": stored("other model, closed book"), "answer": stored("model, closed book"),
-    "against_cited": stored("other model, with documents"), "cited": stored("model, with documents"),
-    "sentence": stored("no model: the first sentence that is found"),
-}  # fmt: skip
+LAID_OUT = (  # of an evaluation's summary
+    "metrics", "warnings", "definitions", "settings", "primary", "baselines", "correctness", "cut", "learned",
+    "retrieval", "citations", "abstention",
+)  # fmt: skip
 Curve = Sequence[tuple[int | None, float]]
 
 
@@ -61,17 +61,25 @@ def result_of(artifact: Artifact, folder: Path, language: str) -> dict[str, Any]
 
 
 def evaluation(artifact: Artifact, folder: Path, language: str) -> dict[str, Any]:
-    """The scores, a row a metric, with what each measures."""
+    """The figures, laid out, with what each metric measures; nothing of them is shown a second time as it is kept."""
     body = {**artifact.summary, **read_json(folder / "evaluation.json")}
-    cells = body.get("correctness", {}).get("cells", {})
-    scores = {name: facts for name, facts in body.get("metrics", {}).items() if isinstance(facts, dict)}
+    found = figures.differences(body)
+    groups = {
+        group: [one for one in found if one.group == group] for group in dict.fromkeys(one.group for one in found)
+    }
     return {
-        "scores": scores, "compared": any("against" in facts for facts in scores.values()),
-        "definitions": {k: shown(str(v), language) for k, v in body.get("definitions", {}).items()},
+        "groups": groups, "means": figures.means(body), "cells": figures.cells(body),
+        "refusals": figures.refusals(body), "rates": list(figures.rates(body)),
+        "notes": [*figures.notes(body), *figures.unknown(body)], "learned": learned(body),
+        "definitions": {k: shown(str(v), language) for k, v in figures.part(body, "definitions").items()},
         "warnings": [shown(str(w), language) for w in body.get("warnings", [])],
-        "settings": body.get("settings", {}), "cells": {CELLS.get(name, name): facts for name, facts in cells.items()},
-        "apart": ("metrics", "warnings", "definitions", "settings"),
+        "settings": body.get("settings", {}), "apart": LAID_OUT,
     }  # fmt: skip
+
+
+def learned(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The questions that were left out because a model was trained on them, each with the one it learned."""
+    return [row for row in figures.part(body, "learned").get("items", []) if isinstance(row, dict)]
 
 
 def model(artifact: Artifact, folder: Path, language: str) -> dict[str, Any]:
