@@ -10,7 +10,7 @@ from typing import Any
 
 from tuneloop.cli.formatter import cells
 from tuneloop.evaluate import figures
-from tuneloop.language import _, joined, shown
+from tuneloop.language import _, aside, joined, shown
 
 Row = tuple[str, str]  # label and value
 
