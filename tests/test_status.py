@@ -40,6 +40,8 @@ def here(tmp_path: Path) -> Path:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "pump.md").write_text(GOOD)
     (tmp_path / "old" / "report.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    for name in ("doses.xlsx", "talk.pptx", "minutes.odt", "letter.eml"):
+        (tmp_path / "old" / name).write_bytes(b"PK")
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "photo.png").write_bytes(b"\x89PNG")
     (tmp_path / "qa.jsonl").write_text(QA)
@@ -53,7 +55,7 @@ MATRIX: list[tuple[list[str], int, list[str], list[str]]] = [
     # what is typed, its status, what is lost, what is set aside
     (["parse", "docs"], DONE, [], ["notes.xyz", "photo.png", "same.md"]),
     (["parse", "bad"], INCOMPLETE, ["torn.pdf"], []),
-    (["parse", "old"], INCOMPLETE, ["report.doc"], []),
+    (["parse", "old"], INCOMPLETE, ["doses.xlsx", "letter.eml", "minutes.odt", "report.doc", "talk.pptx"], []),
     (["parse", "docs/pump.md", "docs/photo.png"], INCOMPLETE, ["photo.png"], []),
     (["parse", "docs/pump.md", "absent.md"], INCOMPLETE, ["absent.md"], []),
     (["parse", "pictures"], UNDONE, [], []),

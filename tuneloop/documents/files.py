@@ -19,6 +19,12 @@ INSTEAD = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"), stored("an image, needs OCR")),
     ".doc": stored("legacy Word format: save it as .docx"), ".wps": stored("WPS format: save it as .docx"),
     ".ppt": stored("legacy PowerPoint format"), ".xls": stored("legacy Excel format: save it as .csv"),
+    # What holds documents is missed where it is not read; what else lies in a folder is not.
+    **dict.fromkeys((".xlsx", ".xlsm", ".ods", ".et"), stored("a spreadsheet, not read yet: save it as .csv")),
+    **dict.fromkeys((".pptx", ".odp", ".dps"), stored("slides, not read yet: save them as .pdf")),
+    **dict.fromkeys((".odt", ".rtf", ".pages"), stored("a text document, not read yet: save it as .docx")),
+    **dict.fromkeys((".epub", ".ofd", ".xps", ".rst", ".adoc", ".tex"), stored("a document format that is not read yet")),
+    **dict.fromkeys((".eml", ".msg"), stored("an e-mail, not read yet: save it as .txt or .html")),
 }  # fmt: skip
 ILLUSTRATIONS = frozenset(type_ for type_, reason in INSTEAD.items() if "OCR" in reason)  # a folder is full of them
 LINK = stored("a link to a folder, which is not followed: name that folder too")
