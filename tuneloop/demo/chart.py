@@ -95,10 +95,10 @@ def interval_chart(
     parts.append(f'<line x1="{at(0):.1f}" x2="{at(0):.1f}" y1="{top}" y2="{bottom}" class="zero"/>')
     for number, (label, value, start, end, said) in enumerate(rows):
         y = top + step * number + step / 2
-        kind, told = said if said in ("better", "worse") else "unclear", f"{value:+.3f}"
+        kind, told = said if said in ("better", "worse") else "unclear", f"{value:+z.3f}"
         if start is not None and end is not None:
             parts.append(f'<line x1="{at(start):.1f}" x2="{at(end):.1f}" y1="{y}" y2="{y}" class="bar {kind}"/>')
-            told += f" [{start:+.3f}, {end:+.3f}]"
+            told += f" [{start:+z.3f}, {end:+z.3f}]"
         parts.append(f'<circle cx="{at(value):.1f}" cy="{y}" r="5" class="dot {kind}"/>')
         parts.append(text(left - 12, y + 4, label, "end", "legend"))
         parts.append(text(width - right + 12, y + 4, told, "start", "tick"))
