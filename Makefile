@@ -24,7 +24,7 @@ demo: $(VENV)/.train
 	$(MESSAGES) $(BIN)/tuneloop demo --language $(DOCUMENTS) $(DEMO)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types contract test
 
