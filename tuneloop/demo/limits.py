@@ -7,7 +7,7 @@ from typing import Any
 from tuneloop.demo.verdict import between
 from tuneloop.language import _
 
-JUDGED = {"en": (40, 50)}  # answers on which rule and hand agree, of those judged: docs/answers-judged.md
+JUDGED = {"en": (40, 50), "zh": (40, 50)}  # answers on which rule and judge agree, of all: docs/answers-judged.md
 MIB = 2**20
 
 
