@@ -109,7 +109,7 @@ def rests_on(body: dict[str, Any]) -> str:
             "language has not been judged by hand."
         )
     text = _(
-        "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers that a language "
-        "model judged one by one, without seeing what the rule says, both agreed on {agreed}."
+        "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers that a "
+        "language model judged one by one, without seeing what the rule says, both agreed on {agreed}."
     )
     return text.format(judged=judged, agreed=agreed)
