@@ -505,6 +505,30 @@ def test_folders_that_are_not_entered_are_set_aside(ctx, tmp_path, monkeypatch):
     ]
 
 
+def test_a_link_that_leads_out_of_the_folder_is_refused_and_one_inside_is_read(ctx, tmp_path):
+    folder, outside = tmp_path / "in", tmp_path / "outside"
+    for path in (folder / "sub", outside):
+        path.mkdir(parents=True)
+    (folder / "sub" / "real.md").write_text("This is inside.")
+    (folder / "near.md").symlink_to(folder / "sub" / "real.md")
+    (outside / "secret.md").write_text("root:x:0:0 is nobody's business.")
+    (folder / "one.txt").symlink_to(outside / "secret.md")
+    (folder / "two.txt").symlink_to(outside / "secret.md")
+    (folder / "way").symlink_to(outside)
+    reason = "a link that leads out of the folder, which is not followed: name that file too"
+    assert Parse(paths=[str(folder)]).run(ctx)["documents"] == 1
+    refused = [(where, why) for where, why, _row in ctx.rejected if where != "way"]
+    assert refused == [("one.txt", reason), ("two.txt", reason)]
+    pattern = find_files(
+        [str(folder / "**" / "*.*")], 200
+    )  # which a pattern reaches through a link to a folder as well
+    assert {f.name for f in pattern if f.problem == reason} == {"one.txt", "two.txt", "way/secret.md"}
+    named = find_files([str(folder), str(folder / "one.txt")], 200)
+    assert [(f.name, f.problem) for f in named if f.expected and f.name.endswith("txt")] == [("one.txt", "")]
+    both = find_files([str(folder), str(outside)], 200)
+    assert not [f for f in both if f.expected and f.problem]
+
+
 @pytest.mark.parametrize("text", ["/a\0b", "/a\ud800b"])
 def test_text_that_nothing_can_hold_is_refused_by_every_stage(text):
     for make in (lambda: Parse(paths=["/fine", text]), lambda: Chunk(documents=text)):

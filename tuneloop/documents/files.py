@@ -23,12 +23,16 @@ INSTEAD = {
     **dict.fromkeys((".xlsx", ".xlsm", ".ods", ".et"), stored("a spreadsheet, not read yet: save it as .csv")),
     **dict.fromkeys((".pptx", ".odp", ".dps"), stored("slides, not read yet: save them as .pdf")),
     **dict.fromkeys((".odt", ".rtf", ".pages"), stored("a text document, not read yet: save it as .docx")),
-    **dict.fromkeys((".epub", ".ofd", ".xps", ".rst", ".adoc", ".tex"), stored("a document format that is not read yet")),
+    **dict.fromkeys(
+        (".epub", ".ofd", ".xps", ".rst", ".adoc", ".tex"), stored("a document format that is not read yet")
+    ),
     **dict.fromkeys((".eml", ".msg"), stored("an e-mail, not read yet: save it as .txt or .html")),
 }  # fmt: skip
 ILLUSTRATIONS = frozenset(type_ for type_, reason in INSTEAD.items() if "OCR" in reason)  # a folder is full of them
 LINK = stored("a link to a folder, which is not followed: name that folder too")
+LEADS_OUT = stored("a link that leads out of the folder, which is not followed: name that file too")
 CLOSED = stored("cannot be read: {}")
+MISSING = ("no such file or folder", "no file matches the pattern")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Found:
     root: Path  # the folder that names are relative to
     files: list[SourceFile] = field(default_factory=list)
     whole: bool = False  # all of the folder
+    alone: bool = False  # one file, named by itself
 
 
 def find_files(paths: list[str], max_mb: int) -> list[SourceFile]:
@@ -56,10 +61,31 @@ def find_files(paths: list[str], max_mb: int) -> list[SourceFile]:
     found = [find(path, max_mb) for path in paths]
     seen: set[str] = set()
     inside = [os.path.realpath(part.root) for part in found if part.whole]
+    allowed = [os.path.realpath(part.root) for part in found if not part.alone]
+    allowed += [os.path.realpath(file.path) for part in found if part.alone for file in part.files]
     for part in found:
         part.files = [replace(f, expected=f.expected and not leads_into(f.path, inside)) for f in part.files]
-        part.files = [f for f in part.files if (real := os.path.realpath(f.path)) not in seen and not seen.add(real)]
+        part.files = [refuse_link(file, allowed) for file in part.files]
+        part.files = [f for f in part.files if (key := identity(f)) not in seen and not seen.add(key)]
     return sorted(with_unique_names(found), key=lambda file: (file.name, str(file.path)))
+
+
+def refuse_link(file: SourceFile, allowed: list[str]) -> SourceFile:
+    """A file that links lead to from a folder, though it lies in none that was named, is not what the user meant."""
+    refused = (
+        file.expected and file.problem not in (LINK, *MISSING) and not lies_in(os.path.realpath(file.path), allowed)
+    )
+    return replace(file, size=0, problem=LEADS_OUT) if refused else file
+
+
+def identity(file: SourceFile) -> str:
+    """The same for one file under two names. Links that are not followed are told one by one."""
+    return str(file.path) if file.problem == LEADS_OUT else os.path.realpath(file.path)
+
+
+def lies_in(target: str, places: list[str]) -> bool:
+    """Whether a real path is one of some files and folders, or below one."""
+    return any(target == place or target.startswith(place.rstrip(os.sep) + os.sep) for place in places)
 
 
 def find(path: str, max_mb: int) -> Found:
@@ -67,22 +93,22 @@ def find(path: str, max_mb: int) -> Found:
     path = meant_path(path)
     place = Path(path).expanduser()
     if place.is_dir():
-        return Found(place, [look_at(Path(file), place, max_mb, problem) for file, problem in walk(place)], whole=True)
+        files = [look_at(Path(file), place, max_mb, problem) for file, problem in sorted(walk(place))]
+        return Found(place, files, whole=True)
     if place.exists() or not glob.has_magic(path):
-        return Found(place.parent, [replace(look_at(place, place.parent, max_mb), expected=True)])
+        return Found(place.parent, [replace(look_at(place, place.parent, max_mb), expected=True)], alone=True)
     root = fixed_part(place)
     files: list[SourceFile] = []
     for match in sorted(glob.glob(str(place), recursive=True)):  # noqa: PTH207
         if Path(match).is_dir():
             continue
         files.append(look_at(Path(match), root, max_mb))
-    return Found(root, files or [SourceFile(place, readable_name(path), problem="no file matches the pattern")])
+    return Found(root, files or [SourceFile(place, readable_name(path), problem=MISSING[1])])
 
 
 def leads_into(link: Path, folders: list[str]) -> bool:
     """Whether a link to a folder leads to what is read anyway."""
-    target = os.path.realpath(link) if link.is_symlink() and link.is_dir() else ""
-    return any(target == folder or target.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
+    return link.is_symlink() and link.is_dir() and lies_in(os.path.realpath(link), folders)
 
 
 def fixed_part(pattern: Path) -> Path:
@@ -120,7 +146,7 @@ def look_at(path: Path, root: Path, max_mb: int, problem: str = "") -> SourceFil
         facts = path.stat()
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            return SourceFile(path, name, problem="no such file or folder")
+            return SourceFile(path, name, problem=MISSING[0])
         return SourceFile(path, name, problem=CLOSED.format(error.strerror))
     if not path.is_file():
         problem = stored("not a regular file")

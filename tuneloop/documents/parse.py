@@ -25,7 +25,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     counted: ClassVar[str] = "files"
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
@@ -56,7 +56,7 @@ class Parse(Stage):
 
     def _files(self) -> list["SourceFile"]:
         """All files named. Raises where not one of the paths exists; one missing among others is set aside."""
-        from tuneloop.documents.files import find_files
+        from tuneloop.documents.files import MISSING, find_files
 
         files = find_files(self.paths, self.max_mb)
         missing = [file for file in files if file.problem in MISSING]
@@ -136,9 +136,6 @@ class Parse(Stage):
             if outcome.document:
                 facts.add(outcome.document, job.size)
                 yield outcome.document
-
-
-MISSING = ("no such file or folder", "no file matches the pattern")
 
 
 class Facts:
