@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuneloop.engines.pull import Pull
+from tuneloop.engines.pull import Pull, place
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.models import (
     CATALOGUE,
@@ -477,6 +477,19 @@ def test_pull_a_folder_and_a_repository(site: Site, ctx: Any, tmp_path: Path) ->
     (damaged / "model.safetensors").write_bytes(safetensors([4, 8])[:-1])
     with pytest.raises(TuneloopError, match="cut short"):
         read_folder_card(damaged)
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_folder_of_links_is_kept_as_files(tmp_path: Path, relative: bool) -> None:
+    """Found outside: a hub's cache is a folder of links; the artifact held the link, or nothing."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "beef").write_bytes(TINY)
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "snapshot" / "x.gguf").symlink_to("../blobs/beef" if relative else tmp_path / "blobs" / "beef")
+    place(tmp_path / "snapshot", tmp_path / "out", linked=True)
+    kept = tmp_path / "out" / "x.gguf"
+    assert not kept.is_symlink() and kept.read_bytes() == TINY
 
 
 def test_pull_a_file_copies_it_and_knows_its_bytes(ctx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

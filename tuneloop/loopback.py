@@ -2,7 +2,9 @@
 
 import ipaddress
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
+
+SECRETS = frozenset(["api_key", "apikey", "key", "token", "access_token", "password", "secret"])  # names in a query
 
 
 def is_loopback(host: str) -> bool:
@@ -22,6 +24,18 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:  # a bracket without its partner
         return ""
+
+
+def holds_a_secret(url: str) -> bool:
+    """Whether a URL carries a password or a key, which would be kept and shown wherever the URL is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https", "ws", "wss"):
+        return False
+    named = {name.lower().replace("-", "_") for name, _value in parse_qsl(parts.query)}
+    return "@" in parts.netloc or bool(named & SECRETS)
 
 
 def is_local(url: str) -> bool:

@@ -19,6 +19,7 @@ from tuneloop import processes
 from tuneloop.address import Address
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
+from tuneloop.loopback import holds_a_secret
 from tuneloop.settings import Endpoint
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ def endpoint(store: Store, value: str) -> Endpoint:
     if value in store.settings.endpoints:
         return store.settings.endpoints[value]
     url, _hash, model = value.partition("#")
+    if holds_a_secret(url):  # not repeated in the message
+        raise TuneloopError(
+            _("a URL may not hold a password or a key: name the server in tuneloop.toml, with api_key_env")
+        )
     if not model:
         raise TuneloopError(
             _("{value!r} does not say which model to ask").format(value=value),

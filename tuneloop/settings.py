@@ -17,7 +17,7 @@ from tuneloop import language
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import quoted, told
 from tuneloop.language import _, joined, shown, stored
-from tuneloop.loopback import origin_of
+from tuneloop.loopback import holds_a_secret, origin_of
 from tuneloop.nearest import perhaps
 
 FILE = "tuneloop.toml"
@@ -148,7 +148,12 @@ def describe_problems(problems: Iterable[Any], model: type[BaseModel] | None = N
         place = ".".join(str(p) for p in problem["loc"])
         given: Any = problem.get("input")
         given_text = ""
-        if isinstance(given, (str, int, float)) and problem["type"] not in ("extra_forbidden", "missing"):
+        hidden = isinstance(given, str) and holds_a_secret(given)
+        if (
+            isinstance(given, (str, int, float))
+            and not hidden
+            and problem["type"] not in ("extra_forbidden", "missing")
+        ):
             given_text = _(" (given: {value})").format(value=repr(given)[:70])
         near = perhaps(*wanted(problem, model))
         parts.append((f"{place}: " if place else "") + reason(problem) + given_text + near)

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from tuneloop.address import KINDS, LONGEST_NAME, NAME, Address, Kind, name_from
 from tuneloop.encoding import plain_text
+from tuneloop.language import stored
+from tuneloop.loopback import holds_a_secret
 
 if TYPE_CHECKING:
     from tuneloop.records import Record
@@ -116,8 +118,8 @@ class Stage(BaseModel):
     def _plain_text(cls, value: Any) -> Any:
         """What no database, reply or system call takes is refused here, once for every surface."""
         if isinstance(value, (list, tuple)):
-            return [plain_text(v) if isinstance(v, str) else v for v in value]
-        return plain_text(value) if isinstance(value, str) else value
+            return [taken(v) if isinstance(v, str) else v for v in value]
+        return taken(value) if isinstance(value, str) else value
 
     def run(self, ctx: Context) -> dict[str, Any]:
         """Do the work: write files into ``ctx.out`` and return the artifact's summary (small, JSON, deterministic)."""
@@ -165,6 +167,15 @@ class Stage(BaseModel):
         return {
             name: kind for name, f in cls.model_fields.items() if (kind := reference_kind(f.annotation, f.metadata))
         }
+
+
+def taken(text: str) -> str:
+    """A text as a stage keeps it. Raises ``ValueError`` where it may not be kept: what a stage is told is shown."""
+    if holds_a_secret(text):
+        raise ValueError(
+            stored("a URL may not hold a password or a key: name the server in tuneloop.toml, with api_key_env")
+        )
+    return plain_text(text)
 
 
 def reference_kind(annotation: Any, metadata: Iterable[Any] = ()) -> Kind | None:

@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 Messages = Sequence[Message | dict[str, Any]]
 
 NOTHING_TO_CITE = re.compile(
-    r"""^(?:sure|of\ course|certainly|okay|ok|yes|no|great|hello|hi|thanks?|you're\ welcome)\b[^.]{0,40}[.!,:]*$
+    r"""^(?:(?:sure|of\ course|certainly|okay|ok|yes|no|great|hello|hi|thanks?|thank\ you|sorry|i(?:'m|\ am)\ sorry
+      |you're\ welcome|i(?:'m|\ am)\ (?:happy|glad)\ to\ help|i\ can\ help(?:\ you)?(?:\ with\ (?:that|this))?)
+      [\s,.!:]*)+$
     | ^(?:here\ (?:is|are)|below\ (?:is|are)|the\ following|let\ me\ know|i\ hope|feel\ free)\b
     | ^if\ you\ (?:have|need)\ any\b
-    | ^i(?:'m|\ am)?\ (?:do\ not|don't|cannot|can't|sorry|not\ sure|unable)\b
-    | ^(?:the\ )?(?:documents?|passages?|context|text)\ (?:do(?:es)?\ not|don't|doesn't)
+    | ^(?:(?:i(?:'m|\ am)\ )?sorry,?\ (?:but\ )?)?i(?:'m|\ am)?\ (?:do\ not|don't|cannot|can't|not\ sure|unable)\b
+    | ^(?:(?:i(?:'m|\ am)\ )?sorry,?\ (?:but\ )?)?(?:the\ )?(?:documents?|passages?|context|text)
+      \ (?:do(?:es)?\ not|don't|doesn't)
       \ (?:answer|say|mention|contain|provide)
-    | ^(?:好的|当然|没问题|您好|你好|谢谢|不客气|希望|如果您?(?:还?有|需要)|以下是|下面是|请问|抱歉|对不起)
+    | ^(?:(?:好的|当然可以|当然|没问题|您好|你好|谢谢您?|不客气|非常抱歉|抱歉|对不起|很高兴为您服务)[\s，。！、：]*)+$
+    | ^(?:(?:抱歉|对不起)，?)?我(?:不知道|不清楚|无法|不能)
+    | ^(?:希望(?:这|以上|对您)|如果您?(?:还?有|需要)|以下是|下面是|请问)
     | ^(?:根据|依据|按照)[^，。]{0,12}(?:资料|文档|内容|信息)[，。：:]?$
     | (?:文档|资料)中?(?:没有|未)(?:回答|提到|提及|说明|包含)
     """,

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point. What it ends with is said in ``errors``."""
     arguments = sys.argv[1:] if arguments is None else arguments
     printed.clear()
+    for stream in (sys.stdout, sys.stderr):  # a sign that the terminal does not know is no reason to fail
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     started(sys.argv[0])
     use_language(workspace_of(arguments))
     if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable

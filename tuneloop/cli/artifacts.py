@@ -73,7 +73,7 @@ def readable() -> Store | None:
     try:
         return Store.existing()
     except NoWorkspace as missing:
-        click.echo(str(missing), err=True)
+        click.echo(as_typed(str(missing)), err=True)
         return None
 
 

@@ -159,7 +159,7 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
     if result.lost.count:
         line = _("{noun} lost: {count}; see all with: tuneloop show {ref} --rejected")
         line = line.format(noun=noun, count=number(result.lost.count), ref=ref)
-        click.echo("  " + click.style(line, fg="yellow"))
+        click.echo("  " + click.style(as_typed(line), fg="yellow"))
         print_first(result.lost, NAMED)
     if result.set_aside.count:
         line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")

@@ -152,7 +152,7 @@ def place(path: Path, out: Path, *, linked: bool) -> dict[str, str]:
         try:
             if not linked:
                 raise OSError
-            os.link(file, target)
+            os.link(file.resolve(), target)  # a hub's cache is a folder of links: what an artifact holds is the file
         except OSError:
             try:
                 shutil.copyfile(file, target)

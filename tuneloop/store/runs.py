@@ -77,7 +77,10 @@ class Runs:
         """One run, by its id or a unique beginning of it. Raises ``NotFound``."""
         with self.engine.connect() as connection:
             found = connection.execute(sa.select(runs).where(runs.c.id.startswith(run, autoescape=True)).limit(2)).all()
-        if len(found) != 1 or not run:
+        if len(found) > 1 and run:
+            message = _("{run!r} is the beginning of several runs").format(run=run)
+            raise NotFound(message, hint=_("Write more of it. See: tuneloop ls {kind}").format(kind="runs"))
+        if not found or not run:
             raise NotFound(
                 _("there is no run {run!r}").format(run=run), hint=_("See: tuneloop ls {kind}").format(kind="runs")
             )

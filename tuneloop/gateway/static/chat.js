@@ -374,7 +374,8 @@ find("composer").addEventListener("submit", (event) => {
 });
 find("question").addEventListener("input", fitQuestion);
 find("question").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {  // isComposing: Enter chooses a Chinese word
+  const composing = event.isComposing || event.keyCode === 229;  // Enter chooses a Chinese word; 229: in Safari
+  if (event.key === "Enter" && !event.shiftKey && !composing) {
     event.preventDefault();
     find("composer").requestSubmit();
   }
