@@ -1,7 +1,7 @@
-"""Rule and hand: what the rule of `tuneloop evaluate` calls right, beside what a person does who has not seen it.
+"""What the rule of `tuneloop evaluate` calls right, beside what a judge does who has not seen what the rule says.
 
     python benchmarks/answers_judged.py draw ITEMS.parquet sheet.jsonl key.jsonl [--count 50] [--seed 0]
-    (a person reads sheet.jsonl: number, question, reference, answer; and writes "3 right" or "3 wrong", a line each)
+    (the judge reads sheet.jsonl: number, question, reference, answer; and writes "3 right" or "3 wrong", a line each)
     python benchmarks/answers_judged.py agree sheet.jsonl key.jsonl judged.txt [--table]
 
 Half are drawn from what the rule calls right and half from the rest, from both models with and without the documents;

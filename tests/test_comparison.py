@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tuneloop.evaluate.bootstrap import WildBootstrap
 from tuneloop.evaluate.comparison import (
+    FEW_DIFFER,
     NO_SPREAD,
     ONE_HOLDS_HALF,
     TOO_FEW,
@@ -79,7 +80,6 @@ def test_above_twelve_clusters_the_weights_are_signs() -> None:
     assert result.p == pytest.approx(naive_p(groups, 0.0), abs=1e-12)
     discordant = [[1.0]] * 6 + [[0.0]] * 8
     assert against_zero(discordant).p == pytest.approx(2 / 2**6), "which is the exact sign test (McNemar)"
-    assert against_zero([[1.0]] + [[0.0]] * 13).p == 1, "one question proves nothing"
 
 
 @settings(max_examples=30)
@@ -87,7 +87,7 @@ def test_above_twelve_clusters_the_weights_are_signs() -> None:
 def test_what_every_comparison_has(groups: list[list[float]], draw: random.Random) -> None:
     result = against_zero(groups, resamples=400)
     if result.unknown:
-        assert result.interval is None and result.unknown in (ONE_HOLDS_HALF, NO_SPREAD)
+        assert result.interval is None and result.unknown in (ONE_HOLDS_HALF, NO_SPREAD, FEW_DIFFER)
         return
     assert result.interval and result.p is not None
     low, high = result.interval
@@ -100,6 +100,15 @@ def test_what_every_comparison_has(groups: list[list[float]], draw: random.Rando
     wild = WildBootstrap(np.array([sum(g) for g in groups]), np.array([len(g) for g in groups]), 400)
     narrow = wild.interval(0.8)
     assert narrow and low - 1e-9 <= narrow[0] <= narrow[1] <= high + 1e-9, "a lower level is never wider"
+
+
+@pytest.mark.parametrize("differ", [1, 2, 4])
+def test_where_one_to_four_pages_differ_nothing_is_known(differ: int) -> None:
+    """Found outside: of 5 pages one differed, and the interval ran from -0.95 to +0.0014, with p = 1."""
+    for count in (5, 14, 40):
+        result = against_zero([[0.0, -1.0]] * differ + [[0.0, 0.0]] * (count - differ))
+        assert (result.interval, result.p, result.unknown) == (None, None, FEW_DIFFER), count
+    assert against_zero([[0.0, -1.0]] * 5 + [[0.0, 0.0]] * 35).interval
 
 
 def test_where_nothing_spreads_there_is_a_test_and_no_interval() -> None:

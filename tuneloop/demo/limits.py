@@ -7,7 +7,7 @@ from typing import Any
 from tuneloop.demo.verdict import between, shows
 from tuneloop.language import _
 
-JUDGED = {"en": (40, 50)}  # answers on which rule and hand agree, of those judged: docs/answers-judged.md
+JUDGED = {"en": (40, 50), "zh": (40, 50)}  # answers on which rule and judge agree, of all: docs/answers-judged.md
 MIB = 2**20
 
 
@@ -116,7 +116,7 @@ def rests_on(body: dict[str, Any]) -> str:
             "language has not been judged by hand."
         )
     text = _(
-        "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers that one of "
-        "Tuneloop's authors judged by hand, rule and hand agreed on {agreed}."
+        "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers that a "
+        "language model judged one by one, without seeing what the rule says, both agreed on {agreed}."
     )
     return text.format(judged=judged, agreed=agreed)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 FEWEST = 5  # clusters, or items without clusters
+TIE = 1e-9  # a difference of no more is none
 
 Interval = tuple[float, float]
 Clusters = Sequence[Hashable]  # what each item belongs to; empty: each item stands for itself
@@ -28,6 +29,7 @@ Verdict = Literal["better", "worse", "no difference shown", "not known"]
 VERDICTS = (stored("better"), stored("worse"), stored("no difference shown"), stored("not known"))
 TOO_FEW = stored("too few questions or pages: at least 5 are needed")
 ONE_HOLDS_HALF = stored("one page holds half of the questions or more")
+FEW_DIFFER = stored("fewer than 5 pages or questions tell the two apart")
 NO_SPREAD = stored("the same for every page: nothing is known of its spread")
 NO_END = stored("pages differ too much for an interval that ends")
 
@@ -104,6 +106,14 @@ def why_unknown(sizes: Sequence[float] | np.ndarray) -> str:
     return ONE_HOLDS_HALF if 2 * max(sizes) >= sum(sizes) else ""
 
 
+def few_differ(sums: np.ndarray) -> str:
+    """Why differences that are zero in nearly every cluster tell nothing: the test would look at one to four of them.
+
+    Where none differs there is no doubt of that, and the p-value is 1.
+    """
+    return FEW_DIFFER if 0 < (abs(sums) > TIE).sum() < FEWEST else ""
+
+
 def why_no_interval(values: Sequence[float], clusters: Clusters) -> str:
     """Why ``mean_interval`` of them is not known."""
     wild = bootstrap(values, clusters, 0, 0)
@@ -140,11 +150,11 @@ def compare(
     if not len(one):
         return Comparison(0.0, 0.0, 0.0, None, None, 0, 0, TOO_FEW)
     wild = bootstrap((one - two).tolist(), clusters, resamples, seed)
-    unknown = why_unknown(wild.sizes)
+    unknown = why_unknown(wild.sizes) or few_differ(wild.sums)
     interval = None if unknown else wild.interval(LEVEL)
     if not unknown and not interval:
         unknown = NO_END if wild.spread else NO_SPREAD
-    p = None if unknown in (TOO_FEW, ONE_HOLDS_HALF) else wild.p()
+    p = None if unknown in (TOO_FEW, ONE_HOLDS_HALF, FEW_DIFFER) else wild.p()
     return Comparison(
         model=float(one.mean()), against=float(two.mean()), difference=float(one.mean() - two.mean()),
         interval=interval, p=p, items=len(one), clusters=len(wild.sizes), unknown=unknown,
