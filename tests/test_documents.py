@@ -77,6 +77,26 @@ def test_markdown(tmp_path):
     ]
 
 
+def test_what_a_site_adds_to_markdown_keeps_its_labels_and_is_counted(tmp_path):
+    outcome = read(
+        tmp_path,
+        "a.mdx",
+        "---\ntitle: T\ndraft: yes\n---\nimport Tabs from '@theme/Tabs';\n\n# One {#one}\n\n<!-- hidden -->\n\n"
+        "<Tabs\n  values={[\n    {label: 'The web', value: 'web'},\n  ]}>\n"
+        '<TabItem value="cli" label="Command & line">\n\nType it.\n\n</TabItem>\n<TabItem value="web">\n\n'
+        "Click.\n\n</TabItem>\n</Tabs>\n\n:::note Mind this\nSlow. <!-- why? -->\n:::\n\n"
+        "{{< tab title='Third' >}}See {{< ref x >}}it.\n\n<div>\n<button>Copy</button> text</div>\n\n"
+        "<img alt='A tap that drips' src='x.png'>\n",
+    )
+    assert outcome.document and outcome.document.text == (
+        "# One\n\nCommand & line\n\nType it.\n\nThe web\n\nClick.\n\nMind this\nSlow.\n\nThird\nSee it.\n\ntext\n\n"
+        "A tap that drips"
+    )
+    assert set(outcome.left_out) == {"front matter", "markup of the site", "comments", "buttons and fields"}
+    assert outcome.left_out["front matter"] == len("draft: yes")
+    assert outcome.left_out["comments"] == len("<!-- hidden --><!-- why? -->")
+
+
 def test_html_without_what_surrounds_it(tmp_path):
     found = document(
         tmp_path,
@@ -252,6 +272,60 @@ def test_word(tmp_path):
         ("table", ["第一章 总则"], "| a | b |\n| --- | --- |\n| 1 | 2 |"),
         ("heading", ["第二章 附则"], "# 第二章 附则"),
     ]
+
+
+def test_what_stands_beside_the_text_of_a_word_file_is_counted(tmp_path):
+    text = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>"
+    path = word(
+        tmp_path,
+        text.format("Body"),
+        comments=f"<w:comments {W}><w:comment>{text.format('Is this so?')}</w:comment></w:comments>",
+        header1=f"<w:hdr {W}>{text.format('Secret')}</w:hdr>",
+        footer2=f"<w:ftr {W}>{text.format('Page')}</w:ftr>",
+        footer3="<broken",
+        footnotes=f'<w:footnotes {W}><w:footnote w:id="1"><w:p><w:del><w:r><w:delText>gone</w:delText></w:r></w:del>'
+        "</w:p></w:footnote></w:footnotes>",
+    )
+    outcome = read_file(path, "a.docx", "")
+    assert outcome.document and outcome.document.text == "Body"
+    assert outcome.left_out == {"comments": 11, "running heads and page numbers": 10, "deletions of the revision": 4}
+
+
+def test_a_row_of_a_word_table_that_begins_further_in_keeps_its_columns(tmp_path):
+    def row(*cells: tuple[str, str], before: str = "") -> str:
+        made = [f"<w:tc><w:tcPr>{p}</w:tcPr><w:p><w:r><w:t>{t}</w:t></w:r></w:p></w:tc>" for t, p in cells]
+        return f"<w:tr><w:trPr>{before}</w:trPr>{''.join(made)}</w:tr>"
+
+    down = '<w:vMerge w:val="restart"/>', "<w:vMerge/>"
+    body = (
+        row(("Plan", ""), ("Price", ""), ("Term", "")) + row(("Basic", down[0]), ("5", ""), ("year", down[0]))
+        + row(("", down[1]), ("7", ""), ("", down[1]))
+        + row(("9", ""), ("", down[1]), before='<w:gridBefore w:val="1"/>')
+    )  # fmt: skip
+    outcome = read_file(word(tmp_path, f"<w:tbl>{body}</w:tbl>"), "a.docx", "")
+    assert outcome.document and outcome.document.text.split("\n")[2:] == [
+        "| Basic | 5 | year |", "| Basic | 7 | year |", "|  | 9 | year |"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("formula", "seen"),
+    [
+        ("<m:d><m:e>{stack}</m:e></m:d>", "binom(n, k)"),
+        ('<m:d><m:dPr><m:begChr m:val="{{"/><m:endChr m:val="}}"/></m:dPr><m:e>{stack}</m:e></m:d>', "{{stack(n, k)}}"),
+        ("<m:limLow><m:e>{n}</m:e><m:lim>{k}</m:lim></m:limLow>", "n_k"),
+        ("<m:m><m:mr><m:e>{n}</m:e><m:e>{k}</m:e></m:mr><m:mr><m:e>{k}</m:e></m:mr></m:m>", "[n, k; k]"),
+        ("<m:eqArr><m:e>{n}</m:e><m:e>{k}</m:e></m:eqArr>", "n; k"),
+        ('<m:bar><m:barPr><m:pos m:val="top"/></m:barPr><m:e>{n}</m:e></m:bar>', "n\u0305"),
+    ],
+)  # fmt: skip
+def test_formulas_keep_their_structure(tmp_path, formula, seen):
+    n, k = ("<m:r><m:t>n</m:t></m:r>", "<m:r><m:t>k</m:t></m:r>")
+    stack = f'<m:f><m:fPr><m:type m:val="noBar"/></m:fPr><m:num>{n}</m:num><m:den>{k}</m:den></m:f>'
+    math = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    body = f'<w:p><m:oMath xmlns:m="{math}">{formula.format(stack=stack, n=n, k=k)}</m:oMath></w:p>'
+    outcome = read_file(word(tmp_path, body), "a.docx", "")
+    assert outcome.document and outcome.document.text == seen.format()
 
 
 def pdf(pages: list[list[tuple[str, int, int, int]]]) -> bytes:

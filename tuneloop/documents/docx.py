@@ -5,6 +5,7 @@ Numbers that Word draws by itself (``第一章``, ``1.2``, ``(a)``) are computed
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, tabl
 from tuneloop.documents.formula import M, formula_text
 from tuneloop.documents.marks import lowered, raised, struck, symbol_text
 from tuneloop.documents.numbering import Numbering, read_numbering
+from tuneloop.documents.surroundings import COMMENTS, EMBEDDED, RUNNING
 from tuneloop.language import stored
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -45,16 +47,36 @@ def read_docx(path: Path) -> Reading:
         with zipfile.ZipFile(path) as package:
             names = set(package.namelist())
             parts = {name: parse_part(package, name) for name in PARTS if name in names}
+            left_out = beside_the_text(package)
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, zlib.error) as error:
         raise Unreadable(stored("damaged or truncated: {}").format(one_line(str(error)))) from None
     except RuntimeError:  # zipfile: "file is encrypted"
         raise Unreadable(stored("encrypted: remove its password")) from None
     if "word/document.xml" not in parts:
         raise Unreadable(stored("not a Word document: it has no word/document.xml"))
-    return Body(parts).read()
+    return Body(parts, left_out=left_out).read()
 
 
 PARTS = ("word/document.xml", "word/styles.xml", "word/numbering.xml", "word/footnotes.xml", "word/endnotes.xml")
+
+
+BESIDE = (
+    (re.compile(r"word/(?:header|footer)\d*\.xml"), RUNNING),
+    (re.compile(r"word/comments\.xml"), COMMENTS),
+    (re.compile(r"word/(?:charts/chart|diagrams/data)\d*\.xml"), EMBEDDED),
+)
+SHOWN = re.compile(r"\{.*/(?:main|chart)\}[tv]")  # w:t of text, a:t of drawings, c:v of the values of a chart
+
+
+def beside_the_text(package: zipfile.ZipFile) -> Counter[str]:
+    """The characters of the parts that stand around the text, by the rule that leaves them out."""
+    counted: Counter[str] = Counter()
+    for name in package.namelist():
+        if rule := next((rule for pattern, rule in BESIDE if pattern.fullmatch(name)), ""):
+            with contextlib.suppress(Unreadable):  # the text is whole without it
+                for element in parse_part(package, name).iter("{*}t", "{*}v"):
+                    counted[rule] += len(element.text or "") if SHOWN.fullmatch(element.tag) else 0
+    return counted
 
 
 def parse_part(package: zipfile.ZipFile, name: str) -> Any:
@@ -102,7 +124,7 @@ class Body:
         self.notes("footnote")
         self.notes("endnote")
         title = next((b.text for b in self.blocks if b.kind == "heading" and b.level <= 1), "")
-        deleted = sum(len(e.text or "") for e in self.parts["word/document.xml"].iter(f"{W}delText"))
+        deleted = sum(len(e.text or "") for part in self.parts.values() for e in part.iter(f"{W}delText"))
         return Reading(self.blocks, title=title, left_out=+self.left_out + Counter({DELETED: deleted}))
 
     def walk(self, parent: Any) -> None:
@@ -258,8 +280,13 @@ def run_text(element: Any, run: Any) -> Iterator[tuple[Any, str]]:
 
 
 def cells_of(row: Any, above: list[str]) -> Iterator[str]:
-    """The texts of a row's cells. One that spans columns is followed by empty ones, one that spans rows is repeated."""
-    column = 0
+    """The texts of a row's cells. One that spans columns is followed by empty ones, one that spans rows is repeated.
+
+    Columns before the first cell of a row that begins further in are empty.
+    """
+    skipped = value(row.find(f"{W}trPr"), "gridBefore") or "0"
+    column = min(int(skipped), 50) if skipped.isdecimal() else 0
+    yield from [""] * column
     for cell in row.iter(f"{W}tc"):
         if next(cell.iterancestors(f"{W}tr")) is not row:
             continue  # of a table inside this one: its text is part of the outer cell

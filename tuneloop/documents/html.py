@@ -34,11 +34,14 @@ def read_html(text: str) -> Reading:
     return Reading(blocks, title=first.text if first else title, left_out=left_out)
 
 
-def html_blocks(text: str) -> list[Block]:
-    """The blocks of a piece of HTML, for example inside Markdown; nothing is taken for surroundings."""
+def html_blocks(text: str) -> tuple[list[Block], Counter[str]]:
+    """The blocks of a piece of HTML, for example inside Markdown, and the characters left out by each rule.
+
+    Nothing is taken for surroundings.
+    """
     walk = Walk(strict=False)
     walk.element(parse_html(f"<html><body>{text}</body></html>"))
-    return walk.done()
+    return walk.done(), +walk.left_out
 
 
 def parse_html(text: str) -> Any:

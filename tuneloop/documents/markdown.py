@@ -1,25 +1,30 @@
 """Markdown (CommonMark with tables) as blocks. Front matter becomes the title; markup without meaning is left out.
 
 An absolute link keeps its address in brackets, a relative one only its text. Emphasis marks go; inline code stays in
-backticks, and what is struck out keeps its ``~~``. What site generators add (MDX imports, ``:::note``, shortcodes,
-``{#anchor}``) goes.
+backticks, and what is struck out keeps its ``~~``. What site generators add (MDX imports and components, ``:::note``,
+shortcodes, ``{#anchor}``) goes, but for the labels and titles that it shows. What goes is counted by its rule.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING
 
 from tuneloop.documents.blocks import Block, Reading, fenced, one_line, table_text
 from tuneloop.documents.html import html_blocks
 from tuneloop.documents.marks import lowered, raised, struck
+from tuneloop.documents.surroundings import COMMENTS
+from tuneloop.language import stored
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
+FRONT, SITE = stored("front matter"), stored("markup of the site")
 FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)(?:^|\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -27,7 +32,10 @@ MODULE_LINE = re.compile(r"(?:import\s.+\sfrom\s+['\"].+|import\s+['\"].+|export
 ADMONITION = re.compile(r"^:{3,}[ \t]*\w*[ \t]*\[?([^\]\n]*)\]?[ \t]*$", re.MULTILINE)
 SHORTCODE = re.compile(r"\{\{[<%].*?[>%]\}\}")
 ANCHOR = re.compile(r"[ \t]*\{#[\w.:-]+\}[ \t]*$")
-COMPONENT = re.compile(r"</?[A-Z]\w*(?:\s[^<]*)?/?>")  # <Tabs groupId="api" …>
+COMPONENT = re.compile(r"</?[A-Z]\w*(?:\s[^<]*?)?/?>")  # <Tabs groupId="api" …>
+LABEL = re.compile(r"""\b(?:label|title)=(["'])(.+?)\1""")
+TAB = re.compile(r"""<TabItem\s[^>]*?\bvalue=(["'])(.+?)\1""")
+TABS = re.compile(r"""\blabel:\s*(["'])(.+?)\1,\s*value:\s*(["'])(.+?)\3""")  # what tabs are called, said before them
 MARK = re.compile(r"<(/?)(sup|sub|del|s|strike)\b", re.I)
 LINE_BREAK = re.compile(r"<br\s*/?>", re.I)
 
@@ -42,22 +50,27 @@ def parser() -> MarkdownIt:
 
 def read_markdown(text: str) -> Reading:
     """A Markdown file. A title in the front matter becomes the first heading where the text has none of level one."""
-    title, body = split_front_matter(text)
+    title, front, body = split_front_matter(text)
     walk = Walk(parser().parse(body))
+    walk.leave_out(FRONT, front)
     blocks = walk.blocks()
     first = next((b for b in blocks if b.kind == "heading" and b.level == 1), None)
     if title and first is None:
         blocks.insert(0, Block("heading", title, 1))
-    return Reading(blocks, title=title or (first.text if first else ""))
+    return Reading(blocks, title=title or (first.text if first else ""), left_out=+walk.left_out)
 
 
-def split_front_matter(text: str) -> tuple[str, str]:
-    """The title that the front matter gives, if any, and the text after it."""
+def split_front_matter(text: str) -> tuple[str, str, str]:
+    """The title that the front matter gives, if any, what else it says, and the text after it."""
     found = FRONT_MATTER.match(text)
     if not found:
-        return "", text
+        return "", "", text
     title = FRONT_TITLE.search(found[1])
-    return (title[1].strip("'\"") if title else ""), text[found.end() :]
+    return (title[1].strip("'\"") if title else ""), FRONT_TITLE.sub("", found[1], count=1), text[found.end() :]
+
+
+def on_a_line(label: str) -> str:
+    return label and f"{label}\n"
 
 
 @dataclass
@@ -68,6 +81,23 @@ class Walk:
     found: list[Block] = field(default_factory=list)
     counters: list[int | None] = field(default_factory=list)  # of open lists: next number, None for bullets
     marker: str = ""  # of the list item that is about to begin
+    tabs: dict[str, str] = field(default_factory=dict)  # names of tabs by their values
+    left_out: Counter[str] = field(default_factory=Counter)  # characters by the rule
+
+    def leave_out(self, rule: str, text: str, kept: str = "") -> str:
+        """Count ``text`` as left out by a rule but for what is ``kept`` of it, and give that back."""
+        self.left_out[rule] += max(0, len(" ".join(text.split())) - len(kept))
+        return kept
+
+    def text_of(self, token: Token, addresses: bool = True) -> str:
+        """The text of an inline token; the tags in it that are not markup of the text are counted."""
+        self.tabs.update((found[4], found[2]) for found in TABS.finditer(token.content))
+        for child in token.children or []:
+            if child.type == "html_inline" and child.content.startswith("<!--"):
+                self.leave_out(COMMENTS, child.content)
+            elif child.type == "html_inline" and COMPONENT.fullmatch(child.content):
+                child.type, child.content = "text", on_a_line(self.shown(child.content))
+        return inline_text(token, addresses)
 
     def blocks(self) -> list[Block]:
         position = 0
@@ -80,11 +110,12 @@ class Walk:
         token = self.tokens[position]
         match token.type:
             case "heading_open":
-                text = ANCHOR.sub("", one_line(inline_text(self.tokens[position + 1], addresses=False)))
+                text = one_line(self.text_of(self.tokens[position + 1], addresses=False))
+                text = ANCHOR.sub(lambda found: self.leave_out(SITE, found[0]), text)
                 self.found.append(Block("heading", text, int(token.tag[1])))
                 return position + 3
             case "inline":
-                self.prose(inline_text(token))
+                self.prose(self.text_of(token))
             case "fence" | "code_block":
                 self.marked(fenced(token.content.rstrip("\n"), token.info.split(" ")[0].strip()), "code")
             case "html_block":
@@ -111,9 +142,16 @@ class Walk:
 
     def prose(self, text: str) -> None:
         """A paragraph, or one of a list item."""
-        text = "\n".join(line for line in text.split("\n") if not MODULE_LINE.fullmatch(line.strip(" ;")))
-        text = SHORTCODE.sub("", ADMONITION.sub(r"\1", text)).strip()
-        if not text or COMPONENT.fullmatch(text):
+        lines = text.split("\n")
+        modules = [line for line in lines if MODULE_LINE.fullmatch(line.strip(" ;"))]
+        for line in modules:
+            self.leave_out(SITE, line)
+        text = "\n".join(line for line in lines if line not in modules) if modules else text
+        text = ADMONITION.sub(lambda found: self.leave_out(SITE, found[0], found[1]), text)
+        text = SHORTCODE.sub(lambda found: on_a_line(self.shown(found[0])), text).strip()
+        if (tag := COMPONENT.match(text)) and text[tag.end() :][:1] in ("", "\n"):
+            text = (on_a_line(self.shown(tag[0])) + text[tag.end() :]).strip()
+        if not text:
             return
         if not self.counters:
             self.found.append(Block("text", text))
@@ -127,10 +165,20 @@ class Walk:
         self.found.append(Block("code" if kind == "code" else "table", text))
         self.marker = ""
 
+    def shown(self, tag: str) -> str:
+        """What a component or shortcode shows of itself: ``ADC`` of ``<TabItem value="adc" label="ADC">``."""
+        label, tab = LABEL.search(tag), TAB.match(tag)
+        name = label[2] if label else self.tabs.get(tab[2], tab[2]) if tab else ""
+        return self.leave_out(SITE, tag, name)
+
     def html(self, content: str) -> None:
-        content = COMMENT.sub("", content)
-        if re.sub(r"<[^>]*>", "", content).strip():
-            self.found.extend(html_blocks(content))
+        content = COMMENT.sub(lambda found: self.leave_out(COMMENTS, found[0]), content)
+        self.tabs.update((found[4], found[2]) for found in TABS.finditer(content))
+        content = COMPONENT.sub(lambda found: f"<p>{escape(self.shown(found[0]))}</p>", content)
+        if re.sub(r"<(?!img\b)[^>]*>", "", content).strip():
+            blocks, left_out = html_blocks(content)
+            self.found.extend(blocks)
+            self.left_out.update(left_out)
 
     def table(self, position: int) -> int:
         rows: list[list[str]] = []
@@ -139,7 +187,7 @@ class Walk:
             if token.type == "tr_open":
                 rows.append([])
             elif token.type == "inline":
-                rows[-1].append(inline_text(token))
+                rows[-1].append(self.text_of(token))
             position += 1
         if text := table_text(rows):
             self.marked(text, "table")

@@ -15,12 +15,12 @@ from typing import Any
 from tuneloop.documents.blocks import INVISIBLE, Block, Reading, Unreadable, one_line
 from tuneloop.documents.hyphen import BREAK, is_parted_sign
 from tuneloop.documents.layout import Cell, Line, Page, drop_running_lines, page_blocks
+from tuneloop.documents.surroundings import RUNNING
 from tuneloop.language import stored
 from tuneloop.tokens import words
 
 SCANNED = stored("scanned, needs OCR")
 GARBLED = stored("its fonts do not say which characters they show, needs OCR")
-RUNNING = stored("running heads and page numbers")
 FEWEST_CHARACTERS = 8  # of a page with a picture, below which the picture is taken for the page
 UNKNOWN = re.compile("[\ufffd\ue000-\uf8ff\u0001-\u0008\u000e-\u001f]")
 BOLD = re.compile(rb"bold|black|heavy|semibold|demi|cmbx|simhei|-hei|heiti|\xe9\xbb\x91", re.I)

@@ -19,6 +19,8 @@ SURROUNDINGS = stored("surroundings")
 REFERENCES = stored("reference marks")
 LINKS = stored("lists of links")
 OUTSIDE = stored("outside the main part")
+COMMENTS = stored("comments")
+RUNNING = stored("running heads and page numbers")
 
 CODE = word_set("script style head link meta base")  # of the page: nothing that it says
 HEADING = re.compile(r"h[1-6]")
