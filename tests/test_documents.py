@@ -274,6 +274,18 @@ def test_word(tmp_path):
     ]
 
 
+def test_hidden_text_of_a_word_file_is_left_out_and_counted(tmp_path):
+    run = "<w:r><w:rPr><w:vanish{}/></w:rPr><w:t>{}</w:t></w:r>"
+    path = word(
+        tmp_path,
+        f"<w:p>{run.format('', 'Draft remark.')}{run.format(' w:val=&quot;0&quot;', 'Shown.')}</w:p>".replace(
+            "&quot;", '"'
+        ),
+    )
+    outcome = read_file(path, "a.docx", "")
+    assert outcome.document and outcome.document.text == "Shown." and outcome.left_out == {"not shown": 13}
+
+
 def test_what_stands_beside_the_text_of_a_word_file_is_counted(tmp_path):
     text = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>"
     path = word(

@@ -20,7 +20,7 @@ from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, tabl
 from tuneloop.documents.formula import M, formula_text
 from tuneloop.documents.marks import lowered, raised, struck, symbol_text
 from tuneloop.documents.numbering import Numbering, read_numbering
-from tuneloop.documents.surroundings import COMMENTS, EMBEDDED, RUNNING
+from tuneloop.documents.surroundings import COMMENTS, EMBEDDED, HIDDEN, RUNNING
 from tuneloop.language import stored
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -125,7 +125,9 @@ class Body:
         self.notes("endnote")
         title = next((b.text for b in self.blocks if b.kind == "heading" and b.level <= 1), "")
         deleted = sum(len(e.text or "") for part in self.parts.values() for e in part.iter(f"{W}delText"))
-        return Reading(self.blocks, title=title, left_out=+self.left_out + Counter({DELETED: deleted}))
+        hidden = sum(len(run.findtext(f"{W}t") or "") for run in self.parts["word/document.xml"].iter(f"{W}r") if
+                     looks_of(run) == "hidden")  # fmt: skip
+        return Reading(self.blocks, title=title, left_out=+self.left_out + Counter({DELETED: deleted, HIDDEN: hidden}))
 
     def walk(self, parent: Any) -> None:
         for child in parent:
@@ -236,6 +238,8 @@ def paragraph_text(element: Any) -> str:
     """The text of a paragraph: insertions in, deletions out, text boxes left to the caller."""
     parts: list[str] = []
     for look, pieces in groupby(run_text(element, None), lambda piece: looks_of(piece[0])):
+        if look == "hidden":
+            continue
         text, before = "".join(text for _, text in pieces), parts[-1][-1:] if parts else ""
         if look == "strike":
             text = struck(text)
@@ -246,14 +250,14 @@ def paragraph_text(element: Any) -> str:
 
 
 def looks_of(run: Any) -> str:
-    """What the look of a run says: ``strike``, ``superscript``, ``subscript``, or nothing."""
+    """What the look of a run says: ``hidden``, ``strike``, ``superscript``, ``subscript``, or nothing."""
     properties = run.find(f"{W}rPr") if run is not None else None
     if properties is None:
         return ""
-    for name in ("strike", "dstrike"):
+    for name, look in (("vanish", "hidden"), ("strike", "strike"), ("dstrike", "strike")):
         found = properties.find(f"{W}{name}")
         if found is not None and found.get(f"{W}val") not in ("0", "false", "off"):
-            return "strike"
+            return look
     return value(properties, "vertAlign") or ""
 
 
