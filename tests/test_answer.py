@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneloop.answer import Answerer, prompt, support
-from tuneloop.answer.answerer import states_something
 from tuneloop.answer.aside import Aside
 from tuneloop.answer.draft import LONGEST, Draft
 from tuneloop.answer.events import Answer, Cited, Done, Text
@@ -322,18 +321,3 @@ def test_a_follow_up_is_searched_with_the_question_before_it() -> None:
     reply = {"role": "assistant", "content": "14 days."}
     assert prompt.search_query([first, reply, second]) == "How long are backups kept?\nAnd keys?"
     assert prompt.search_query([second, reply, first]) == "How long are backups kept?"
-
-
-@pytest.mark.parametrize(
-    ("sentence", "states"),
-    [
-        ("Hello!", False), ("Sure, I can help you with that.", False), ("好的。", False), ("您好！", False),
-        ("I am sorry, but I cannot answer that.", False), ("抱歉，文档中没有提到。", False), ("以下是要点：", False),
-        ("Yes, the serum may be kept at 9 °C.", True), ("OK, give it to infants.", True), ("Yes, free.", True),
-        ("Thanks, Borol is banned.", True), ("I am sorry, Borol is deadly.", True), ("No, it must not freeze.", True),
-        ("好的，该血清可以常温保存。", True), ("您好，可以常温保存。", True), ("谢谢，常温即可。", True),
-    ],
-)  # fmt: skip
-def test_a_polite_word_before_a_fact_is_no_reason_not_to_check_it(sentence: str, states: bool) -> None:
-    """Found outside: short false sentences that began with yes, thanks or 好的 stood without any mark."""
-    assert states_something(sentence) == states
