@@ -3,7 +3,7 @@
 | test | source | right |
 |---|---|---|
 | test_doctor_on_a_fresh_machine | mlflow/mlflow #14775 | it works where nothing is, and names a bad key |
-| test_a_polite_word_before_a_fact... | linagora/openrag #837, FireFistisDead/pdf-qa-bot #135 | a short falsehood is checked |
+| test_a_polite_word_before_a_fact... | linagora/openrag #837, FireFistisDead/pdf-qa-bot #135 | it is checked |
 | test_a_url_with_a_secret... | mlflow/mlflow #1854, BerriAI/litellm #15799 | neither kept nor shown |
 | test_a_sign_that_the_terminal... | HKUDS/CLI-Anything #418, hiyouga/LLaMA-Factory #2877 | what is done is no crash |
 | test_a_folder_where_most_is_not_read | labring/FastGPT #4415 | what is not read is lost, status 3 |
