@@ -133,6 +133,14 @@ def test_a_heading_alone_says_nothing() -> None:
     assert not Checker([(BACKUP, ["guide.md", "Backup", "`storectl`"])], flat).states("Backup > `storectl`")
 
 
+def test_what_announces_a_list_is_no_heading_and_bounds_its_items() -> None:
+    lead = "… 代理人不得有下列行为："
+    checker = Checker([("（四）隐瞒与合同有关的重要情况；", ["保险法", lead])], flat)
+    assert checker.states("代理人不得有下列行为") and not checker.states("保险法")
+    found = checker.check("代理人可以隐瞒与合同有关的重要情况。")
+    assert found and found.problem == "turned"
+
+
 def test_a_condition_cannot_be_dropped() -> None:
     checker = Checker([(LEAVE, ["请假"])], flat)
     whole, cut = checker.check("员工工作满一年的，年休假为五天。"), checker.check("年休假为五天。")

@@ -20,8 +20,8 @@ from tuneloop.documents.markdown import read_markdown
 from tuneloop.documents.parse import Parse
 from tuneloop.documents.read import language_of, read_file, read_text
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.records import LEAD, Document, read_rows
 from tuneloop.records import Chunk as ChunkRow
-from tuneloop.records import Document, read_rows
 from tuneloop.settings import describe_invalid
 from tuneloop.tokens import estimate_tokens
 
@@ -778,7 +778,9 @@ def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, o
         assert chunk.text == body[chunk.start : chunk.end] == chunk.text.strip("\n")
         assert chunk.start > before and not body[position : chunk.start].strip()
         assert chunk.tokens == estimate_tokens(chunk.text) <= tokens
-        assert not chunk.heading or any(s.heading[: len(chunk.heading)] == chunk.heading for s in sections)
+        heading = [title for title in chunk.heading if not title.startswith(LEAD)]
+        assert not heading or any(s.heading[: len(heading)] == heading for s in sections)
+        assert chunk.heading[: len(heading)] == heading and len(chunk.heading) <= len(heading) + 1
         before, position = chunk.start, max(position, chunk.end)
     assert not body[position:].strip()
     assert cut(found, tokens, overlap) == chunks
@@ -818,6 +820,27 @@ def test_overlap_repeats_whole_sentences_of_the_same_heading():
         repeated = one.text[two.start - one.start :]
         assert (repeated == "") == (one.heading != two.heading)
         assert not repeated or (repeated.startswith(("Sentence", "Last")) and estimate_tokens(repeated) <= 10)
+
+
+def test_a_passage_within_a_list_or_table_has_what_announces_it():
+    items = "\n".join(f"（{n}）隐瞒第{n}种与合同有关的重要情况；" for n in "一二三四五六七八")
+    chunks = chunks_of(
+        f"# 法\n\n情节轻的，可以提醒；代理人不得有下列行为：\n\n{items}\n\n违反规定的，依法处罚。", 60, 10
+    )
+    within = [c for c in chunks if c.text.startswith("（")]
+    assert len(within) > 1 and all(c.heading == ["法", "… 情节轻的，可以提醒；代理人不得有下列行为："] for c in within)
+    assert chunks[0].heading == ["法"]
+
+    steps = "\n".join(f"- Never do the thing that is called {n}." for n in range(6))
+    below = steps.replace("- ", "  - ")
+    nested = f"Never do these:\n\n{steps}\n- Nor one of the following:\n{below}\n- And no last thing.\n"
+    leads = [c.heading[-1:] for c in chunks_of(nested + "\nA paragraph. " * 30, 40) if c.text.lstrip()[:1] == "-"]
+    assert leads.count(["… Never do these:"]) >= 2 and leads.count(["… Nor one of the following:"]) >= 1
+    assert not any(c.heading for c in chunks_of("Some words.\n\n" + steps, 40))
+
+    rows = "\n".join(f"| name {n} | {n} seconds |" for n in range(12))
+    tables = chunks_of(f"| key | limit |\n| - | - |\n{rows}\n", 40)
+    assert [c.heading for c in tables] == [[]] + [["… | key | limit |"]] * (len(tables) - 1) and len(tables) > 2
 
 
 def test_the_chunk_stage(ctx, tmp_path):

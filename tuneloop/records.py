@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+LEAD = "… "  # marks the last heading of a chunk that begins within a list or table: what announces or heads it
+
+
 class Record(BaseModel):
     """One row. Unknown keys are refused, so that a misspelt column is an error and not a loss."""
 

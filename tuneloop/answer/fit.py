@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
 from tuneloop.knowledge.terms import fold, terms
+from tuneloop.records import LEAD
 from tuneloop.sentences import split_sentences
 
 LIST_ITEM = re.compile(r"\s{0,20}(?:[-*+•]|\d{1,3}[.)、])\s")
@@ -40,7 +41,7 @@ class Source:
     sentences: list[tuple[int, int]]
     context: str  # the terms of the headings
     heading: str  # the headings, folded
-    headings: Sequence[str]
+    titles: str  # of them those that say nothing by themselves: not what announces a list
 
     def reach(self, position: int) -> int:
         """How far back a sentence may lean on others: a list item stands for itself."""
@@ -53,7 +54,8 @@ class Source:
     @classmethod
     def prepare(cls, text: str, heading: Sequence[str]) -> Source:
         joined = " \n ".join(heading)
-        return cls(text, take_apart(text), split_sentences(text), " ".join(terms(joined)), fold(joined), heading)
+        titles = " \n ".join(title for title in heading if not title.startswith(LEAD))
+        return cls(text, take_apart(text), split_sentences(text), " ".join(terms(joined)), fold(joined), fold(titles))
 
     def sentence(self, position: int) -> int:
         return min(bisect_right(self.ends, position), len(self.sentences) - 1)

@@ -114,7 +114,7 @@ class Checker:
 
     def is_heading(self, sentence: str) -> bool:
         said = bare(sentence)
-        return bool(said) and any(said in bare(source.heading) for source in self.sources)
+        return bool(said) and any(said in bare(source.titles) for source in self.sources)
 
     def items(self, claim: Statement) -> list[Item]:
         """What a sentence is made of, in order, with weights."""

@@ -4,6 +4,9 @@ First the text becomes units that are not cut again: sentences, lines of code, r
 heading form a group. Within a group the cuts are chosen all at once, as the cheapest way to cover it: a chunk costs, an
 ill-filled one costs more, and a cut between paragraphs costs less than one between sentences. Small neighbouring groups
 under the same parent become one; an article of a law (第X条) stays alone.
+
+A chunk that begins in the middle of a list or a table has what its text does not say, the sentence that announces the
+list or the head of the table, as the last of its headings, marked with ``… ``.
 """
 
 import re
@@ -11,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from tuneloop.records import Chunk, Document, Section, content_id
+from tuneloop.records import LEAD, Chunk, Document, Section, content_id
 from tuneloop.sentences import BLOCK, spans
 from tuneloop.tokens import estimate_tokens, token_weight
 
@@ -20,6 +23,8 @@ CUT_COSTS = {"paragraph": 0.0, "item": 0.15, "sentence": 0.4, "announced": 0.8, 
 ARTICLE = re.compile("第[零〇一二三四五六七八九十百千万两0-9０-９]+条")
 RULE = re.compile(r"\|(?: ?:?-+:? ?\|)+\Z")  # the line under the head of a table
 CLAUSE = re.compile(r"[,，、;；:：)）\]】]+|\n|\s+")
+LONGEST_LEAD = 300  # characters
+NUMERAL = re.compile(r"[^\W_]+")
 JOINT = re.compile(r"\s+|(?<=[^\x00-\x7f])|(?<=[,;:/&=|)\]}])")
 
 
@@ -62,8 +67,10 @@ def cut(document: Document, tokens: int, overlap: int) -> list[Chunk]:
     chunks: list[Chunk] = []
     for group in join_small(groups(document, tokens), 100 * tokens):
         group.units = bound(document.text, group.units)
-        for start, end in cut_group(group, 100 * tokens, 100 * overlap):
-            chunks.append(make_chunk(document, group.heading, start, end))
+        for first, after in cut_group(group, 100 * tokens, 100 * overlap):
+            lead = lead_of(document.text, group.units, first)
+            heading = [*group.heading, LEAD + lead] if lead else group.heading
+            chunks.append(make_chunk(document, heading, group.units[first].start, group.units[after - 1].end))
     return chunks
 
 
@@ -275,8 +282,61 @@ def bound(text: str, units: list[Unit]) -> list[Unit]:
     return result
 
 
+def lead_of(text: str, units: list[Unit], first: int) -> str:
+    """What a chunk from the unit ``first`` on goes on with: the announcement of its list, or the head of its table."""
+    return head_of_table(text, units, first) if units[first].kind == "table" else announcement(text, units, first)
+
+
+def head_of_table(text: str, units: list[Unit], first: int) -> str:
+    head = first
+    while head and units[head - 1].kind == "table" and text.count("\n", units[head - 1].end, units[head].start) < 2:
+        head -= 1
+    if first < head + 2 or not RULE.match(text, units[head + 1].start, units[head + 1].end):
+        return ""
+    row = text[units[head].start : units[head].end]
+    return row if len(row) <= LONGEST_LEAD else row[: LONGEST_LEAD - 1] + "…"
+
+
+def announcement(text: str, units: list[Unit], first: int) -> str:
+    """The sentence with a colon before the items that go on at ``first``; "" where they are no items of a list."""
+    place = first
+    while place and units[place].begins in ("sentence", "piece"):
+        place -= 1
+    level = marker_of(text, units[place])
+    if not level:
+        return ""
+    for index in range(place - 1, -1, -1):
+        unit = units[index]
+        marker, announces = marker_of(text, unit), unit.prose and text[unit.end - 1] in ":："
+        if announces and marker != level:  # else it announces what is below a neighbour
+            return announced(text, units, index)
+        if not unit.prose or not (marker or unit.kind == "list" or unit.begins in ("sentence", "piece")):
+            return ""
+    return ""
+
+
+def announced(text: str, units: list[Unit], place: int) -> str:
+    """A sentence that ends with the unit at ``place``, with its parts before semicolons as far as they are not long."""
+    start, end = units[place].start, units[place].end
+    while place and units[place].begins == "sentence" and text[units[place - 1].end - 1] in ";；":
+        place -= 1
+        if end - units[place].start > LONGEST_LEAD:
+            break
+        start = units[place].start
+    return text[start:end][-LONGEST_LEAD:].lstrip("-+*•· ")
+
+
+def marker_of(text: str, unit: Unit) -> str:
+    """How an item of a list begins, numbers as ``#``, with its indent: the same for neighbours. "" for other units."""
+    found = BLOCK.match(text, unit.start) if unit.prose and not ARTICLE.match(text, unit.start) else None
+    if not found:
+        return ""
+    line = text.rfind("\n", 0, unit.start) + 1
+    return NUMERAL.sub("#", text[line : found.end()])
+
+
 def cut_group(group: Group, budget: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """The spans of the chunks of one group."""
+    """The chunks of one group: the index of the first unit of each, and the one after its last."""
     units = group.units
     begun = 0  # of the chunk before: the next one begins after it, overlap included
     for first, after in pairwise(best_cuts(units, budget, overlap)):
@@ -286,7 +346,7 @@ def cut_group(group: Group, budget: int, overlap: int) -> Iterator[tuple[int, in
             start -= 1
             room -= units[start].weight
         begun = start
-        yield units[start].start, units[after - 1].end
+        yield start, after
 
 
 def best_cuts(units: list[Unit], budget: int, overlap: int) -> list[int]:
