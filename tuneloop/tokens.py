@@ -32,7 +32,7 @@ def token_weight(text: str) -> int:
     weight = 0
     for cjk, digits, word, lines, mark in PIECE.findall(text):
         if word:
-            weight += 100 + 20 * max(0, len(word) - 6) if word.isascii() else 100 + 40 * (len(word) - 1)
+            weight += 100 + word_weight(word)
         elif cjk:
             weight += 65 * len(cjk)
         elif digits:
@@ -42,6 +42,14 @@ def token_weight(text: str) -> int:
         elif lines:
             weight += 50
     return weight
+
+
+def word_weight(word: str) -> int:
+    """What a word weighs above its first token; letter by letter, so that a word that is cut weighs no less."""
+    if word.isascii():
+        return 20 * max(0, len(word) - 6)
+    ascii_letters = sum(letter.isascii() for letter in word)
+    return 20 * max(0, ascii_letters - 6) + 40 * (len(word) - ascii_letters - (not ascii_letters))
 
 
 def estimate_tokens(text: str) -> int:
