@@ -22,6 +22,7 @@ from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
 from tuneloop.web import artifacts, library, login, pages, rest, submit
+from tuneloop.web.bounded import READING, Bounded
 from tuneloop.web.render import page, visitor_language
 from tuneloop.web.replies import PROBLEMS
 from tuneloop.web.visitor import KEY, asked_language, login_place
@@ -35,7 +36,6 @@ SAFE = {
     "Cache-Control": "no-store",  # who has logged out finds nothing behind the back button
 }
 OPEN = ("/login", "/logout", "/choose", "/static/")  # without a key
-READING = ("GET", "HEAD", "OPTIONS")
 
 
 def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") -> FastAPI:
@@ -105,6 +105,11 @@ def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") 
         found.status = 500
         return guarded(await refused(request, found))
 
+    async def too_long(request: Request, error: TuneloopError) -> Response:
+        with speaking(visitor_language(request)):
+            return guarded(await refused(request, error))
+
+    app.add_middleware(Bounded, refuse=too_long)  # the last that is added is the first that is asked
     for routes in (rest.router(workspace), library.router(workspace)):
         app.include_router(routes, dependencies=rest.keys() if auth else [], responses=PROBLEMS)
     app.include_router(login.router(verifier if auth else None, public_url))

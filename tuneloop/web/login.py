@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -12,6 +11,7 @@ from tuneloop.access import Verifier
 from tuneloop.errors import Denied
 from tuneloop.language import LANGUAGES
 from tuneloop.loopback import origin_of
+from tuneloop.web.bounded import form_fields
 from tuneloop.web.render import page
 from tuneloop.web.visitor import KEY, LANGUAGE, THEME, THEMES, YEAR, safe_place
 
@@ -20,7 +20,7 @@ HOURS = 12  # for which a browser stays logged in
 
 async def posted(request: Request) -> dict[str, str]:
     """The fields of a form; of those with several values, the last."""
-    return {name: values[-1] for name, values in parse_qs((await request.body()).decode("utf-8", "replace")).items()}
+    return {name: values[-1] for name, values in (await form_fields(request)).items()}
 
 
 def is_https(request: Request, public_url: str) -> bool:

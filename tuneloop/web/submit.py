@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
@@ -13,6 +11,7 @@ from tuneloop.registry import find_stage
 from tuneloop.runner import Workspace
 from tuneloop.stage import Stage
 from tuneloop.web import form
+from tuneloop.web.bounded import form_fields
 from tuneloop.web.render import page
 from tuneloop.web.rest import Forbidden, enqueue
 
@@ -57,8 +56,7 @@ def router(workspace: Workspace) -> APIRouter:
     async def send(name: str, request: Request) -> Response:
         from fastapi.concurrency import run_in_threadpool
 
-        sent = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
-        return await run_in_threadpool(submit, request, name, sent)
+        return await run_in_threadpool(submit, request, name, await form_fields(request))
 
     @web.post("/runs/{run}/cancel")
     def cancel(run: str, request: Request) -> Response:
