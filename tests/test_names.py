@@ -16,13 +16,13 @@ from tuneloop.address import LONGEST_NAME, NAME, Address, name_from
 from tuneloop.cli.artifacts import gc, ls, rm, show, tag
 from tuneloop.dataset import Split
 from tuneloop.documents import Parse
-from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.store import Store
 from tuneloop.store.database import runs, tags, versions, wanted_names
 from tuneloop.store.migrations import MIGRATIONS
-from tuneloop.store.names import check_name
+from tuneloop.store.names import check_name, point
 
 # -- which name an output gets ------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ def test_whatever_is_named_each_place_of_a_history_stays(
     (store, addresses), mine = made, secrets.token_hex(4)
     expected: dict[str, list[Address]] = {}
     for letter, number in steps:
-        name, address = f"{letter}{mine}", addresses[number]
+        name, address = f"{letter}-{mine}", addresses[number]
         store.artifacts.tag(name, address)
         if expected.setdefault(name, [])[-1:] != [address]:
             expected[name].append(address)
@@ -261,3 +261,22 @@ def test_rm_says_which_names_lead_nowhere_now(workspace: Workspace, monkeypatch:
         workspace.store.artifacts.resolve("documents:d")
     assert said(tag, "documents:d@1", "d")["moved"] is None
     assert [v.number for v in workspace.store.artifacts.history("documents", "d")] == [3, 2, 1], "no number twice"
+
+
+def test_a_name_is_no_address(store: Store) -> None:
+    """Found outside: a name of the digits of another artifact led to it, and ``rm`` removed the wrong one."""
+    one, two = (artifact(store, "dataset", text) for text in ("one", "two"))
+    for digits in (one.hash, one.hash[:12], "a06d7bc404f5"):
+        with pytest.raises(TuneloopError, match="reads like the digits"):
+            store.artifacts.tag(digits, two)
+    store.artifacts.tag("20260131", two)
+    assert store.artifacts.resolve("dataset:20260131") == two
+    assert name_from("a06d7bc404f5") == "n-a06d7bc404f5"
+    store.artifacts.tag("cafe\u0301", two)  # as macOS writes it
+    assert store.artifacts.resolve("dataset:caf\u00e9") == store.artifacts.resolve("dataset:cafe\u0301") == two
+    with store.engine.begin() as connection:  # as version 0.1 let it be
+        for digits in (one.hash, one.hash[:12]):
+            point(connection, digits, two)
+    assert store.artifacts.resolve(f"dataset:{one.hash}") == one
+    with pytest.raises(Conflict, match=f"{two.hash}"):
+        store.artifacts.resolve(f"dataset:{one.hash[:12]}")

@@ -16,6 +16,8 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 NAME = re.compile(r"[^\W_][\w.-]*(@[\w.-]+)?")
 
+LIKE_A_HASH = re.compile(r"(?=.*[a-f])[0-9a-f]{8,64}")  # what is read as an address; a date such as 20260131 is none
+
 LONGEST_NAME = 200  # characters
 FILE_NAME = 100  # of a name that comes from a file
 
@@ -23,9 +25,16 @@ FILE_NAME = 100  # of a name that comes from a file
 def name_from(text: str) -> str:
     """The name that an artifact gets from a file, a folder or a model: ``My docs (new)`` gives ``My-docs-new``.
 
-    ``""`` where ``text`` has no letter and no digit. Accents that are written apart, as on macOS, are put together.
+    ``""`` where ``text`` has no letter and no digit. Accents that are written apart, as on macOS, are put together, and
+    what reads like the digits of an address gets a letter before it.
     """
-    return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip("-._")[:FILE_NAME].rstrip("-._")
+    name = re.sub(r"[^\w.-]+", "-", composed(text)).strip("-._")[:FILE_NAME].rstrip("-._")
+    return f"n-{name}" if LIKE_A_HASH.fullmatch(name) else name
+
+
+def composed(text: str) -> str:
+    """A text with its accents in one character each: a name is the same on macOS and elsewhere."""
+    return unicodedata.normalize("NFC", text)
 
 
 @dataclass(frozen=True, order=True)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop import permissions, processes
-from tuneloop.address import Address
+from tuneloop.address import Address, composed
 from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE, Cancelled, Conflict, NotFound, TuneloopError
 from tuneloop.language import _
 from tuneloop.nearest import meant
@@ -215,7 +215,7 @@ class Workspace:
         return result
 
     def _work(self, stage: Stage, name: str) -> Work:
-        if name := name or stage.default_name():
+        if name := composed(name) or stage.default_name():
             check_name(name)  # now, and not when the work is done
         params = self.resolve(stage)
         return Work(stage, params, self.key(stage, params), name)

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from tuneloop.address import KINDS, Address
+from tuneloop.address import KINDS, Address, composed
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.language import _, joined
 from tuneloop.nearest import meant, nearest
@@ -176,7 +176,7 @@ class Artifacts:
 
         ``text`` may leave its kind out where ``kind`` says it. Raises ``NotFound`` with what is there instead.
         """
-        prefix, colon, name = text.partition(":")
+        prefix, colon, name = composed(text).partition(":")
         if not colon:
             prefix, name = kind or "", text
         if prefix not in KINDS:
@@ -190,18 +190,18 @@ class Artifacts:
             raise TuneloopError(message.format(text=text, found=prefix, kind=kind))
         with self.engine.connect() as connection:
             tagged = connection.scalar(sa.select(tags.c.hash).where(tags.c.kind == prefix, tags.c.name == name))
-            if tagged:
+            found = addressed(connection, prefix, name)
+            if tagged and not set(found) - {tagged}:
                 return Address(prefix, tagged)
+            if tagged and len(name) < 64:  # of an older workspace: today such a name is refused
+                raise two_meanings(text, Address(prefix, tagged), Address(prefix, found[0]))
             if version := names.numbered(connection, prefix, name):
                 return still_there(version)
-            if len(name) >= 8 and all(c in "0123456789abcdef" for c in name):
-                query = sa.select(artifacts.c.hash).where(artifacts.c.kind == prefix, artifacts.c.hash.startswith(name))
-                found = connection.scalars(query).all()
+            if found:
                 if len(found) == 1:
                     return Address(prefix, found[0])
-                if found:
-                    message = _("{text!r} is the beginning of {count} addresses").format(text=text, count=len(found))
-                    raise NotFound(message, hint=_("Write more digits."))
+                message = _("{text!r} is the beginning of {count} addresses").format(text=text, count=len(found))
+                raise NotFound(message, hint=_("Write more digits."))
             if earlier := names.history(connection, prefix, name.rpartition("@")[0] or name):
                 raise lost_place(f"{prefix}:{name}", earlier)
             there = connection.scalars(
@@ -215,6 +215,7 @@ class Artifacts:
 
     def tag(self, name: str, address: Address) -> Move | None:
         """Let a name lead to an artifact; the move, where it led elsewhere before. Raises for a malformed name."""
+        name = composed(name)
         check_name(name)
         with alone(self.engine) as connection:
             self.path(address)
@@ -349,6 +350,24 @@ class Artifacts:
         for address in list(keep):
             keep.update(Address.parse(far) for _near, _stage, far in self.ancestry(address))
         return [a.address for a in everything if a.address not in keep]
+
+
+def addressed(connection: sa.Connection, kind: str, digits: str) -> Sequence[str]:
+    """The hashes of artifacts that begin with these digits: of 8 or more, and of an address in full."""
+    if len(digits) < 8 or not set(digits) <= set("0123456789abcdef"):
+        return []
+    query = sa.select(artifacts.c.hash).where(artifacts.c.kind == kind, artifacts.c.hash.startswith(digits))
+    return connection.scalars(query).all()
+
+
+def two_meanings(text: str, named: Address, other: Address) -> Conflict:
+    """What to say of a name that is the beginning of another artifact's address."""
+    return Conflict(
+        _("{text!r} is the name of {one} and the beginning of the address of {two}").format(
+            text=text, one=named.short, two=other.short
+        ),
+        hint=_("Write the address of the one that you mean in full: {one} or {two}.").format(one=named, two=other),
+    )
 
 
 def still_there(version: Version) -> Address:

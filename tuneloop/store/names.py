@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from tuneloop.address import LONGEST_NAME, NAME, Address
+from tuneloop.address import LIKE_A_HASH, LONGEST_NAME, NAME, Address
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.store.database import artifacts, tag_history, tags, wanted_names
@@ -79,6 +79,9 @@ def check_name(name: str) -> None:
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         hint = _("Use at most 200 letters, digits, '-', '_' and '.', and at most one @.")
         raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
+    if LIKE_A_HASH.fullmatch(name):
+        hint = _("It reads like the digits of an address. Put another letter before it, such as n-{name}.")
+        raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint.format(name=shown))
     if NUMBERED.fullmatch(name):
         hint = _("A number after @ counts what a name has led to. Begin with a letter there, as in @v2.")
         raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
