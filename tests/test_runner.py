@@ -277,6 +277,29 @@ def test_ctrl_c_of_one_command_leaves_the_run_to_another_that_waits_for_it(works
     assert watched_by(workspace, row.key) == 0
 
 
+def test_a_terminated_command_cancels_its_run_as_ctrl_c_does(workspace: Workspace) -> None:
+    """Found outside: it died by the signal without a word, and its run stayed queued with nobody to do it."""
+    count = command(workspace, "count", "1000", "--pause", "0.05")
+    row = wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))
+    count.send_signal(signal.SIGTERM)
+    _out, shown = count.communicate(timeout=40)
+    assert count.returncode == 143 and "Stopped. What was done is kept" in shown, shown
+    assert workspace.store.runs.get(row.id).state == "cancelled" and not alive(row.pid)
+
+
+def test_an_interrupt_while_the_program_loads_is_one_line(tmp_path: Path) -> None:
+    slow = """import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tuneloop.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from tuneloop.__main__ import main
+main()"""
+    done = subprocess.run([sys.executable, "-c", slow], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
+
+
 def test_the_last_of_two_commands_to_leave_cancels(workspace: Workspace) -> None:
     commands = [command(workspace, "count", "1000", "--pause", "0.05") for _ in range(2)]
     row = wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))

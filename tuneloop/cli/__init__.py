@@ -14,7 +14,7 @@ import click
 from tuneloop import __version__, logbook
 from tuneloop.cli.formatter import Context
 from tuneloop.cli.options import HelpfulGroup, print_json, printed
-from tuneloop.errors import BUG, DONE, STOPPED, UNDONE, TuneloopError
+from tuneloop.errors import BUG, DONE, TERMINATED, UNDONE, TuneloopError, stop_status
 from tuneloop.language import LOCALES, _, current_language
 from tuneloop.nearest import meant
 from tuneloop.settings import FOLDER, find_workspace, use_language
@@ -63,6 +63,8 @@ GROUPS = {
     },
 }
 COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
+
+SERVERS = ("serve", "web", "worker")
 
 
 class Commands(HelpfulGroup):
@@ -150,10 +152,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or DONE)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.exceptions.Abort:
-        interrupted()
-    except KeyboardInterrupt:
-        interrupted()
+    except click.exceptions.Abort as stop:  # into which click turns an interrupt
+        interrupted(stop.__cause__, arguments)
+    except KeyboardInterrupt as stop:
+        interrupted(stop, arguments)
     except click.ClickException as error:
         fail(worded(error), arguments)
     except BrokenPipeError:
@@ -200,18 +202,28 @@ def workspace_of(arguments: list[str]) -> Path:
     return find_workspace()
 
 
-def interrupted() -> None:
+def interrupted(stop: BaseException | None, arguments: list[str]) -> None:
+    """Ctrl-C or SIGTERM: a stage continues later, a server that is told to end has done what it was to do."""
+    status = stop_status(stop)
+    if command_of(arguments) in SERVERS:
+        click.echo(_("The server has stopped."), err=True)
+        sys.exit(DONE if status == TERMINATED else status)
     click.echo(_("Stopped. What was done is kept; the same command continues there."), err=True)
-    sys.exit(STOPPED)
+    sys.exit(status)
 
 
 def stage_of(arguments: list[str]) -> str | None:
-    """The stage that was typed, if any: the first word, after the options that stand before a command."""
+    """The stage that was typed, if any."""
     from tuneloop.registry import targets
 
-    rest = arguments[2:] if arguments[:1] in (["-w"], ["--workspace"]) else arguments
-    word = next((a for a in rest if not a.startswith("-")), None)
+    word = command_of(arguments)
     return word if word in targets() else None
+
+
+def command_of(arguments: list[str]) -> str | None:
+    """The command that was typed: the first word, after the options that stand before one."""
+    rest = arguments[2:] if arguments[:1] in (["-w"], ["--workspace"]) else arguments
+    return next((a for a in rest if not a.startswith("-")), None)
 
 
 def print_failure(message: str, arguments: list[str], error: TuneloopError | None, *, status: int) -> None:

@@ -10,7 +10,7 @@ import click
 
 from tuneloop import logbook
 from tuneloop.cli.options import Choice, as_json_option, command, print_json
-from tuneloop.errors import Conflict, TuneloopError
+from tuneloop.errors import Conflict, Terminated, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
 from tuneloop.loopback import is_loopback
@@ -59,7 +59,7 @@ PUBLIC = click.option(
 
 
 def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
