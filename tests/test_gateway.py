@@ -207,6 +207,29 @@ def test_long_bodies_and_too_many_requests(make_house: Callable[..., House]) -> 
     assert house.client().chat.completions.create(model="good", messages=QUESTION)
 
 
+def test_one_key_cannot_hold_every_place(make_house: Callable[..., House]) -> None:
+    """Found outside: 257 open requests of one caller made everybody wait, with no word, as long as the model hung."""
+    house = make_house(auth=True, max_in_flight_per_key=1)
+    greedy, patient = (create_key(house.store, name) for name in ("greedy", "patient"))
+    house.gateway.held[greedy.id] = 1
+    with pytest.raises(openai.RateLimitError, match="of this key"):
+        house.client(greedy.key).chat.completions.create(model="good", messages=QUESTION)
+    assert house.client(patient.key).chat.completions.create(model="good", messages=QUESTION)
+    del house.gateway.held[greedy.id]
+    assert house.client(greedy.key).chat.completions.create(model="good", messages=QUESTION)
+    assert not house.gateway.held
+
+
+def test_a_caller_that_hangs_up_on_the_last_event_has_its_answer(house: House) -> None:
+    body = {"model": "good", "messages": QUESTION, "stream": True}
+    with httpx.stream("POST", f"{house.url}/v1/chat/completions", json=body) as answer:
+        for line in answer.iter_lines():
+            if line == "data: [DONE]":
+                break
+    (row,) = house.logged(1)
+    assert (row.status, row.error) == (200, None)
+
+
 def test_unknown_paths_and_methods_are_errors_of_the_same_form(house: House) -> None:
     for method, path, status in (("GET", "/v1/nothing", 404), ("GET", "/v1/chat/completions", 405)):
         answer = httpx.request(method, house.url + path)

@@ -127,7 +127,7 @@ async def show_model(gateway: Gateway, request: Request, record: Record) -> Resp
 
 
 async def embeddings(gateway: Gateway, request: Request, record: Record) -> Response:
-    with gateway.flight():
+    with gateway.flight(record.key):
         data = await body_of(gateway, request)
         return await while_connected(embed(gateway, data, record), request.receive)
 

@@ -50,11 +50,12 @@ async def until_gone(receive: Receive) -> None:
 
 
 class Reply:
-    """``send`` that knows whether an answer has begun."""
+    """``send`` that knows whether an answer has begun, and whether all of a stream was sent."""
 
     def __init__(self, send: Send) -> None:
-        self.send, self.begun = send, False
+        self.send, self.begun, self.whole = send, False, False
 
     async def __call__(self, message: Message) -> None:
         self.begun = True
         await self.send(message)
+        self.whole = self.whole or b"data: [DONE]" in message.get("body", b"")

@@ -31,7 +31,8 @@ class ChatCompletions:
         try:
             await self.answer(scope, receive, reply, record)
         except CallerGone:
-            record.status, record.error = GONE, "the caller closed the connection"
+            if not reply.whole:  # some callers hang up on the last event, and have all of it
+                record.status, record.error = GONE, "the caller closed the connection"
         except TuneloopError as error:
             await self.fail(error, record, scope, receive, reply)
         except Exception as error:
@@ -42,7 +43,7 @@ class ChatCompletions:
     async def answer(self, scope: Scope, receive: Receive, reply: Reply, record: Record) -> None:
         caller = await self.gateway.authenticate(scope)
         record.key = caller.id if caller else None
-        with self.gateway.flight():
+        with self.gateway.flight(record.key):
             await self.answer_caller(receive, reply, record)
 
     async def answer_caller(self, receive: Receive, reply: Reply, record: Record) -> None:

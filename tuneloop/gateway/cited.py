@@ -38,13 +38,14 @@ EVENT_STREAM = [
 class CitedRoute:
     """One route's index and model, opened once. Answers many callers at once."""
 
-    def __init__(self, upstream: Upstream, embedding: LocalEmbedding | None) -> None:
+    def __init__(self, upstream: Upstream, embedding: LocalEmbedding | None, concurrency: int) -> None:
         route = upstream.route
         self.name, self.defaults, self.folder = route.name, route.defaults, Path(route.knowledge_path)
         self.knowledge = open_knowledge(self.folder, embedding)
         self.shelf = Shelf(self.folder)
         self.client = ChatClient(
-            route.upstream_url, upstream.model, upstream.key, timeout=route.timeout, concurrency=256, retries=1,
+            route.upstream_url, upstream.model, upstream.key, timeout=route.timeout, retries=1,
+            concurrency=concurrency,  # as many as come in: what waits here would wait without a word
             system_prompt=route.system_prompt or None,
         )  # fmt: skip
         self.answerer = Answerer(

