@@ -239,7 +239,7 @@ def test_gc_keeps_what_a_name_led_to_unless_asked_and_says_so(
         body = said(gc, *dry)
         assert (body["removed"], body["kept"]) == ([str(loose)], [str(old)]) and body["kept_bytes"] > 0
     assert workspace.store.artifacts.exists(old) and not workspace.store.artifacts.exists(loose)
-    assert "Kept, because names led to them before: 1 artifacts" in CliRunner().invoke(gc, []).output
+    assert "Kept, because a name led to it before: 1 artifact, " in CliRunner().invoke(gc, []).output
     assert said(gc, "--history")["removed"] == [str(old)]
     assert workspace.store.artifacts.exists(new)
     with pytest.raises(NotFound, match=r"documents:d@1 was documents:\w+, which is removed"):

@@ -97,6 +97,10 @@ def test_what_is_lost_is_named_for_people_and_again_when_the_work_is_reused(here
         assert done.returncode == INCOMPLETE and ("reused" in done.stdout) == again
         assert re.search(r"files lost: 1; see all with: .*tuneloop show documents:bad --rejected", done.stdout)
         assert "- torn.pdf: damaged or truncated" in done.stdout
+    shown = tuneloop("show", "documents:bad", cwd=here).stdout.replace(f"{sys.executable} -m ", "")
+    assert "files lost: 1; see all with" in shown and "set aside" not in shown, "show says what parse said"
+    listed = tuneloop("ls", cwd=here).stdout
+    assert "lost 1" in listed and "rejected" not in listed and "set aside" not in listed
 
 
 def test_a_loop_goes_on_after_a_loss_and_ends_with_the_worst_status(here: Path) -> None:

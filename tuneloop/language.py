@@ -75,6 +75,11 @@ def _(text: str, language: str | None = None) -> str:
     return translation(language or current_language()).gettext(text) if text else text
 
 
+def agreeing(count: float, one: str, many: str) -> str:
+    """Of two texts the one that goes with a number: English has a form for one, Chinese does not."""
+    return one if count == 1 else many
+
+
 def joined(names: Iterable[str]) -> str:
     """Names or short facts in a row, as the user's language writes one: ``a, b`` or ``a、b``."""
     return ("、" if current_language() == "zh" else ", ").join(names)

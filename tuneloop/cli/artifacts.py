@@ -17,9 +17,10 @@ from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.evaluate.figures import METRICS
-from tuneloop.language import _, joined, shown
+from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
+from tuneloop.store.artifacts import used_by
 from tuneloop.typed import as_typed
 
 DAY = 86400.0  # seconds
@@ -118,7 +119,7 @@ def list_runs(as_json_: bool) -> None:
 
 @command()
 @click.argument("ref", metavar="REF")
-@click.option("--rejected", is_flag=True, help="Show the rows that were set aside, with their reasons.")
+@click.option("--rejected", is_flag=True, help="Show what was lost or set aside, with the reasons.")
 @click.option("--rows", "table", metavar="TABLE", help="Show rows of a table of the artifact.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many rows.")
 @as_json_option
@@ -152,7 +153,7 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
     if not path.is_file():
         there = sorted(p.stem for p in folder.glob("*.parquet"))
         if table == "rejected":
-            return print_json({"rows": []}) if as_json else click.echo(_("Nothing was set aside."))
+            return print_json({"rows": []}) if as_json else click.echo(_("Nothing was lost or set aside."))
         raise NotFound(
             _("there is no table {table!r}").format(table=table),
             hint=meant(table, there) or _("Tables: {tables}.").format(tables=joined(there) or "-"),
@@ -210,7 +211,12 @@ def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
     labels = {str(a.address): a.tags[0] for a in store.artifacts.find() if a.tags}
     print_tree(str(address), edges, labels, down, gone)
     for of, listed in names.items():
-        click.echo("\n" + _("{count} documents in {ref}:").format(count=len(listed), ref=of[:22]))
+        click.echo(
+            "\n"
+            + agreeing(len(listed), _("{count} document in {ref}:"), _("{count} documents in {ref}:")).format(
+                count=len(listed), ref=of[:22]
+            )
+        )
         for name in listed:
             click.echo(f"  {name}")
     return None
@@ -333,9 +339,9 @@ def plainly(value: Any) -> str:
     if isinstance(value, str):
         return cut(shown(value), 80) or "–"
     if isinstance(value, dict):
-        return _("{count} entries").format(count=len(value))
+        return agreeing(len(value), _("{count} entry"), _("{count} entries")).format(count=len(value))
     if isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        return _("{count} entries").format(count=len(value))
+        return agreeing(len(value), _("{count} entry"), _("{count} entries")).format(count=len(value))
     return ", ".join(map(plainly, value)) or "–" if isinstance(value, list) else number(value)
 
 
@@ -390,9 +396,7 @@ def check_unused(store: Store, addresses: list[Address]) -> None:
         stays = sorted(a for a in made.difference(addresses) if store.artifacts.exists(a))
         if stays:
             raise TuneloopError(
-                _("{artifact} is an input of {count} artifacts, among them {one}").format(
-                    artifact=address.short, count=len(stays), one=stays[0].short
-                ),
+                used_by(address, len(stays), stays[0].short),
                 hint=_("Remove those first, or use --force."),
             )
 
@@ -422,12 +426,16 @@ def gc(dry_run: bool, history: bool, as_json: bool) -> None:
         kept = {"kept": [str(a) for a in past], "kept_bytes": held}
         body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
         return print_json(body | kept)
-    text = _("{count} artifacts, {size}, and {scratch} leftovers").format(
-        count=len(victims), size=size(freed), scratch=len(old)
-    )
-    click.echo(text)
+    gone = agreeing(len(victims), _("{count} artifact, {size}"), _("{count} artifacts, {size}"))
+    rest = agreeing(len(old), _("{scratch} leftover"), _("{scratch} leftovers"))
+    text = _("{artifacts}, and {leftovers}").format(artifacts=gone, leftovers=rest)
+    click.echo(text.format(count=len(victims), size=size(freed), scratch=len(old)))
     if past:
-        text = _("Kept, because names led to them before: {count} artifacts, {size}. To remove them: {command}")
+        text = agreeing(
+            len(past),
+            _("Kept, because a name led to it before: {count} artifact, {size}. To remove it: {command}"),
+            _("Kept, because names led to them before: {count} artifacts, {size}. To remove them: {command}"),
+        )
         click.echo(text.format(count=len(past), size=size(held), command="tuneloop gc --history"))
     return None
 

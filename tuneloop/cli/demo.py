@@ -133,7 +133,7 @@ def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True)
             print_json(body)
         return body
     click.echo()
-    print_table(table(outcome), [_("stage"), _("time"), _("artifact"), _("set aside")])
+    print_table(table(outcome), [_("stage"), _("time"), _("artifact"), _("lost"), _("set aside")])
     click.echo()
     asked, answered, *numbers = headline(body)
     click.echo(asked)

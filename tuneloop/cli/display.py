@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from tuneloop.cli.results import size, told
-from tuneloop.language import _, joined, shown
-from tuneloop.registry import find_stage
+from tuneloop.language import _, agreeing, joined, shown
+from tuneloop.registry import find_stage, targets
 from tuneloop.runner import Account, RunResult
 from tuneloop.store import Store
 from tuneloop.typed import as_typed
@@ -110,6 +110,9 @@ def number(value: Any) -> str:
 
 def facts(summary: dict[str, Any]) -> str:
     """The plain numbers and words of a summary, on one line."""
+    lost, aside = apart(summary)
+    summary = {**{k: v for k, v in summary.items() if k not in ("rejected", "lost")}, "lost": lost, "set_aside": aside}
+    summary = {k: v for k, v in summary.items() if v or k not in ("lost", "set_aside")}
     plain = {
         k: v for k, v in summary.items() if isinstance(v, (int, float, str)) and not isinstance(v, bool) and v != ""
     }
@@ -124,8 +127,11 @@ def not_kept(summary: dict[str, Any]) -> Iterator[str]:
         parts = joined(f"{shown(rule)} {number(count)}" for rule, count in most_first(left_out))
         yield _("left out, in characters: {parts}").format(parts=parts)
     if fields := summary.get("not_carried"):
-        row = _("{field} ({count} rows)")
-        parts = joined(row.format(field=cut(field, 40), count=number(count)) for field, count in most_first(fields))
+        one, many = _("{field} ({count} row)"), _("{field} ({count} rows)")
+        parts = joined(
+            agreeing(count, one, many).format(field=cut(field, 40), count=number(count))
+            for field, count in most_first(fields)
+        )
         yield _("fields not carried: {parts}").format(parts=parts)
 
 
@@ -155,16 +161,31 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         click.echo(f"  {result.moved.told()}")
     for line in not_kept(result.summary):
         click.echo(f"  {line}")
-    noun, ref = _(find_stage(result.stage).counted), name or result.output
-    if result.lost.count:
-        line = _("{noun} lost: {count}; see all with: tuneloop show {ref} --rejected")
-        line = line.format(noun=noun, count=number(result.lost.count), ref=ref)
-        click.echo("  " + click.style(as_typed(line), fg="yellow"))
+    lost, aside = left_out_of(result.stage, name or result.output or "", result.lost.count, result.set_aside.count)
+    if lost:
+        click.echo("  " + lost)
         print_first(result.lost, NAMED)
-    if result.set_aside.count:
-        line = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
-        click.echo("  " + as_typed(line.format(noun=noun, count=number(result.set_aside.count), ref=ref)))
+    if aside:
+        click.echo("  " + aside)
         print_first(result.set_aside, SHOWN)
+
+
+def left_out_of(stage: str, ref: str, lost: int, aside: int) -> tuple[str, str]:
+    """A line on what is lost, and one on what was set aside, in the stage's own noun; "" where there is none."""
+    noun = _(find_stage(stage).counted if stage in targets() else "rows")
+    losing = _("{noun} lost: {count}; see all with: tuneloop show {ref} --rejected")
+    setting = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
+    lines = [
+        as_typed(line.format(noun=noun, count=number(count), ref=ref)) if count else ""
+        for line, count in ((losing, lost), (setting, aside))
+    ]
+    return lines[0] and click.style(lines[0], fg="yellow"), lines[1]
+
+
+def apart(summary: dict[str, Any]) -> tuple[int, int]:
+    """How much of what went in is lost, and how much was set aside: ``rejected`` counts both."""
+    lost = summary.get("lost", 0)
+    return lost, max(0, summary.get("rejected", 0) - lost)
 
 
 def print_first(account: Account, limit: int) -> None:

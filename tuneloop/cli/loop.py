@@ -12,7 +12,7 @@ import click
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _
+from tuneloop.language import _, agreeing
 from tuneloop.nearest import nearest
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import listed
@@ -129,5 +129,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
         runs = [result.as_json() for result in results]
         print_json({"stages": len(steps), "valid": True, **told_together(results), "runs": runs})
     elif check:
-        click.echo(_("{count} stages, all valid.").format(count=len(steps)))
+        click.echo(
+            agreeing(len(steps), _("{count} stage, valid."), _("{count} stages, all valid.")).format(count=len(steps))
+        )
     click.get_current_context().exit(worst(results))

@@ -10,7 +10,7 @@ from typing import Any
 
 from tuneloop.cli.formatter import cells
 from tuneloop.evaluate import figures
-from tuneloop.language import _, aside, joined, shown
+from tuneloop.language import _, agreeing, aside, joined, shown
 
 Row = tuple[str, str]  # label and value
 
@@ -81,7 +81,8 @@ def chunks(summary: dict[str, Any], folder: Path) -> list[Row]:
 def index(summary: dict[str, Any], folder: Path) -> list[Row]:
     embedding, dimensions = summary.get("embedding") or "none", summary.get("dimensions")
     vectors = _("none") if embedding == "none" else _("{name}, {count} dimensions")
-    of = _("{count} from {documents} documents")
+    one, many = _("{count} from {documents} document"), _("{count} from {documents} documents")
+    of = agreeing(summary.get("documents") or 0, one, many)
     return [
         (_("chunks"), of.format(count=count(summary.get("chunks")), documents=count(summary.get("documents")))),
         (_("terms"), count(summary.get("terms"))),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tuneloop.cli.display import cut, number, span
+from tuneloop.cli.display import apart, cut, left_out_of, number, span
 from tuneloop.cli.display import describe as progress_line
 from tuneloop.cli.results import columns, size, told
 from tuneloop.language import _, aside, joined
@@ -30,16 +30,16 @@ def describe(store: Store, artifact: Artifact, folder: Path, files: dict[str, An
     rows = [(_("address"), str(address)), (_("made"), when(artifact.created)), (_("folder"), str(folder))]
     if artifact.versions:
         rows.append((_("in the history"), joined(artifact.versions)))
+    made_by = ""
     for run in store.artifacts.producers(address):
+        made_by = run.stage
         given = " ".join(f"{name}={short(value)}" for name, value in chosen(run).items())
         rows.append((_("made by"), run.stage + aside(_(", ").join((run.id, span(run.seconds))))))
         rows.append((_("with"), cut(given, 400)))
     ref = names.partition(",")[0] or address.short
     parts = [[click.style(names or address.short, bold=True), *indented(columns(rows))]]
     facts = told(address.kind, artifact.summary, folder)
-    if rejected := artifact.summary.get("rejected"):
-        see = _("set aside: {count}; see all with: tuneloop show {ref} --rejected")
-        facts.append(as_typed(see.format(count=f"{rejected:,}", ref=ref)))
+    facts += filter(None, left_out_of(made_by, ref, *apart(artifact.summary)))
     parts.append(indented(facts))
     parts.append(indented(first_rows(folder, ref)))
     listed = [(size(file["bytes"]), name) for name, file in list(files.items())[:FILES]]

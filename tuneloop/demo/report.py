@@ -228,7 +228,8 @@ def table(outcome: Outcome) -> list[list[str]]:
             _(label),
             duration(result.seconds) + (" ↺" if result.reused else ""),
             (result.output or "")[:22],
-            str(result.summary.get("rejected", "")),
+            str(result.lost.count or ""),
+            str(result.set_aside.count or ""),
         ]
 
     return [row(label, result) for label, result in outcome.results.items()]

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 
 from tuneloop.address import KINDS, Address, composed
 from tuneloop.errors import Conflict, NotFound, TuneloopError
-from tuneloop.language import _, joined
+from tuneloop.language import _, agreeing, joined
 from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
@@ -283,9 +283,7 @@ class Artifacts:
         made = [r for r in self.users(address) if r.output and self.exists(Address.parse(r.output))]
         if made and not force:
             raise TuneloopError(
-                _("{artifact} is an input of {count} artifacts, among them {one}").format(
-                    artifact=address.short, count=len(made), one=made[0].output[:24]
-                ),
+                used_by(address, len(made), made[0].output[:24]),
                 hint=_("Remove those first, or use --force."),
             )
         with alone(self.engine) as connection:
@@ -368,6 +366,13 @@ def two_meanings(text: str, named: Address, other: Address) -> Conflict:
         ),
         hint=_("Write the address of the one that you mean in full: {one} or {two}.").format(one=named, two=other),
     )
+
+
+def used_by(address: Address, count: int, one: str) -> str:
+    """That an artifact is an input of others, among them ``one``."""
+    single = _("{artifact} is an input of {one}")
+    several = _("{artifact} is an input of {count} artifacts, among them {one}")
+    return agreeing(count, single, several).format(artifact=address.short, count=count, one=one)
 
 
 def still_there(version: Version) -> Address:
