@@ -296,3 +296,15 @@ def test_a_second_store_in_one_process_keeps_the_locks_of_the_first(tmp_path: Pa
     run = first.runs.submit(stage="s", stage_version=1, params={}, typed={}, key="k", tag="", inputs=[])
     code = f"from tuneloop.store import Store; assert Store({str(tmp_path)!r}).runs.get({run!r})"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_opening_an_up_to_date_workspace_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nothing could be looked at while the disk is full, or while somebody writes for long."""
+    import sqlite3
+
+    Store(tmp_path).artifacts.find()
+    writing = sqlite3.connect(tmp_path / ".tuneloop" / "tuneloop.db", isolation_level=None)
+    writing.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("tuneloop.store.database.BUSY", 0.05)
+    assert Store(tmp_path).artifacts.find() == []
+    writing.close()

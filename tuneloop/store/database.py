@@ -275,12 +275,20 @@ def alone(engine: Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
+def version_of(connection: sa.Connection) -> int:
+    """How many migrations a database has had."""
+    if not sa.inspect(connection).has_table("schema_version"):
+        return 0
+    return connection.scalar(sa.select(sa.func.max(versions.c.version))) or 0
+
+
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest version. Safe when two processes start at once."""
+    with engine.connect() as connection:
+        if version_of(connection) == len(MIGRATIONS):  # opening one that is up to date writes nothing: disks get full
+            return
     with alone(engine) as connection:
-        have = 0
-        if sa.inspect(connection).has_table("schema_version"):
-            have = connection.scalar(sa.select(sa.func.max(versions.c.version))) or 0
+        have = version_of(connection)
         if have > len(MIGRATIONS):
             raise Conflict(
                 _("this workspace was made by a newer Tuneloop (schema {have}; this one knows {known})").format(
