@@ -15,6 +15,7 @@ from gateway_house import House, make_house
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuneloop.access import create_key
 from tuneloop.answer.support import Checker
 from tuneloop.gateway.passage import GAP, stitched
 from tuneloop.tokens import estimate_tokens
@@ -279,3 +280,34 @@ def test_in_the_browser_a_citation_opens_its_passage(cited: House) -> None:
     assert [f.rating for f in cited.store.traffic.feedback(first.id)] == [1]
     assert [m["role"] for m in second.messages] == ["user", "assistant", "user"]
     assert "[1]" not in second.messages[1]["content"]  # the model sees its answer as it wrote it
+
+
+def test_in_the_browser_no_key_is_mistaken_for_a_dead_server_and_a_word_can_be_chosen(
+    make_house: Callable[..., House],
+) -> None:
+    """Found outside: a key with Chinese letters "could not reach the server"; and open-webui/open-webui #16608."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("chromium is not installed")
+    house = make_house(auth=True)
+    good = create_key(house.store, "app").key
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.goto(house.url)
+        for wrong in ("tl-密钥", "tl-bad"):
+            page.fill("#key", wrong)
+            page.press("#key", "Enter")
+            page.locator("#key-error", has_text="This key is not valid.").wait_for()
+            page.evaluate("document.getElementById('key-error').textContent = ''")
+        page.fill("#key", good)
+        page.press("#key", "Enter")
+        page.wait_for_selector("#key-dialog", state="hidden")
+        page.fill("#question", "几点")
+        chosen = "new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true, cancelable: true})"
+        page.evaluate(f"document.getElementById('question').dispatchEvent({chosen})")  # as Safari ends a composition
+        assert page.input_value("#question") == "几点" and not page.query_selector(".assistant")
+        page.press("#question", "Enter")
+        page.wait_for_selector(".assistant")
+        browser.close()

@@ -228,7 +228,7 @@ def test_the_page_of_an_artifact_shows_what_was_set_aside(client: TestClient, re
     (aside,) = page.xpath("//section[@id='set-aside']")
     reasons = [[c.text_content().strip() for c in row] for row in aside.iter("tr")][1:]
     assert reasons == [["too <i>short</i>", "22"], ["too long", "3"]]
-    assert "25 rows were set aside." in page.text_content() and not page.xpath("//td//b | //td//i")
+    assert "set aside: 25" in page.text_content() and not page.xpath("//td//b | //td//i")
     for link, count in zip(aside.xpath(".//td/a/@href"), (22, 3), strict=True):
         there = html.fromstring(client.get(link).text)
         assert there.xpath("string(//*[@id='count'])") == f"{count} rows" and len([*there.iter("tr")]) == count + 1
@@ -326,3 +326,12 @@ def test_a_request_is_read_to_a_bound(workspace: Workspace, path: str, status: i
     many = client.post("/login", content=b"k=v&" * 5000, headers={"content-type": "application/x-www-form-urlencoded"})
     assert many.status_code == 413 and "1000" in many.text
     assert client.post("/login", data={"key": "x"}).status_code == 401
+
+
+def test_what_is_lost_is_not_called_set_aside(client: TestClient, workspace: Workspace, tmp_path: Path) -> None:
+    rows = [Rejected(where=str(n), reason="damaged", lost=n < 2) for n in range(5)]
+    (tmp_path / "made").mkdir()
+    write_rows(tmp_path / "made" / "rejected.parquet", Rejected, rows)
+    made = workspace.store.artifacts.save("documents", tmp_path / "made", {"rejected": 5, "lost": 2})
+    said = " ".join(html.fromstring(client.get(f"/artifacts/{made}").text).text_content().split())
+    assert "lost, though it should have been read or kept: 2" in said and "set aside: 3" in said

@@ -258,7 +258,7 @@ def test_results_show_the_thing_and_rows_lead_to_where_they_came_from(page: Any,
     assert house.refs["documents"] in page.url and "The boiler stops at 15 bar" in page.locator("mark").inner_text()
 
     page.goto(f"{house.url}/artifacts/{house.refs['nameless']}")
-    page.get_by_role("link", name="Show all that was set aside").click()
+    page.get_by_role("link", name="Show all of it").click()
     assert page.locator("#count").inner_text() == "60 rows" and page.locator("tr").count() == 51
     page.locator("a[rel=next]").click()
     assert page.locator("td").last.inner_text() == "row number 59"

@@ -27,6 +27,7 @@ function askForKey(error = "") {
 find("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const key = find("key").value.trim();
+  if (!/^[!-~]+$/.test(key)) return askForKey(words.key_wrong);  // no header could carry it
   const answer = await fetch("/v1/models", { headers: { Authorization: `Bearer ${key}` } }).catch(() => null);
   if (!answer) return askForKey(words.offline);
   if (!answer.ok) return askForKey(words.key_wrong);
