@@ -82,3 +82,19 @@ def test_four_cells_are_counted_over_the_questions_that_both_models_answered() -
     assert (tuned["refused"], tuned["answerable"], tuned["answered"], tuned["unanswerable"]) == (0, 11, 1, 1)
     assert (base["refused"], base["answerable"], base["answered"], base["unanswerable"]) == (1, 12, 0, 1)
     assert base["refused_interval"][0] < 1 / 12 < base["refused_interval"][1] and base["answered_interval"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("The answer is no.", True), ("The answer is: No.", True), ("The answer is yes.", False),
+        ("答案是不需要。", True),
+        ("答案是否定的。", True), ("正确答案是：需要。", False),
+    ],
+)  # fmt: skip
+def test_words_before_the_answer_do_not_count(answer: str, right: bool) -> None:
+    """Found outside: "The answer is no." of the base model was wrong, where the "No." of the tuned one was right."""
+    zh = answer[0] > "z"
+    question = "吊销密钥之后需要重启网关吗？" if zh else "Must I restart the gateway after I revoke a key?"
+    reference = "不需要，几秒之内就会被拒绝。" if zh else "No, it is refused within some seconds, without a restart."
+    assert judge(question, reference, answer).right == right

@@ -84,11 +84,13 @@ def commands(outcome: Outcome) -> list[str]:
     """What to type next, as it works where the demo was started."""
     name, made = outcome.name, outcome.results.get("synthesize")
     written = made.address.short if made and made.output else f"dataset:{name}"  # a split may have the name by now
+    given = " ".join(f"--{field.replace('_', '-')} {value}" for field, value in outcome.recipe.evaluate.items())
     lines = [
         f"tuneloop serve model:{name}-q8_0 --knowledge index:{name} --no-auth",
         f"tuneloop lineage model:{name}-q8_0",
         f"tuneloop show {written} --rejected",
-        f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against model:{outcome.base}-q8_0",
+        f"tuneloop evaluate model:{name}-q8_0 dataset:{name}-exam --against model:{outcome.base}-q8_0 "
+        f"--knowledge index:{name} {given}",  # what the report asks, and not another question
         "tuneloop ls",
     ]
     return [as_typed(line) for line in lines]

@@ -42,6 +42,11 @@ HOW_TO = re.compile(
     r"|怎样|怎么(?!知道)|如何|什么命令|哪个(?:参数|命令|端点|字段|文件|变量|键)|用什么",
     re.I,
 )
+PREAMBLE = re.compile(  # before the answer itself
+    r"\s*(?:the\s+(?:short\s+|correct\s+)?answer\s+(?:is|would\s+be)(?:\s+that)?|(?:正确)?(?:的)?答案(?:是|为|就是))\s*[:：,，]?\s*",
+    re.I,
+)
+DENIAL, ASSENT = re.compile(r"否定的?"), re.compile(r"肯定的?")
 MARKER = re.compile(r"\s*[\[［]\d{1,3}[\]］]")
 STOP = re.compile(r"[;；。！？]|[.!?](?=\s|$)|\n")
 YES = re.compile(
@@ -78,13 +83,24 @@ class Verdict:
 
 def judge(question: str, reference: str, answer: str) -> Verdict:
     """Hold an answer against its reference. Markers of citations do not count."""
-    said = MARKER.sub("", answer).strip()
+    said = without_preamble(MARKER.sub("", answer).strip())
     if not said:
         return Verdict("wrong", "empty")
     if refuses(said):
         return Verdict("refused")
     problem = fault(question, reference, said)
     return Verdict("wrong", problem) if problem else Verdict("right")
+
+
+def without_preamble(answer: str) -> str:
+    """``no.`` of ``The answer is no.``, and 不。 of 答案是否定的。"""
+    found = PREAMBLE.match(answer)
+    if not found:
+        return answer
+    rest = answer[found.end() :].strip()
+    for pattern, word in ((DENIAL, "不是"), (ASSENT, "是的")):
+        rest = pattern.sub(word, rest, count=1) if pattern.match(rest) else rest
+    return rest or answer
 
 
 def refuses(answer: str) -> bool:
@@ -116,7 +132,15 @@ def fault(question: str, reference: str, answer: str) -> str:
     least = FEW if numbered else ENOUGH
     options = [w for part in (opening(first), first) if says(w := weights(part), known) >= LEAST]
     found = max([everything, *(share(option, held(told), held(known)) for option in options)])
+    if says_no_more(told, whole, known):  # in few words, and none of its own
+        found = max(found, share(weights(opening(first)), held(told), held(known)))
     return "" if found >= least and (told_not(told) or not told_not(first) or found >= SURE) else "words"
+
+
+def says_no_more(told: Statement, whole: Statement, known: Statement) -> bool:
+    """Whether all that an answer says beyond the question stands in the reference."""
+    own = set(weights(told)) - held(known)
+    return bool(own) and own <= held(whole)
 
 
 def stance(known: Statement, told: Statement) -> str:
