@@ -408,7 +408,7 @@ def kill_group(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGTERM)
     try:
-        child.wait(5)
+        child.wait(10)  # a busy machine needs some seconds to give a run back
     except subprocess.TimeoutExpired:
         pass
     processes.kill_group(child.pid)
