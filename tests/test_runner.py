@@ -221,7 +221,7 @@ def test_references_are_resolved_recorded_and_refused_when_missing(workspace: Wo
     assert workspace.store.artifacts.ancestry(first.address, down=True) == [(first.output, "count", second.output)]
     with pytest.raises(NotFound, match=r"there is no documents:three\. Known: documents:two"):
         workspace.submit(Count(to=3, after="documents:three"))
-    with pytest.raises(TuneloopError, match="is an input of 1 artifacts"):
+    with pytest.raises(TuneloopError, match="is an input of documents:"):
         workspace.store.artifacts.remove(first.address)
 
 
