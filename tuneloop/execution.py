@@ -161,9 +161,9 @@ def execute(root: Path, run: str) -> int:
     logbook.keep_private()
     processes.follow_parent()
     use_language(root)
-    signal.signal(signal.SIGTERM, raise_cancelled)
+    early: list[int] = []  # a cancel that comes before there is somebody to give a claimed run back
+    signal.signal(signal.SIGTERM, lambda number, _frame: early.append(number))  # a mask would hold for one thread alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the watcher's to handle
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until there is somebody to give a claimed run back
     workspace = Workspace(root)
     attempt = workspace.store.runs.claim(run)
     if not attempt:
@@ -174,14 +174,16 @@ def execute(root: Path, run: str) -> int:
     ctx = RunContext(workspace, run, row.key, attempt)
     threading.Thread(target=ctx.heart, daemon=True).start()
     with contextlib.suppress(RunLost):
-        return carry_out(ctx, row)
+        return carry_out(ctx, row, early)
     return 1
 
 
-def carry_out(ctx: RunContext, row: Any) -> int:
+def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
     """Do the work of a claimed run and record how it ended. Raises ``RunLost``."""
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        signal.signal(signal.SIGTERM, raise_cancelled)
+        for number in early:
+            raise_cancelled(number, None)
         if not is_sealed(ctx):
             (ctx.scratch / SEALED).unlink(missing_ok=True)
             shutil.rmtree(ctx.out, ignore_errors=True)
