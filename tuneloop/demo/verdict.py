@@ -149,7 +149,7 @@ def differences(correctness: dict[str, Any], primary: str) -> list[dict[str, Any
                     "value": points(part["difference"]),
                     "kind": kind,
                     **place,
-                    "between": _("({between})").format(between=told),
+                    "between": _("({between}; n = {count})").format(between=told, count=part["items"]),
                     "says": _(", ").join(words),
                 }
             )

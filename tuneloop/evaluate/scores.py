@@ -22,7 +22,7 @@ from tuneloop.evaluate.metrics import DEFINITIONS, DESCRIPTIVE, METRICS, corpus_
 from tuneloop.language import stored
 from tuneloop.records import Score
 
-AUTO, WITH_DOCUMENTS, CLOSED_BOOK = "auto", "with_documents", "rouge_l"  # what decides; auto: the first there is
+AUTO, DECIDES, METRIC = "auto", ("with_documents", "closed_book"), "rouge_l"  # what decides; auto: the first there is
 CUT = {"answer": "model", "against": "against", "cited": "cited", "against_cited": "against_cited"}  # whose ends count
 
 
@@ -52,7 +52,7 @@ def summarise(
         "metrics": {m: aggregate(values[m], clusters(closed), resamples, seed) for m in METRICS},
         "definitions": DEFINITIONS,
     }  # fmt: skip
-    metric = primary if primary in METRICS else CLOSED_BOOK
+    metric = primary if primary in METRICS else METRIC
     body["baselines"], more = baselines(
         closed, clusters(closed), metric, compared=compared, resamples=resamples, seed=seed
     )
@@ -86,7 +86,7 @@ def judge(body: dict[str, Any], primary: str) -> None:
     differences = body["correctness"]["differences"]
     tests |= {**differences, **body["baselines"]}
     if primary == AUTO:
-        primary = WITH_DOCUMENTS if WITH_DOCUMENTS in differences else CLOSED_BOOK
+        primary = next((name for name in DECIDES if name in differences), METRIC)
     body["primary"] = primary
     adjusted = holm({name: part["p"] for name, part in tests.items() if name != primary})
     for name, part in tests.items():

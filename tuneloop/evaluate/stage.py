@@ -42,7 +42,7 @@ class Evaluate(Stage):
 
     name: ClassVar[str] = "evaluate"
     makes: ClassVar[Kind] = "evaluation"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
 
     model: ModelRef = Field(description="Model to measure.")
@@ -56,12 +56,11 @@ class Evaluate(Stage):
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
     resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
-    primary: Literal["auto", "with_documents", "rouge_l", "rouge_l_recall", "bleu_4", "token_f1", "exact_match"] = (
-        Field(
-            "auto",
-            description="What decides, chosen before it is known; auto: with_documents where there is such, "
-            "or rouge_l.",
-        )
+    primary: Literal[
+        "auto", "with_documents", "closed_book", "rouge_l", "rouge_l_recall", "bleu_4", "token_f1", "exact_match"
+    ] = Field(
+        "auto",
+        description="What decides, chosen before it is known; auto: right answers with the documents, or without.",
     )
 
     def output_name(self) -> str:
