@@ -156,6 +156,10 @@ def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
         with pytest.raises(openai.InternalServerError) as raised:
             cited.client().chat.completions.create(model="good", messages=ASKED, stream=stream)
         assert raised.value.status_code == 502 and str(cited.below.port) not in str(raised.value)
+    cited.gateway.cited["good"].client.model = "down"
+    answer = httpx.post(f"{cited.url}/v1/chat/completions", json={"model": "good", "messages": ASKED})
+    assert answer.status_code == 503 and answer.headers["retry-after"] and "10.0.0.7" not in answer.text
+    assert "10.0.0.7" in cited.logged(3)[-1].error
     cited.gateway.cited["good"].client.model = "picky"
     with pytest.raises(openai.BadRequestError, match="too long"):
         cited.client().chat.completions.create(model="good", messages=ASKED)
