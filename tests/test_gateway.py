@@ -224,7 +224,8 @@ def test_long_bodies_and_too_many_requests(make_house: Callable[..., House]) -> 
 
 def test_one_key_cannot_hold_every_place(make_house: Callable[..., House]) -> None:
     """Found outside: 257 open requests of one caller made everybody wait, with no word, as long as the model hung."""
-    house = make_house(auth=True, max_in_flight_per_key=1)
+    assert GatewayConfig(workspace="w").share_of_key == 256, "as the guide says"
+    house = make_house(auth=True, max_in_flight=2)
     greedy, patient = (create_key(house.store, name) for name in ("greedy", "patient"))
     house.gateway.held[greedy.id] = 1
     with pytest.raises(openai.RateLimitError, match="of this key"):

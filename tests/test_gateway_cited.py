@@ -149,6 +149,11 @@ def test_what_the_documents_do_not_answer_is_said_so(cited: House) -> None:
     assert cited.logged()[0].answerable is False
 
 
+def test_nothing_waits_below_the_limit_that_the_guide_names(cited: House) -> None:
+    client = cited.gateway.cited["good"].client
+    assert client.concurrency >= cited.config.max_in_flight == 512, "where more come in, they would wait without a word"
+
+
 def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
     cited.gateway.cited["good"].client.model = "sick"
     cited.gateway.cited["good"].client.backoff = 0.01
