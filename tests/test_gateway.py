@@ -1,5 +1,6 @@
 """The gateway over real connections: the openai client unchanged, an engine that misbehaves, traffic that is kept."""
 
+import asyncio
 import json
 import threading
 import time
@@ -18,6 +19,7 @@ from tuneloop import processes
 from tuneloop.access import create_key, revoke_key
 from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import parse_ask
+from tuneloop.gateway.body import Reply
 from tuneloop.gateway.config import GatewayConfig, load_config
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
@@ -247,6 +249,29 @@ def test_a_caller_that_hangs_up_on_the_last_event_has_its_answer(house: House) -
                 break
     (row,) = house.logged(1)
     assert (row.status, row.error) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "whole"),
+    [
+        (event({"content": "x"}), True, False),
+        (event({"content": "the end is\ndata: [DONE]"}), True, False),
+        (event({}, finish_reason="stop") + b"data: [DONE]\n\n", True, True),
+        (b"data:[DONE]\n\n", True, True),
+        (b'{"choices": []}', False, True),
+    ],
+)
+def test_an_answer_is_whole_when_its_end_was_sent(body: bytes, more: bool, whole: bool) -> None:
+    async def send(message: Any) -> None: ...
+
+    async def sent() -> Reply:
+        reply = Reply(send)
+        await reply({"type": "http.response.start", "status": 200, "headers": []})
+        assert reply.begun and not reply.whole
+        await reply({"type": "http.response.body", "body": body, "more_body": more})
+        return reply
+
+    assert asyncio.run(sent()).whole is whole
 
 
 def test_unknown_paths_and_methods_are_errors_of_the_same_form(house: House) -> None:
