@@ -20,6 +20,7 @@ from tuneloop.gateway.config import GatewayConfig
 from tuneloop.gateway.state import Gateway, workspace
 
 PARTS = ["The ", "gate", "way ", "listens ", "on port 8000."]
+PLACE = "at http://10.0.0.7:8081 with the prompt 'secret'"
 
 
 class Engine:
@@ -44,7 +45,7 @@ class Engine:
         body = json.loads(data)
         self.asked.append(body)
         self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
-        if scope["path"].endswith("/embeddings"):
+        if scope["path"].endswith("/embeddings") and body["model"] not in ("down", "wrong"):
             return await answer_json(send, 200, {"object": "list", "data": [], "model": body["model"]})
         await getattr(self, body["model"])(body, receive, send)
 
@@ -78,7 +79,7 @@ class Engine:
         await asyncio.sleep(5)
 
     async def busy(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await answer_json(send, 429, {"error": {"message": "slow down"}}, (b"retry-after", b"3"))
+        await answer_json(send, 429, {"error": {"message": f"slow down {PLACE}"}}, (b"retry-after", b"3"))
 
     async def picky(self, body: dict[str, Any], receive: Any, send: Any) -> None:
         await answer_json(send, 400, {"error": {"message": "the context is too long"}})
@@ -87,7 +88,25 @@ class Engine:
         await answer_json(send, 401, {"error": {"message": "who are you?"}})
 
     async def wrong(self, body: dict[str, Any], receive: Any, send: Any) -> None:
-        await answer_json(send, 200, {"error": {"message": "overloaded", "code": 503}})
+        await answer_json(send, 200, {"error": {"message": f"overloaded {PLACE}", "code": 503}})
+
+    async def down(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        await answer_json(send, 503, {"error": {"message": f"cannot load {PLACE}"}})
+
+    async def spills(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        """Fails with a good status: before the first text, and with a choice beside it."""
+        error = {"error": {"message": f"crashed {PLACE}", "code": "server_error"}}
+        if not body.get("stream"):
+            return await answer_json(send, 200, {"id": "1", "choices": [{"message": {"content": ""}}], **error})
+        await start(send, 200, b"text/event-stream")
+        await send({"type": "http.response.body", "body": f"data: {json.dumps(error)}\n\n".encode()})
+
+    async def spills_late(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        if not body.get("stream"):
+            return await self.spills(body, receive, send)
+        await start(send, 200, b"text/event-stream")
+        error = event({}, finish_reason="error", error={"message": f"crashed {PLACE}", "code": 502})
+        await send({"type": "http.response.body", "body": event({"content": "half"}) + error})
 
     async def page(self, body: dict[str, Any], receive: Any, send: Any) -> None:
         await start(send, 200, b"text/html; charset=utf-8", (b"content-length", b"22"))
@@ -144,7 +163,22 @@ class Running:
         self.thread.join(20)
 
 
-MODELS = ("good", "broken", "silent", "busy", "picky", "locked", "sick", "wrong", "page", "empty", "parts_of")
+MODELS = (
+    "good",
+    "broken",
+    "silent",
+    "busy",
+    "picky",
+    "locked",
+    "sick",
+    "wrong",
+    "page",
+    "empty",
+    "parts_of",
+    "down",
+    "spills",
+    "spills_late",
+)
 
 
 class House:

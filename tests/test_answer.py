@@ -302,6 +302,9 @@ def test_an_answer_cut_off_is_not_called_supported(knowledge: Knowledge) -> None
 def test_a_model_that_repeats_itself_is_ended(knowledge: Knowledge) -> None:
     answer = ask(knowledge, Model("Backups are kept for 14 days. " * 50))
     assert answer.plain.count("Backups") == 3 and answer.finish_reason == "stop"
+    assert 15 <= answer.completion_tokens <= 40 and answer.prompt_tokens > 60, "what was delivered is counted"
+    refused = ask(knowledge, Model(""), "Who won the football championship in 1998?")
+    assert (refused.prompt_tokens, refused.completion_tokens) == (0, 0), "no model was asked"
 
 
 def test_passages_are_data(knowledge: Knowledge) -> None:

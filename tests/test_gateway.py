@@ -1,5 +1,6 @@
 """The gateway over real connections: the openai client unchanged, an engine that misbehaves, traffic that is kept."""
 
+import asyncio
 import json
 import threading
 import time
@@ -18,6 +19,7 @@ from tuneloop import processes
 from tuneloop.access import create_key, revoke_key
 from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import parse_ask
+from tuneloop.gateway.body import Reply
 from tuneloop.gateway.config import GatewayConfig, load_config
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
@@ -72,6 +74,9 @@ def test_bytes_come_as_the_upstream_sent_them(house: House) -> None:
     assert own_id.startswith("chatcmpl-")
 
 
+REFUSED = {"error": {"message": "too long", "code": 400}}
+
+
 @given(
     st.integers(1, 60), st.sampled_from(["1", "6f9619ff-8b86-d011-b42d-00c04fc964ff", 'q"\\é', None, 7]), st.booleans()
 )
@@ -82,13 +87,13 @@ def test_a_completion_has_our_id_however_it_comes(size: int, theirs: Any, spaced
     ]
     if theirs is None:
         del events[0]["id"]
-    texts = [json.dumps(e, separators=None if spaced else (",", ":")) for e in (*events, {"error": {"message": "no"}})]
+    texts = [json.dumps(e, separators=None if spaced else (",", ":")) for e in (*events, REFUSED)]
     data = "".join(f"data: {text}\n\n" for text in texts).encode() + b"data: [DONE]\n\ndata: {"
     renamed = Renamed("ours")
     sent = b"".join(renamed.feed(data[at : at + size]) for at in range(0, len(data), size)) + renamed.close()
     *lines, last, cut = [line for line in sent.split(b"\n") if line]
     read = [json.loads(line.removeprefix(b"data: ")) for line in lines]
-    assert read == [*({**e, "id": "ours"} for e in events), {"error": {"message": "no"}}]
+    assert read == [*({**e, "id": "ours"} for e in events), REFUSED]
     assert (last, cut) == (b"data: [DONE]", b"data: {")
 
 
@@ -132,7 +137,7 @@ def test_a_caller_who_leaves_takes_the_upstream_request_along(house: House) -> N
         ("nobody", openai.NotFoundError, 404, "there is no model 'nobody'. Models here: good, broken"),
         ("gone", openai.InternalServerError, 502, "cannot be reached"),
         ("silent", openai.InternalServerError, 504, "said nothing for 1 s"),
-        ("busy", openai.RateLimitError, 429, "slow down"),
+        ("busy", openai.RateLimitError, 429, "takes no more requests"),
         ("picky", openai.BadRequestError, 400, "the context is too long"),
         ("locked", openai.InternalServerError, 502, "refuses the gateway's key"),
         ("sick", openai.InternalServerError, 502, "answered HTTP 500"),
@@ -147,6 +152,18 @@ def test_failures_have_the_right_status(house: House, model: str, kind: Any, sta
         if model == "busy":
             assert raised.value.response.headers["retry-after"] == "3"
     assert all(row.status == status and says in row.error for row in house.logged(2))
+
+
+@pytest.mark.parametrize("model", ["down", "wrong", "spills", "spills_late", "busy"])
+def test_what_an_upstream_says_of_itself_is_for_the_record_alone(house: House, model: str) -> None:
+    """Found outside: the text of a failure named a machine behind the gateway, and echoed a prompt."""
+    for stream in (False, True):
+        body = {"model": model, "messages": QUESTION, "stream": stream}
+        answer = httpx.post(f"{house.url}/v1/chat/completions", json=body)
+        assert "10.0.0.7" not in answer.text and "the model's server" in answer.text
+    assert all("10.0.0.7" in row.error for row in house.logged(2))
+    answer = httpx.post(f"{house.url}/v1/embeddings", json={"model": model, "input": "x"})
+    assert "10.0.0.7" not in answer.text
 
 
 def test_an_upstream_that_breaks_off_is_told_in_the_stream(house: House) -> None:
@@ -209,7 +226,8 @@ def test_long_bodies_and_too_many_requests(make_house: Callable[..., House]) -> 
 
 def test_one_key_cannot_hold_every_place(make_house: Callable[..., House]) -> None:
     """Found outside: 257 open requests of one caller made everybody wait, with no word, as long as the model hung."""
-    house = make_house(auth=True, max_in_flight_per_key=1)
+    assert GatewayConfig(workspace="w").share_of_key == 256, "as the guide says"
+    house = make_house(auth=True, max_in_flight=2)
     greedy, patient = (create_key(house.store, name) for name in ("greedy", "patient"))
     house.gateway.held[greedy.id] = 1
     with pytest.raises(openai.RateLimitError, match="of this key"):
@@ -231,6 +249,29 @@ def test_a_caller_that_hangs_up_on_the_last_event_has_its_answer(house: House) -
                 break
     (row,) = house.logged(1)
     assert (row.status, row.error) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "whole"),
+    [
+        (event({"content": "x"}), True, False),
+        (event({"content": "the end is\ndata: [DONE]"}), True, False),
+        (event({}, finish_reason="stop") + b"data: [DONE]\n\n", True, True),
+        (b"data:[DONE]\n\n", True, True),
+        (b'{"choices": []}', False, True),
+    ],
+)
+def test_an_answer_is_whole_when_its_end_was_sent(body: bytes, more: bool, whole: bool) -> None:
+    async def send(message: Any) -> None: ...
+
+    async def sent() -> Reply:
+        reply = Reply(send)
+        await reply({"type": "http.response.start", "status": 200, "headers": []})
+        assert reply.begun and not reply.whole
+        await reply({"type": "http.response.body", "body": body, "more_body": more})
+        return reply
+
+    assert asyncio.run(sent()).whole is whole
 
 
 def test_unknown_paths_and_methods_are_errors_of_the_same_form(house: House) -> None:

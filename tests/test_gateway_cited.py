@@ -149,6 +149,11 @@ def test_what_the_documents_do_not_answer_is_said_so(cited: House) -> None:
     assert cited.logged()[0].answerable is False
 
 
+def test_nothing_waits_below_the_limit_that_the_guide_names(cited: House) -> None:
+    client = cited.gateway.cited["good"].client
+    assert client.concurrency >= cited.config.max_in_flight == 512, "where more come in, they would wait without a word"
+
+
 def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
     cited.gateway.cited["good"].client.model = "sick"
     cited.gateway.cited["good"].client.backoff = 0.01
@@ -156,6 +161,10 @@ def test_a_cited_route_fails_with_a_status_too(cited: House) -> None:
         with pytest.raises(openai.InternalServerError) as raised:
             cited.client().chat.completions.create(model="good", messages=ASKED, stream=stream)
         assert raised.value.status_code == 502 and str(cited.below.port) not in str(raised.value)
+    cited.gateway.cited["good"].client.model = "down"
+    answer = httpx.post(f"{cited.url}/v1/chat/completions", json={"model": "good", "messages": ASKED})
+    assert answer.status_code == 503 and answer.headers["retry-after"] and "10.0.0.7" not in answer.text
+    assert "10.0.0.7" in cited.logged(3)[-1].error
     cited.gateway.cited["good"].client.model = "picky"
     with pytest.raises(openai.BadRequestError, match="too long"):
         cited.client().chat.completions.create(model="good", messages=ASKED)

@@ -171,6 +171,32 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
     assert shown("answer: this is needed", "zh") == "answer: 必须填写", "the name of a field is a name"
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "'x' is not the address of an artifact. Expected KIND:SHA256.",
+            "'x' 不是产物的地址。应为 KIND:SHA256 的形式。",
+        ),
+        (
+            "there is no model:base. There is no model yet. See: tuneloop ls model",
+            "没有 model:base。还没有 model。请查看：tuneloop ls model",
+        ),
+        (
+            "the endpoint answered 500: Internal error. Check the API key.",
+            "端点返回了 500: Internal error。请检查 API 密钥。",
+        ),
+        ("/a b.pdf: cannot read the file: Permission denied (line 3)", "/a b.pdf: 无法读取文件：没有权限 (line 3)"),
+        ("'x' is not a thing that anybody knows.", ""),
+        ("the model is not loaded. Something else is here.", ""),
+        ("there is no table 'x'. Nobody has put one there yet.", ""),
+    ],
+)
+def test_a_message_is_told_as_a_whole_or_left_as_a_whole(text: str, told: str) -> None:
+    """Found outside: a message and its hint took the form of a shorter message, and were half Chinese."""
+    assert shown(text, "zh") == (told or text)
+
+
 def test_the_chinese_guide_quotes_messages_as_they_are_told() -> None:
     for page in sorted((REPOSITORY / "docs" / "zh").glob("*.md")):
         quoted = re.findall(r"`([^`\n]+ [^`\n]+)`", page.read_text(encoding="utf-8"))

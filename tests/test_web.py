@@ -335,3 +335,8 @@ def test_what_is_lost_is_not_called_set_aside(client: TestClient, workspace: Wor
     made = workspace.store.artifacts.save("documents", tmp_path / "made", {"rejected": 5, "lost": 2})
     said = " ".join(html.fromstring(client.get(f"/artifacts/{made}").text).text_content().split())
     assert "lost, though it should have been read or kept: 2" in said and "set aside: 3" in said
+    (tmp_path / "made").mkdir()
+    write_rows(tmp_path / "made" / "rejected.parquet", Rejected, rows[:1])
+    made = workspace.store.artifacts.save("documents", tmp_path / "made", {"rejected": 1, "lost": 1})
+    count = html.fromstring(client.get(f"/artifacts/{made}/rows/rejected").text).xpath("string(//*[@id='count'])")
+    assert count == "1 row", "numbers agree"

@@ -20,6 +20,9 @@ from tuneloop.overheard import OVERHEARD
 LOCALES = Path(__file__).parent / "locale"
 LANGUAGES = ("en", "zh")
 FIELD = re.compile(r"\{[^{}]*\}")
+QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({].*[\])}]|[^\s'"]+)"""  # as repr writes a value
+BREAK = re.compile(r"\. (?=[A-Z])")  # between a message and its hint
+MOST_BREAKS = 4
 PLACED = re.compile(r"(.*?):?( \([^()]*\))?", re.DOTALL)
 chosen: ContextVar[str] = ContextVar("chosen", default="")
 of_workspace = ""  # what the tuneloop.toml of this process's workspace says
@@ -106,19 +109,53 @@ def stored(text: str) -> str:
 
 
 def shown(text: str, language: str | None = None) -> str:
-    """A stored text in the user's language: ``REASON``, ``REASON: DETAIL`` or ``FIELD: REASON``.
+    """A stored text in the user's language: ``REASON``, ``REASON: DETAIL`` or ``FIELD: REASON``, with a hint behind it.
 
-    A detail and the name of a field stay as they are, but for what the system says ("Permission denied").
+    A detail and the name of a field stay as they are, but for what the system says ("Permission denied"). Otherwise a
+    text is told as a whole or left as a whole: half of a sentence in each language is in none.
     """
     language = language or current_language()
     if language == "en" or not text:
         return text
     if (whole := _(text, language)) != text:
         return whole
+    return by_sentence(text, language) or by_template(text, language) or by_part(text, language)
+
+
+def by_sentence(text: str, language: str) -> str:
+    """A message and its hint as ``TuneloopError`` joins them, where all of it can be told; "" otherwise."""
+    breaks = list(BREAK.finditer(text))
+    for found in breaks if len(breaks) <= MOST_BREAKS else ():
+        first, rest = text[: found.start()], text[found.end() :]
+        told = next((told for one in (first, f"{first}.") if (told := shown(one, language)) != one), "")
+        hint = shown(rest, language) if told else rest
+        if hint != rest:
+            return told.rstrip(".。") + (". " if hint[0].isascii() else "。") + hint
+    return ""
+
+
+def by_template(text: str, language: str) -> str:
+    """A text with fields, where the fields hold names and numbers, or a detail behind a colon; "" otherwise."""
     for pattern, source in templates(language):
-        if found := pattern.fullmatch(text):
+        if (found := pattern.fullmatch(text)) and not holds_prose(source, found.groups()):
             values = [overheard(value, language) for value in found.groups()]
             return filled(_(source, language), FIELD.findall(source), values)
+    return ""
+
+
+def holds_prose(source: str, values: Sequence[str]) -> bool:
+    """Whether a field took in what is a sentence: more words than the text has itself, or the end of one."""
+    own = FIELD.split(source)
+    letters = sum(map(str.isalpha, "".join(own)))
+    for before, value in zip(own, values, strict=False):
+        words = re.findall(r"[a-z]+(?= )|(?<= )[a-z]+", value)
+        if not before.endswith(": ") and (len("".join(words)) > letters or BREAK.search(value)):
+            return True
+    return False
+
+
+def by_part(text: str, language: str) -> str:
+    """``REASON: DETAIL`` or ``FIELD: REASON``, or the text as it is."""
     head, colon, detail = text.partition(": ")
     if not colon:
         return text
@@ -138,7 +175,13 @@ def templates(language: str) -> list[tuple[re.Pattern[str], str]]:
     texts = [text for text in getattr(translation(language), "_catalog", {}) if isinstance(text, str)]
     parts = {text: FIELD.split(text) for text in texts if FIELD.search(text)}
     telling = sorted((t for t in parts if len("".join(parts[t])) >= 8), key=lambda t: -len("".join(parts[t])))
-    return [(re.compile("(.+)".join(map(re.escape, parts[text])), re.DOTALL), text) for text in telling]
+    return [(pattern_of(text), text) for text in telling]
+
+
+def pattern_of(text: str) -> re.Pattern[str]:
+    """What a text with fields looks like when it is filled in."""
+    fields = [QUOTED if field.endswith("!r}") else "(.+)" for field in FIELD.findall(text)] + [""]
+    return re.compile("".join(re.escape(p) + f for p, f in zip(FIELD.split(text), fields, strict=True)), re.DOTALL)
 
 
 def filled(text: str, fields: Sequence[str], values: Sequence[str]) -> str:

@@ -106,8 +106,10 @@ class Answerer:
         writer = Writer(answer, question, lambda: self.checker(passages), self.mark_text)
         said = prompt.grounded(messages, shown, language)
         deltas = self.client.stream(said, max_tokens=max_tokens, temperature=temperature, **extra)
+        written = ""
         async with aclosing(deltas):
             async for delta in deltas:
+                written += delta.reasoning + delta.text
                 if delta.text and answer.time_to_first_token is None:
                     answer.time_to_first_token = time.perf_counter() - begun
                 answer.finish_reason = delta.finish_reason or answer.finish_reason
@@ -120,6 +122,10 @@ class Answerer:
                     break
         async for event in writer.close():
             yield event
+        if not answer.completion_tokens:  # ended before the server told, or it does not tell
+            answer.completion_tokens = estimate_tokens(written)
+        if not answer.prompt_tokens:
+            answer.prompt_tokens = sum(estimate_tokens(prompt.content(m)) + 8 for m in said)
         yield Done(answer)
 
     def retrieve(self, query: str) -> tuple[list[Passage], float]:

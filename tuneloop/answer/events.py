@@ -52,7 +52,7 @@ class Answer:
     answerable: bool = True
     confidence: float = 1.0  # that the passages answer the question, 0 to 1
     finish_reason: str = ""
-    prompt_tokens: int = 0
+    prompt_tokens: int = 0  # both as the server counts; estimated where it was ended before it told, or never tells
     completion_tokens: int = 0
     time_to_first_token: float | None = None  # seconds, from the question; None where no model was asked
 

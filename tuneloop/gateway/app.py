@@ -23,7 +23,7 @@ from tuneloop.gateway.config import GatewayConfig
 from tuneloop.gateway.embeddings import embed
 from tuneloop.gateway.feedback import take_feedback
 from tuneloop.gateway.page import chat_page
-from tuneloop.gateway.problem import Problem, error_response, from_bug
+from tuneloop.gateway.problem import Problem, error_response, for_record, from_bug
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.state import Gateway, start_record, workspace
 from tuneloop.language import _
@@ -79,7 +79,7 @@ def endpoint(gateway: Gateway, path: str, handler: Handler) -> Callable[[Request
             record.status = GONE
             return Response(status_code=GONE)
         except TuneloopError as error:
-            record.status, record.error = error.status, str(error)
+            record.status, record.error = error.status, for_record(error)
             return error_response(error, record.id)
         except Exception as error:
             problem = from_bug(error)

@@ -1,6 +1,7 @@
 """Reading a request's body, and noticing when its caller has gone."""
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -8,6 +9,8 @@ from starlette.types import Message, Receive, Send
 
 from tuneloop.gateway.problem import Problem
 from tuneloop.language import _
+
+END = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)  # a line: where a text says so, it stands within JSON
 
 
 class CallerGone(Exception):
@@ -50,7 +53,7 @@ async def until_gone(receive: Receive) -> None:
 
 
 class Reply:
-    """``send`` that knows whether an answer has begun, and whether all of a stream was sent."""
+    """``send`` that knows whether an answer has begun, and whether all of it was sent, streamed or not."""
 
     def __init__(self, send: Send) -> None:
         self.send, self.begun, self.whole = send, False, False
@@ -58,4 +61,6 @@ class Reply:
     async def __call__(self, message: Message) -> None:
         self.begun = True
         await self.send(message)
-        self.whole = self.whole or b"data: [DONE]" in message.get("body", b"")
+        if message["type"] == "http.response.body":
+            last = END.search(message.get("body", b"")) or not message.get("more_body")
+            self.whole = self.whole or bool(last)

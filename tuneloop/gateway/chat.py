@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import parse_ask
 from tuneloop.gateway.body import CallerGone, Reply, read_body, while_connected
-from tuneloop.gateway.problem import error_event, error_response, from_bug
+from tuneloop.gateway.problem import error_event, error_response, for_record, from_bug
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.relay import relay
 from tuneloop.gateway.state import name_route, start_record
@@ -59,7 +59,7 @@ class ChatCompletions:
             await while_connected(relay(upstream, ask, record, reply), receive)
 
     async def fail(self, error: TuneloopError, record: Record, scope: Scope, receive: Receive, reply: Reply) -> None:
-        record.status, record.error = error.status, str(error)
+        record.status, record.error = error.status, for_record(error)
         if not reply.begun:
             await error_response(error, record.id)(scope, receive, reply)
         else:  # the status is sent: the caller is told in the stream

@@ -18,7 +18,7 @@ from tuneloop.gateway.embeddings import LocalEmbedding
 from tuneloop.gateway.passage import Shelf
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean
-from tuneloop.gateway.upstream import Upstream
+from tuneloop.gateway.upstream import OF_CALLER, Upstream
 from tuneloop.knowledge import Passage, open_index
 from tuneloop.language import _
 
@@ -109,12 +109,12 @@ def most_tokens(body: dict[str, Any], context: int = 0) -> int:
 
 
 def as_problem(error: ChatError) -> Problem:
-    """A model's failure without its address, which callers need not know."""
-    if error.status in (400, 413, 422, 429):
+    """A model's failure without its address and what it says of itself, which callers need not know."""
+    if error.status in OF_CALLER:
         return Problem(error.status, error.message)
-    if error.status in (503, 504):
-        return Problem(error.status, _("the model's server does not answer: {}").format(error.message))
-    return Problem(502, _("the model's server does not answer: {}").format(error.message))
+    status = error.status if error.status in (429, 503, 504) else 502
+    headers = {"Retry-After": "1"} if status in (429, 503) else {}
+    return Problem(status, _("the model's server does not answer"), headers=headers, detail=error.message)
 
 
 def note(record: Record, event: Passages | Text | Cited | Done) -> None:

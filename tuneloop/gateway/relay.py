@@ -9,11 +9,12 @@ from starlette.types import Send
 
 from tuneloop.chat import error_text
 from tuneloop.gateway.ask import Ask
-from tuneloop.gateway.problem import Problem, error_event
+from tuneloop.gateway.problem import Problem, error_body, error_event, for_record
 from tuneloop.gateway.record import Record
-from tuneloop.gateway.upstream import Upstream
+from tuneloop.gateway.upstream import OF_CALLER, Upstream, refused
 from tuneloop.language import _
 
+OF_REQUEST = ("invalid_request_error", "BadRequestError")  # types of errors, of OpenAI and of vLLM
 LONGEST = 64 << 20  # bytes of an answer that is not streamed
 
 
@@ -24,8 +25,10 @@ async def relay(upstream: Upstream, ask: Ask, record: Record, send: Send) -> Non
         if ask.stream and is_stream(response):
             return await relay_stream(upstream, response, record, send)
         data = await read_whole(upstream, response)
-        check_completion(data, response)
-        body = Renamed(record.id).event(data)
+        check_answer(data, response, "choices", _("the model's server answered with what is no completion"))
+        renamed = Renamed(record.id)
+        body = renamed.event(data)
+        record.error = renamed.said or None
         record.add(body)
         await send_start(send, record, response, len(body))
         await send({"type": "http.response.body", "body": body})
@@ -39,18 +42,17 @@ def is_stream(response: httpx.Response) -> bool:
     return not kind.startswith(("application/json", "text/html")) and response.headers.get("Content-Length") != "0"
 
 
-def check_completion(data: bytes, response: httpx.Response) -> None:
-    """Raise ``Problem`` 502 for an answer with a good status that is no completion: an error, a login page, nothing."""
+def check_answer(data: bytes, response: httpx.Response, rows: str, message: str) -> None:
+    """Raise ``Problem`` 502 for an answer with a good status but without its ``rows``: an error, a page, nothing."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return  # asked for as it is, and sent otherwise: the caller may be able to read it
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
         body = None
-    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
+    if not isinstance(body, dict) or not isinstance(body.get(rows), list):
         said = error_text(data.decode("utf-8", "replace")) if isinstance(body, dict) and body.get("error") else ""
-        message = _("the model's server answered with what is no completion")
-        raise Problem(502, f"{message}: {said}" if said else message)
+        raise Problem(502, message, detail=said)
 
 
 async def relay_stream(upstream: Upstream, response: httpx.Response, record: Record, send: Send) -> None:
@@ -58,7 +60,9 @@ async def relay_stream(upstream: Upstream, response: httpx.Response, record: Rec
     await send_start(send, record, response)
     try:
         async for chunk in response.aiter_raw():
-            if chunk := renamed.feed(chunk):
+            chunk = renamed.feed(chunk)
+            record.error = renamed.said or None
+            if chunk:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 record.add(chunk)
         if rest := renamed.close():
@@ -66,7 +70,7 @@ async def relay_stream(upstream: Upstream, response: httpx.Response, record: Rec
             record.add(rest)
     except httpx.HTTPError as error:  # the caller has seen a part: it is told in the stream
         problem = upstream.failure(error)
-        record.error, record.status = str(problem), problem.status
+        record.error, record.status = for_record(problem), problem.status
         await send({"type": "http.response.body", "body": error_event(problem), "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
@@ -74,11 +78,13 @@ async def relay_stream(upstream: Upstream, response: httpx.Response, record: Rec
 class Renamed:
     """Gives a completion our id: those of upstreams come again, and are forgotten with a restart of the gateway.
 
+    An error within it is told as one with a status of its own is; ``said`` is what the record keeps of it.
     The first event is parsed; in the later ones the same bytes are replaced, and all others are left as they are.
     """
 
     def __init__(self, identity: str) -> None:
         self.identity, self.theirs, self.ours, self.rest = identity, b"", b"", b""
+        self.said = ""
 
     def feed(self, chunk: bytes) -> bytes:
         """The lines of a stream that have come to their end."""
@@ -96,12 +102,17 @@ class Renamed:
 
     def event(self, data: bytes) -> bytes:
         """One JSON object, of a stream or a whole answer, with our id. What is no completion stays as it is."""
-        if self.theirs and data.count(self.theirs) == 1:
+        failed = b'"error"' in data
+        if self.theirs and data.count(self.theirs) == 1 and not failed:
             return data.replace(self.theirs, self.ours)
         try:
             body: Any = json.loads(data)
         except (ValueError, RecursionError):
             return data
+        if failed and isinstance(body, dict) and (problem := problem_within(body)):
+            self.said = self.said or for_record(problem)
+            whole = body | {"id": self.identity} if "choices" in body else {}
+            return b" " * data.startswith(b" ") + json.dumps(whole | error_body(problem)).encode()
         if not isinstance(body, dict) or "choices" not in body:
             return data
         known = isinstance(body.get("id"), str)
@@ -110,6 +121,15 @@ class Renamed:
             self.theirs, self.ours = found[0], b'"id":' + json.dumps(self.identity).encode()
             return data.replace(self.theirs, self.ours)
         return b" " * data.startswith(b" ") + json.dumps(body | {"id": self.identity}).encode()
+
+
+def problem_within(body: dict[str, Any]) -> Problem | None:
+    """The problem that an answer with a good status tells; None where there is none, or it is about the request."""
+    error = body.get("error")
+    facts = error if isinstance(error, dict) else {}
+    status = facts["code"] if isinstance(facts.get("code"), int) else 0
+    about_request = status in OF_CALLER or facts.get("type") in OF_REQUEST
+    return None if not error or about_request else refused(status, error_text(json.dumps(body)))
 
 
 async def read_whole(upstream: Upstream, response: httpx.Response) -> bytes:

@@ -100,7 +100,7 @@ class Gateway:
         """A request that is answered, by whose key. Raises ``Problem`` 429 where too many are, or are of that key."""
         if self.metrics.in_flight >= self.config.max_in_flight:
             raise Problem(429, _("too many requests at once; try again in a moment"), headers={"Retry-After": "1"})
-        if key and self.held[key] >= self.config.max_in_flight_per_key:
+        if key and self.held[key] >= self.config.share_of_key:
             raise Problem(429, _("too many requests of this key at once"), headers={"Retry-After": "1"})
         self.metrics.in_flight += 1
         self.held[key] += 1

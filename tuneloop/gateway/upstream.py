@@ -17,7 +17,7 @@ from tuneloop.gateway.problem import Problem
 from tuneloop.language import _
 
 COMMON_KEY = "TUNELOOP_ENDPOINT_KEY"  # the key of an endpoint given by URL; there need not be one
-PASSED_ON = (400, 409, 413, 415, 422, 429)  # statuses that say what is wrong with the request
+OF_CALLER = (400, 409, 413, 415, 422)  # statuses whose text says what is wrong with the request
 CONNECT_SECONDS = 5.0
 
 
@@ -70,18 +70,28 @@ class Upstream:
 
     def refusal(self, response: httpx.Response, text: str) -> Problem:
         """What an upstream's error status means to a caller: its own fault, or the server's."""
-        status, said = response.status_code, error_text(text)
-        if status in PASSED_ON:
-            again = response.headers.get("Retry-After")
-            headers = {"Retry-After": again} if again else {}
-            return Problem(status, said or _("the model's server refuses the request"), headers=headers)
-        if status == 503:
-            return Problem(503, said or _("the model's server is not ready"), headers={"Retry-After": "1"})
-        if status in (408, 504):
-            return Problem(504, said or _("the model's server took too long"))
-        if status in (401, 403):
-            return Problem(502, _("the model's server refuses the gateway's key"))
-        return Problem(502, _("the model's server answered HTTP {}").format(status) + (f": {said}" if said else ""))
+        return refused(response.status_code, error_text(text), response.headers.get("Retry-After", ""))
+
+
+def refused(status: int, said: str, again: str = "") -> Problem:
+    """The problem that an upstream's status means. What it says is told to callers where it is about their request.
+
+    ``again``: its header Retry-After, where it sent one.
+    """
+    headers = {"Retry-After": again} if again else {}
+    if status in OF_CALLER:
+        return Problem(status, said or _("the model's server refuses the request"), headers=headers)
+    if status == 429:
+        return Problem(429, _("the model's server takes no more requests now"), headers=headers, detail=said)
+    if status == 503:
+        headers = {"Retry-After": again or "1"}
+        return Problem(503, _("the model's server is not ready"), headers=headers, detail=said)
+    if status in (408, 504):
+        return Problem(504, _("the model's server took too long"), detail=said)
+    if status in (401, 403):
+        return Problem(502, _("the model's server refuses the gateway's key"), detail=said)
+    message = _("the model's server answered HTTP {}").format(status) if status else _("the model's server failed")
+    return Problem(502, message, detail=said)
 
 
 def open_client(*, local: bool) -> httpx.AsyncClient:
