@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from tuneloop.answer.fit import Fit, Item, Source, heavy, left_over, share
 from tuneloop.answer.marks import parts
-from tuneloop.answer.omitted import binding
+from tuneloop.answer.omitted import CHINESE, binding
 from tuneloop.answer.statement import Clause, Statement
 
 SHORT = 2  # a sentence of no more content words is read with its question
+FEW = 6  # content words of what may be a part of a sentence only
 ASKED = 0.5  # of the question's content, by weight, that must stand where such a sentence does
 ALIKE = 0.5  # of a word of a sentence, for another place to have it as well
 
@@ -42,6 +43,12 @@ def dependent(claim: Statement, items: Sequence[Item]) -> bool:
     return short or bool(binding()["pronoun"].match(claim.folded) or binding()["predicate"].match(claim.folded))
 
 
+def fragment(claim: Statement, items: Sequence[Item]) -> bool:
+    """Whether an English sentence has no verb that tells: ``20 ml twice a day``."""
+    few = sum(map(heavy, items)) <= FEW
+    return few and not CHINESE.search(claim.folded) and not binding()["verb"].search(claim.folded)
+
+
 def question_problem(
     claim: Statement, items: Sequence[Item], fits: Sequence[Fit], source: Source, asked: Question
 ) -> str:
@@ -51,14 +58,16 @@ def question_problem(
         return ""
     places = [place for fit in fits for place in held_in(fit, items, source)]
     wide = around(fits, source)
-    claim.spend(len(telling) * (len(places) + 2 * len(source.statement.clauses)))
+    size = sum(len(item.text) for item in telling)
+    claim.spend(size * (len(places) + len(wide) + len(source.statement.clauses)))
     if sum(map(heavy, items)) <= SHORT:
         here = sum(item.weight * held(item, source, wide) for item in telling)
         if here < ASKED * sum(item.weight for item in telling):
             return "question"
     if any(lacks(item, asked, source, wide) for item in telling):
         return "question"
-    for rival in rivals(items, places, source):
+    for rival in rivals(items, telling, places, source):
+        claim.spend(2 * size * (1 + len(places)))
         ours = {n for n, item in enumerate(telling) if better(item, source, places, [rival])}
         theirs = {n for n, item in enumerate(telling) if better(item, source, [rival], places)}
         named = {n for n, item in enumerate(telling) if asked.names(item)}
@@ -123,19 +132,25 @@ def lacks(item: Item, asked: Question, source: Source, wide: Sequence[Clause]) -
     return any(r.start == item.start and r.end < item.end for r in rest) and item.end not in ends
 
 
-def rivals(items: Sequence[Item], places: Sequence[Clause], source: Source) -> Iterator[Clause]:
-    """Other parts of a passage that have a value of the same sort, or words of the sentence."""
+def touches(item: Item, told: Statement, place: Clause) -> bool:
+    """Whether a place has any of an item."""
+    return share(item, list(left_over(item, told, place))) < 1
+
+
+def rivals(
+    items: Sequence[Item], telling: Sequence[Item], places: Sequence[Clause], source: Source
+) -> Iterator[Clause]:
+    """Other parts of a passage that have a value of the same sort, or words of the sentence or of what is asked."""
     told = source.statement
     units = {item.number.unit for item in items if item.number}
     values = {item.number.value for item in items if item.number}
     words = [item for item in items if heavy(item) and item.kind == "word"]
+    words += [item for item in telling if any(touches(item, told, place) for place in places)]
     for clause in told.clauses:
         for part in parts(told, clause):
             place = Clause(part.start, part.end, clause.block)
             if any(p.start < place.end and place.start < p.end for p in places):
                 continue
             numbers = [n for n in told.numbers_between(place.start, place.end) if n.unit in units]
-            if any(n.value not in values for n in numbers) or any(
-                share(word, list(left_over(word, told, place))) < 1 for word in words
-            ):
+            if any(n.value not in values for n in numbers) or any(touches(word, told, place) for word in words):
                 yield place

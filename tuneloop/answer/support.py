@@ -18,7 +18,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
-from tuneloop.answer.asked import Question, dependent, question_problem, without_asking
+from tuneloop.answer.asked import Question, dependent, fragment, question_problem, without_asking
 from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy
 from tuneloop.answer.omitted import omission
 from tuneloop.answer.roles import role_problem
@@ -66,6 +66,7 @@ class Checker:
     def __init__(self, passages: Sequence[tuple[str, Sequence[str]]], idf: Idf) -> None:
         self.idf = idf
         self.sources = [Source.prepare(text, heading) for text, heading in passages]
+        self.read: tuple[str, Question] | None = None
 
     def check(self, sentence: str, prefer: Sequence[int] = (), question: str = "") -> Support | None:
         """The best support for a sentence, or what comes closest; None where it states nothing or nothing is near.
@@ -88,7 +89,7 @@ class Checker:
         items = self.items(claim)
         if self.is_heading(sentence) or not any(heavy(item) for item in items):
             return None
-        asked = self.asked(question) if question and dependent(claim, items) else None
+        asked = self.asked(question) if question else None
         found = [s for n, source in enumerate(self.sources) if (s := match(claim, items, source, n, asked))]
         return min(found, key=lambda s: rank(s, prefer), default=None)
 
@@ -116,8 +117,11 @@ class Checker:
         return bool(said) and any(said in bare(source.heading) for source in self.sources)
 
     def asked(self, question: str) -> Question:
-        statement = take_apart(without_asking(question))
-        return Question(statement, self.items(statement))
+        """A question taken apart, once for all sentences of its answer; of a long one, its end."""
+        if self.read is None or self.read[0] != question:
+            statement = take_apart(without_asking(question[-LONGEST:]))
+            self.read = question, Question(statement, self.items(statement))
+        return self.read[1]
 
     def items(self, claim: Statement) -> list[Item]:
         """What a sentence is made of, in order, with weights."""
@@ -234,9 +238,13 @@ def together(
     if any(item.text == name and item.start == at for item in missing for name, at in claim.names):
         return "name"
     problem = role_problem(claim, items, fits, source, start, end) or wording_problem(claim, fits, source)
-    if not problem and asked:
-        problem = question_problem(claim, items, fits, source, asked)
-    return problem or omission(claim, fits, source, asked.statement if asked else None)
+    if problem:
+        return problem
+    if asked is None or not dependent(claim, items):
+        problem = omission(claim, fits, source)
+        if not problem or asked is None or not fragment(claim, items):
+            return problem
+    return question_problem(claim, items, fits, source, asked) or omission(claim, fits, source, asked.statement)
 
 
 def tells(item: Item, clause: Clause, told: Statement) -> bool:
