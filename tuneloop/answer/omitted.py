@@ -50,7 +50,9 @@ def binding() -> dict[str, re.Pattern[str]]:
         "opens": re.compile(rf"{inert}(?:{conditions}|{openers})"),
         "ends": re.compile(rf"(?:{among(zh['ends'])})\s*\Z"),
         "links": re.compile(rf"\b(?:{either(links)})\b"),
-        "except": re.compile(rf"\s*(?:(?:{either(en['excepts'])})\b|(?:{among(zh['excepts'])})|[^,，;；。\n]{{0,20}}另有)"),
+        "except": re.compile(
+            rf"\s*(?:(?:{either(en['excepts'])})\b|(?:{among(zh['excepts'])})|[^,，;；。\n]{{0,20}}另有)"
+        ),
         "predicate": re.compile(rf"\s*(?:(?:{either(en['predicates'])})\b|(?:{among(zh['predicates'])}))"),
         "verb": re.compile(rf"\b(?:{either(en['predicates'])})\b"),
         "pairwise": re.compile(rf"\b(?:{either(en['pairwise'])})\b|{among(zh['pairwise'])}"),
