@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
+from tuneloop.answer.marks import Mark, marks
 from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
 from tuneloop.knowledge.terms import fold, terms
@@ -59,6 +60,10 @@ class Source:
 
     def sentence(self, position: int) -> int:
         return min(bisect_right(self.ends, position), len(self.sentences) - 1)
+
+    @cached_property
+    def marks(self) -> list[Mark]:
+        return marks(self.statement)
 
     @cached_property
     def ends(self) -> list[int]:

@@ -4,20 +4,23 @@ Sentence and passage are cut into clauses. Every clause of the sentence must lie
 numbers, with units and bounds, all its code and names, and nearly all of its content words, weighed by how telling
 they are. What is missing there may stand before it or in the heading (``Older ones are deleted`` after ``backups``),
 unless that clause speaks of something else. No word that turns the meaning (not, only, may, at most) may be added or
-dropped, no condition dropped, and no roles swapped. So a sentence is supported where it is close to what stands there,
-and a free paraphrase may be missed.
+dropped, no condition dropped, and no roles swapped; what the passage says between the words of a sentence must not be
+left out (``omitted``), and a sentence that says little must come from where its question points (``asked``). So a
+sentence is supported where it is close to what stands there, and a free paraphrase may be missed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
-from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy, left_over, share
+from tuneloop.answer.asked import Question, dependent, fragment, question_problem, without_asking
+from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy
+from tuneloop.answer.omitted import omission
 from tuneloop.answer.roles import role_problem
 from tuneloop.answer.statement import Clause, Statement, TooLong, Unit, take_apart
 from tuneloop.answer.wording import wording_problem
@@ -31,8 +34,6 @@ LONGEST = 1500  # characters of a sentence that is checked
 COVERAGE = 0.8  # of the sentence's content, by weight
 LEAST = 0.7  # of each clause
 MANY = 8  # content words of which one may be missing, where the passage does not have it at all
-SHORT = 2  # a sentence of no more content words is read with its question
-ASKED = 0.5  # of the question's content, by weight, that must stand where such a sentence does
 A_WORD = 2  # Chinese characters; a longer stretch is more than one word
 EVERY = 64  # choices of clauses that are all tried: those of three clauses
 BEAM = 12  # of more, so many
@@ -65,6 +66,7 @@ class Checker:
     def __init__(self, passages: Sequence[tuple[str, Sequence[str]]], idf: Idf) -> None:
         self.idf = idf
         self.sources = [Source.prepare(text, heading) for text, heading in passages]
+        self.read: tuple[str, Question] | None = None
 
     def check(self, sentence: str, prefer: Sequence[int] = (), question: str = "") -> Support | None:
         """The best support for a sentence, or what comes closest; None where it states nothing or nothing is near.
@@ -87,10 +89,8 @@ class Checker:
         items = self.items(claim)
         if self.is_heading(sentence) or not any(heavy(item) for item in items):
             return None
-        found = [s for n, source in enumerate(self.sources) if (s := match(claim, items, source, n))]
-        if question and sum(map(heavy, items)) <= SHORT:
-            asked = self.items(take_apart(question))
-            found = [beside(asked, support, self.sources[support.passage]) for support in found]
+        asked = self.asked(question) if question else None
+        found = [s for n, source in enumerate(self.sources) if (s := match(claim, items, source, n, asked))]
         return min(found, key=lambda s: rank(s, prefer), default=None)
 
     def check_code(self, block: str) -> Support | None:
@@ -116,6 +116,13 @@ class Checker:
         said = bare(sentence)
         return bool(said) and any(said in bare(source.titles) for source in self.sources)
 
+    def asked(self, question: str) -> Question:
+        """A question taken apart, once for all sentences of its answer; of a long one, its end."""
+        if self.read is None or self.read[0] != question:
+            statement = take_apart(without_asking(question[-LONGEST:]))
+            self.read = question, Question(statement, self.items(statement))
+        return self.read[1]
+
     def items(self, claim: Statement) -> list[Item]:
         """What a sentence is made of, in order, with weights."""
         flat = [term for unit in claim.units for term in unit.terms]
@@ -131,17 +138,6 @@ def rank(support: Support, prefer: Sequence[int]) -> tuple[bool, float, bool, in
     """The order of supports, best first; of equal ones the one in fewer lines of a hundred characters."""
     length = (support.end - support.start) // 100
     return bool(support.problem), -round(support.score, 2), support.passage not in prefer, length, support.passage
-
-
-def beside(asked: list[Item], support: Support, source: Source) -> Support:
-    """The support of a short sentence, where the question's words stand as well; otherwise it is none."""
-    stretch = Clause(support.start, support.end, 0)
-    here = total = 0.0
-    for item in filter(heavy, asked):
-        total += item.weight
-        in_heading = f" {item.text} " in f" {source.context} " or item.text in source.heading
-        here += item.weight * (1.0 if in_heading else 1 - share(item, list(left_over(item, source.statement, stretch))))
-    return support if support.problem or here >= ASKED * total else replace(support, problem="question")
 
 
 def is_code_block(sentence: str) -> bool:
@@ -160,10 +156,14 @@ def unit_weight(unit: Unit, idf: dict[str, float]) -> float:
 
 
 def strip_list_mark(sentence: str) -> str:
-    return re.sub(r"^\s*(?:[-*+•]|\d{1,3}[.)、](?!\d)|[（(]?[一二三四五六七八九十]{1,3}[)）、])\s*", "", sentence)
+    return re.sub(
+        r"^\s*(?:[-+](?!\d)|[*•]|\d{1,3}[.)、](?!\d)|[（(]?[一二三四五六七八九十]{1,3}[)）、])\s*", "", sentence
+    )
 
 
-def match(claim: Statement, items: list[Item], source: Source, number: int) -> Support | None:
+def match(
+    claim: Statement, items: list[Item], source: Source, number: int, asked: Question | None = None
+) -> Support | None:
     """What a passage has to say of a sentence: the best choice of one of its clauses for each of the sentence's."""
     parts = [[i for i in items if c.start <= i.start < c.end] for c in claim.clauses]
     parts = [part for part in parts if part]
@@ -175,7 +175,7 @@ def match(claim: Statement, items: list[Item], source: Source, number: int) -> S
     for fits in choices(options):
         start, end = span(fits, source)
         score = sum(f.held for f in fits) / total
-        problem = next((f.problem for f in fits if f.problem), "") or together(claim, items, fits, source)
+        problem = next((f.problem for f in fits if f.problem), "") or together(claim, items, fits, source, asked)
         tried.append(Support(number, start, end, score, problem))
     return min(tried, key=lambda s: (bool(s.problem), -round(s.score, 2), s.end - s.start))
 
@@ -215,7 +215,9 @@ def span(fits: Sequence[Fit], source: Source) -> tuple[int, int]:
     return source.sentences[first][0], source.sentences[last][1]
 
 
-def together(claim: Statement, items: list[Item], fits: Sequence[Fit], source: Source) -> str:
+def together(
+    claim: Statement, items: list[Item], fits: Sequence[Fit], source: Source, asked: Question | None = None
+) -> str:
     """Problems that are seen only in the whole sentence."""
     claim.spend(2 * len(items))
     missing = [item for f in fits for item in f.missing if tells(item, f.clause, source.statement)]
@@ -235,7 +237,14 @@ def together(claim: Statement, items: list[Item], fits: Sequence[Fit], source: S
         return "joined"
     if any(item.text == name and item.start == at for item in missing for name, at in claim.names):
         return "name"
-    return role_problem(claim, items, fits, source, start, end) or wording_problem(claim, fits, source)
+    problem = role_problem(claim, items, fits, source, start, end) or wording_problem(claim, fits, source)
+    if problem:
+        return problem
+    if asked is None or not dependent(claim, items):
+        problem = omission(claim, fits, source)
+        if not problem or asked is None or not fragment(claim, items):
+            return problem
+    return question_problem(claim, items, fits, source, asked) or omission(claim, fits, source, asked.statement)
 
 
 def tells(item: Item, clause: Clause, told: Statement) -> bool:
