@@ -116,8 +116,8 @@ def rests_on(body: dict[str, Any]) -> str:
             "language has not been judged by hand."
         )
     text = _(
-        "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers of Tuneloop's "
-        "own demo that a language model judged one by one, without seeing what the rule says, both agreed on {agreed}. "
+        "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers of "
+        "Tuneloop's own demo that a language model judged one by one, without seeing what the rule says, both agreed on {agreed}. "
         "It may err more often on one model's answers than on the other's: a few points between them are within its "
         "error."
     )
