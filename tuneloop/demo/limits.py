@@ -117,8 +117,8 @@ def rests_on(body: dict[str, Any]) -> str:
         )
     text = _(
         "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers of "
-        "Tuneloop's own demo that a language model judged one by one, without seeing what the rule says, both agreed on {agreed}. "
-        "It may err more often on one model's answers than on the other's: a few points between them are within its "
-        "error."
+        "Tuneloop's own demo that a language model judged one by one, without seeing what the rule says, "
+        "both agreed on {agreed}. It may err more often on one model's answers than on the other's: a few "
+        "points between them are within its error."
     )
     return text.format(judged=judged, agreed=agreed)
