@@ -25,13 +25,17 @@ def ask(house: House, model: str, **more: Any) -> httpx.Response:
 def test_what_is_no_completion_is_no_success(
     model: str, says: str, stream: bool, make_house: Callable[..., House]
 ) -> None:
-    """QuantumNous/new-api #7399, songquanpeng/one-api #443: HTTP 200 around an error, a page or nothing is a 502."""
+    """QuantumNous/new-api #7399, songquanpeng/one-api #443: HTTP 200 around an error, a page or nothing is a 502.
+
+    What the server said of itself may name its machine and the prompt: it is in the record, not in the reply.
+    """
     house = make_house()
     answer = ask(house, model, stream=stream)
     (row,) = house.logged()
     message = answer.json()["error"]["message"]
-    assert answer.status_code == row.status == 502 and "no completion" in message and says in message
-    assert row.error == message and "login" not in message and "<" not in message
+    assert answer.status_code == row.status == 502 and "no completion" in message
+    assert row.error and says in row.error and "overloaded" not in message and "secret" not in message
+    assert row.error.startswith(message) and "login" not in row.error and "<" not in row.error
     assert house.gateway.metrics.requests[("path", "/v1/chat/completions"), ("route", model), ("status", "502")] == 1
 
 
