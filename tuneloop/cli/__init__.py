@@ -98,10 +98,11 @@ class Commands(HelpfulGroup):
         return stage_command(find_stage(cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from tuneloop.registry import BUILT_IN, find_stage, targets
+        from tuneloop.registry import BUILT_IN, targets
+        from tuneloop.registry import STAGES as DOOR
 
-        names = [name for name in targets() if name != "pull"]
-        texts = {n: STAGES[n] if n in BUILT_IN else first_line(find_stage(n).__doc__) for n in names}
+        brought = {name: first_line(stage.__doc__) for name in DOOR.brought() if (stage := DOOR.usable(name))}
+        texts = {n: STAGES[n] if n in BUILT_IN else brought[n] for n in targets() if n != "pull"}
         whole, *rest = GROUPS
         parts = [(whole, GROUPS[whole]), (STAGES_TITLE, texts)]
         width = max(map(len, (*texts, *COMMANDS)))
@@ -111,6 +112,11 @@ class Commands(HelpfulGroup):
                 formatter.write_dl([(name.ljust(width), _(text)) for name, text in lines.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from tuneloop.registry import STAGES as DOOR
+
+        if DOOR.unfit:
+            with formatter.section(_("Left out")):
+                formatter.write_dl([(name, unfit.message) for name, unfit in sorted(DOOR.unfit.items())])
         formatter.write_paragraph()
         formatter.write_text(as_typed(_("Options of one command: tuneloop chunk -h")))
 
