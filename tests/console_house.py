@@ -16,11 +16,10 @@ from tiny import TEMPLATE
 
 from tuneloop.access import Verifier, create_key
 from tuneloop.models import ModelCard, write_card
-from tuneloop.records import Rejected, write_rows
+from tuneloop.records import Rejected, Trained, write_rows
 from tuneloop.registry import find_stage
 from tuneloop.runner import Workspace
 from tuneloop.store import Store
-from tuneloop.train.examples import Trained
 from tuneloop.train.lesson import Lesson
 from tuneloop.train.preview import preview_page
 from tuneloop.web.app import build_app

@@ -19,9 +19,8 @@ from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, to
 from tuneloop.evaluate.stage import Evaluate, key
 from tuneloop.knowledge.search import FORMAT
 from tuneloop.models import ModelCard, write_card
-from tuneloop.records import Example, Message, Score, Source, read_rows, write_rows
+from tuneloop.records import Example, Message, Score, Source, Trained, read_rows, write_rows
 from tuneloop.stage import Stage
-from tuneloop.train.examples import Trained
 
 WORDS = ["the", "pump", "stops", "at", "forty", "bar", "valve", "opens", "水", "泵", "在", "停"]
 TEXT = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)

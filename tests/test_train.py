@@ -372,7 +372,7 @@ def test_the_artifact_says_what_was_learned_and_how_it_is_served(ctx, folder, tm
 
 
 def test_only_what_a_step_that_was_done_had_counts_as_learned(ctx, folder, tmp_path):
-    from tuneloop.train.examples import Trained
+    from tuneloop.records import Trained
 
     model, dataset = added(ctx, folder, conversations(40), tmp_path)
     real, fields = ctx.progress, {"steps": 3, "save_steps": 1, "epochs": 1, "batch": 96}
@@ -411,7 +411,7 @@ def test_no_document_is_on_both_sides(documents, seed):
 
 
 def test_a_document_is_held_out_whole(ctx, folder, tmp_path):
-    from tuneloop.train.examples import Trained
+    from tuneloop.records import Trained
 
     rows = [
         row.model_copy(update={"sources": [Source(document=f"d{number % 10}")]})

@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 from toystage import Count
 
 from tuneloop.access import create_key, revoke_key
-from tuneloop.address import KINDS
 from tuneloop.cli.serve import web as web_command
 from tuneloop.errors import TuneloopError
+from tuneloop.kinds import KINDS
 from tuneloop.language import _, speaking
 from tuneloop.records import Example, Rejected, write_rows
 from tuneloop.registry import BUILT_IN
@@ -38,7 +38,7 @@ def client(workspace: Workspace) -> TestClient:
 def test_a_kind_or_state_that_is_not_is_refused_by_name(client: TestClient) -> None:
     refused = client.get("/api/artifacts?kind=zz")
     assert refused.status_code == 422 and "\n" not in refused.json()["error"]
-    assert all(kind in refused.json()["error"] for kind in ("kind: ", *KINDS))
+    assert all(kind in refused.json()["error"] for kind in ("kind: ", *KINDS.names()))
     assert client.get("/api/artifacts?kind=model").json() == []
     refused = client.get("/api/runs?state=zz")
     assert refused.status_code == 422 and "cancelled" in refused.json()["error"]

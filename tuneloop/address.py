@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 
-Kind = Literal[
-    "documents", "chunks", "dataset", "model", "index", "evaluation", "safety", "loadtest", "traffic", "filing"
-]
-KINDS: tuple[str, ...] = get_args(Kind)
+Kind = str  # the name of a kind of artifact; ``tuneloop.kinds`` says which there are, and a package may add some
+KIND = re.compile(r"[a-z][a-z0-9_-]{0,15}")  # as wide as the column of the database
 NAME = re.compile(r"[^\W_][\w.-]*(@[\w.-]+)?")
 
 LIKE_A_HASH = re.compile(r"(?=.*[a-f])[0-9a-f]{8,64}")  # what is read as an address; a date such as 20260131 is none
@@ -56,7 +53,7 @@ class Address:
     def parse(cls, text: str) -> Address:
         """The inverse of ``str()``. Raises ``TuneloopError`` for anything but a full address."""
         kind, _colon, digest = text.partition(":")
-        if kind not in KINDS or not re.fullmatch(r"[0-9a-f]{64}", digest):
+        if not KIND.fullmatch(kind) or not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise TuneloopError(
                 _("{text!r} is not the address of an artifact").format(text=text), hint=_("Expected KIND:SHA256.")
             )

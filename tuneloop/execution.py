@@ -26,9 +26,10 @@ from pydantic import ValidationError
 from tuneloop import logbook, processes, serving
 from tuneloop.address import Address
 from tuneloop.errors import Cancelled, TuneloopError
+from tuneloop.kinds import REJECTED
 from tuneloop.language import _, stored
 from tuneloop.machine import tree_memory
-from tuneloop.records import Rejected, write_rows
+from tuneloop.records import Rejected
 from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.settings import describe_invalid, use_language
@@ -227,7 +228,7 @@ def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
     summary = dict(summary or {})
     if ctx.rejected:
         rows = sorted(ctx.rejected, key=lambda row: not row.lost)
-        write_rows(ctx.out / "rejected.parquet", Rejected, rows)
+        REJECTED.write(ctx.out, rows)
         summary.setdefault("rejected", len(rows))
         if lost := sum(row.lost for row in rows):
             summary["lost"] = lost

@@ -91,7 +91,7 @@ class Example(Record):
     id: str
     messages: list[Message]
     sources: list[Source] = []
-    origin: str = ""  # the stage that made it: synthesize, import, feedback
+    origin: str = ""  # the stage that made it: see Origin
     answerable: bool = True  # False: the documents do not answer it, and a good answer says so
 
     @property
@@ -103,6 +103,25 @@ class Example(Record):
     def answer(self) -> str:
         """The last assistant message."""
         return next((m.content for m in reversed(self.messages) if m.role == "assistant"), "")
+
+
+class Origin:
+    """Where an example is from: the stage that made it. A package's stage writes its own name."""
+
+    SYNTHESIZED = "synthesize"
+    GROUNDED = "synthesize/grounded"  # asked a second time, with passages: its question holds its answer
+    IMPORTED = "import"
+
+
+class Trained(Record):
+    """One example that a model has learned from, or that was held out. What no step reached is in no row."""
+
+    example: str  # Example.id
+    dataset: str  # address of its dataset
+    part: Literal["train", "validation"]
+    tokens: int
+    learned_tokens: int  # in one reading
+    times: int = 1  # steps that it was in; 0: held out
 
 
 class Rejected(Record):
@@ -197,6 +216,6 @@ def write_jsonl(path: Path, rows: Iterable[Record]) -> int:
 
 
 __all__ = [
-    "Chunk", "Document", "Example", "Field", "Message", "Record", "Rejected", "Score", "Section", "Source",
-    "arrow_schema", "content_id", "read_rows", "write_jsonl", "write_rows",
+    "Chunk", "Document", "Example", "Field", "Message", "Origin", "Record", "Rejected", "Score", "Section", "Source",
+    "Trained", "arrow_schema", "content_id", "read_rows", "write_jsonl", "write_rows",
 ]  # fmt: skip

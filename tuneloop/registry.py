@@ -6,8 +6,8 @@ A package adds a stage through the entry point group ``tuneloop.stages``: ``name
 import re
 from typing import Any
 
-from tuneloop.address import KINDS
 from tuneloop.doors import Door
+from tuneloop.kinds import KINDS
 from tuneloop.language import _, joined
 from tuneloop.stage import Stage
 

@@ -28,6 +28,7 @@ from typing import Any
 from tuneloop import permissions, processes
 from tuneloop.address import Address, composed
 from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE, Cancelled, Conflict, NotFound, TuneloopError
+from tuneloop.kinds import REJECTED
 from tuneloop.language import _
 from tuneloop.nearest import meant
 from tuneloop.registry import find_stage, targets
@@ -117,7 +118,7 @@ def account(store: Store, result: RunResult, limit: int) -> None:
     result.lost, result.set_aside = Account(lost), Account(max(0, count - lost))
     if limit and count and result.output:
         with contextlib.suppress(NotFound):  # it was removed
-            path = store.artifacts.path(result.address) / "rejected.parquet"
+            path = REJECTED.path(store.artifacts.path(result.address))
             if path.is_file():
                 import pyarrow.parquet as pq
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, g
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tuneloop.address import KINDS, LONGEST_NAME, NAME, Address, Kind, name_from
+from tuneloop.address import LONGEST_NAME, NAME, Address, Kind, name_from
 from tuneloop.encoding import plain_text
 from tuneloop.language import stored
 from tuneloop.loopback import holds_a_secret
 
 if TYPE_CHECKING:
+    from tuneloop.kinds import Table
     from tuneloop.records import Record
     from tuneloop.store import Store
 
@@ -41,7 +42,7 @@ EvaluationRef = Annotated[str, RefTo("evaluation")]
 
 
 __all__ = [
-    "KINDS", "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind",
+    "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind",
     "ModelRef", "RefTo", "Stage", "listed", "read_table", "reference_kind", "short_name",
 ]  # fmt: skip
 
@@ -207,8 +208,6 @@ def short_name(reference: str) -> str:
     return name[:12] if HASH.fullmatch(name) else name_from(name)
 
 
-def read_table(ctx: Context, ref: str, table: str, record: type[R]) -> Iterator[R]:
-    """The rows of ``TABLE.parquet`` in an input artifact."""
-    from tuneloop.records import read_rows
-
-    return read_rows(ctx.path(ref) / f"{table}.parquet", record)
+def read_table(ctx: Context, ref: str, table: Table[R]) -> Iterator[R]:
+    """The rows of a table of an input artifact."""
+    return table.read(ctx.path(ref))

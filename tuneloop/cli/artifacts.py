@@ -10,17 +10,18 @@ from typing import Any
 
 import click
 
-from tuneloop.address import KINDS, Address
-from tuneloop.cli.display import cut, facts, number, span
+from tuneloop.address import Address
+from tuneloop.cli.display import facts, number, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
-from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.evaluate.figures import METRICS
+from tuneloop.kinds import KINDS
 from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
 from tuneloop.store.artifacts import used_by
+from tuneloop.telling import cut, size
 from tuneloop.typed import as_typed
 
 DAY = 86400.0  # seconds
@@ -45,10 +46,10 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
     if kind == "runs":
         return list_runs(as_json)
     if kind and kind not in KINDS:
-        known = joined(KINDS)
+        known = joined(KINDS.names())
         raise TuneloopError(
             _("there is no kind {kind!r}").format(kind=kind),
-            hint=meant(kind, [*KINDS, "runs"]) or _("Kinds: {kinds}, runs.").format(kinds=known),
+            hint=meant(kind, [*KINDS.names(), "runs"]) or _("Kinds: {kinds}, runs.").format(kinds=known),
         )
     store = readable()
     if history:

@@ -103,8 +103,8 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
 
 def announce(workspace: Workspace, *models: str) -> None:
     """Say first what will be brought from elsewhere, how much it is, and from where."""
-    from tuneloop.cli.results import size
     from tuneloop.models import CATALOGUE
+    from tuneloop.telling import size
 
     here = {tag for artifact in workspace.store.artifacts.find("model") for tag in artifact.tags}
     missing = [e for e in CATALOGUE if e.name in models and e.name not in here]

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from tuneloop.cli.results import size, told
+from tuneloop.cli.results import told
 from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.registry import find_stage, targets
 from tuneloop.runner import Account, RunResult
 from tuneloop.store import Store
+from tuneloop.telling import cut, size
 from tuneloop.typed import as_typed
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
@@ -191,9 +192,3 @@ def apart(summary: dict[str, Any]) -> tuple[int, int]:
 def print_first(account: Account, limit: int) -> None:
     for row in account.first[:limit]:
         click.echo(f"  - {cut(row['where'])}: {cut(shown(row['reason']))}")
-
-
-def cut(text: str, length: int = 120) -> str:
-    """A text from somewhere else as part of one line."""
-    text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))  # never an order to the terminal
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -2,20 +2,22 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tuneloop.cli.display import apart, cut, left_out_of, number, span
+from tuneloop.cli.display import apart, left_out_of, number, span
 from tuneloop.cli.display import describe as progress_line
-from tuneloop.cli.results import columns, size, told
+from tuneloop.cli.results import columns, told
+from tuneloop.kinds import KINDS
 from tuneloop.language import _, aside, joined
 from tuneloop.registry import find_stage, targets
 from tuneloop.store import Artifact, Store
 from tuneloop.store.runs import LIVE
+from tuneloop.telling import cut, size
 from tuneloop.typed import as_typed
 
 
@@ -41,7 +43,7 @@ def describe(store: Store, artifact: Artifact, folder: Path, files: dict[str, An
     facts = told(address.kind, artifact.summary, folder)
     facts += filter(None, left_out_of(made_by, ref, *apart(artifact.summary)))
     parts.append(indented(facts))
-    parts.append(indented(first_rows(folder, ref)))
+    parts.append(indented(first_rows(address.kind, folder, ref)))
     listed = [(size(file["bytes"]), name) for name, file in list(files.items())[:FILES]]
     if len(files) > FILES:
         more = _("and {count} more: tuneloop show {ref} --json").format(count=len(files) - FILES, ref=ref)
@@ -70,36 +72,25 @@ def short(value: Any) -> str:
     return cut(re.sub(r"(:[0-9a-f]{12})[0-9a-f]{52}", r"\1", str(value)), 80)
 
 
-def first_rows(folder: Path, ref: str) -> list[str]:
+def first_rows(kind: str, folder: Path, ref: str) -> list[str]:
     """A few rows of the table that people look for first, and how to see all of them."""
     import pyarrow.parquet as pq
 
-    for table, line in FIRST.items():
-        path = folder / f"{table}.parquet"
-        if path.is_file():
-            with pq.ParquetFile(path) as file:
-                batch, total = next(iter(file.iter_batches(ROWS)), None), file.metadata.num_rows
-            found = [cut(line(row), 160) for row in (batch.to_pylist() if batch is not None else [])]
-            if total > ROWS:
-                rest = _("… {count} in all: tuneloop show {ref} --rows {table} --limit {count}")
-                found.append(as_typed(rest.format(count=total, ref=ref, table=table)))
-            return found
+    found = KINDS.usable(kind) if kind in KINDS else None
+    for table in found.tables if found else ():
+        path = table.path(folder)
+        if table.line is None or not path.is_file():
+            continue
+        with pq.ParquetFile(path) as file:
+            batch, total = next(iter(file.iter_batches(ROWS)), None), file.metadata.num_rows
+        lines = [cut(table.line(row), 160) for row in (batch.to_pylist() if batch is not None else [])]
+        if total > ROWS:
+            rest = _("… {count} in all: tuneloop show {ref} --rows {table} --limit {count}")
+            lines.append(as_typed(rest.format(count=total, ref=ref, table=table.name)))
+        return lines
     return []
 
 
-def dialogue(row: dict[str, Any]) -> str:
-    """The last question of an example, and its answer."""
-    texts = {m["role"]: m["content"] for m in row["messages"]}
-    return f"{cut(texts.get('user', ''), 70)} → {cut(texts.get('assistant', ''), 80)}"
-
-
-# Of each artifact, the table whose rows are shown first, and a row of it on one line.
-FIRST: dict[str, Callable[[dict[str, Any]], str]] = {
-    "examples": dialogue,
-    "documents": lambda row: f"{row['name']}  {len(row['text']):,}",
-    "chunks": lambda row: f"{row['name']}: {row['text']}",
-    "items": lambda row: f"{cut(row['question'], 70)} → {cut(row['answer'] or '', 80)}",
-}
 ROWS, FILES = 3, 8  # shown of an artifact
 
 

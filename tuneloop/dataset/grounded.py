@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from tuneloop.answer import prompt
 from tuneloop.knowledge.search import Passage
-from tuneloop.records import Chunk, Example, content_id
+from tuneloop.records import Chunk, Example, Origin, content_id
 
-ORIGIN = "synthesize/grounded"  # so that an exam can leave these out: their question holds its answer
 ROOM = 135  # tokens for each passage, of which the longest may take from the others
 
 
@@ -40,7 +39,9 @@ class Grounder:
         shown = prompt.fit_passages(passages, self.budget)
         asked = prompt.grounded(example.messages[:-1], shown, language)
         messages = [example.messages[0].model_validate(m) for m in asked] + example.messages[-1:]
-        return example.model_copy(update={"id": content_id(example.id, ORIGIN), "messages": messages, "origin": ORIGIN})
+        return example.model_copy(
+            update={"id": content_id(example.id, Origin.GROUNDED), "messages": messages, "origin": Origin.GROUNDED}
+        )
 
     def passages(self, example: Example) -> list[Chunk]:
         source = example.sources[0]

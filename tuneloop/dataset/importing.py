@@ -15,7 +15,7 @@ from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
-from tuneloop.records import Example, Source, content_id
+from tuneloop.records import Example, Origin, Source, content_id
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ class ImportDataset(Stage):
         return name_from(readable_name(Path(meant_path(self.file)).stem)) or "dataset"
 
     def run(self, ctx: Context) -> dict[str, Any]:
-        from tuneloop.records import write_rows
+        from tuneloop.kinds.dataset import EXAMPLES
 
         table = self.open()
         form, columns = self.understand(table)
         importer = Importer(ctx, form, columns)
-        count = write_rows(ctx.out / "examples.parquet", Example, importer.examples(self.rows(table)))
+        count = EXAMPLES.write(ctx.out, importer.examples(self.rows(table)))
         if not count:
             raise nothing_imported(table, importer.reasons)
         importer.tell_not_carried(table.name)
@@ -210,7 +210,7 @@ class Importer:
         self.unanswerable += not answerable
         self.not_carried.update(not_carried(row.values, self.form, self.columns))
         return Example(
-            id=named or key, messages=messages, origin="import", answerable=answerable,
+            id=named or key, messages=messages, origin=Origin.IMPORTED, answerable=answerable,
             sources=[Source(name=page)] if page else [],
         )  # fmt: skip
 

@@ -34,20 +34,21 @@ class Split(Stage):
         return self.part
 
     def run(self, ctx: Context) -> dict[str, Any]:
-        from tuneloop.records import Example, write_rows
+        from tuneloop.kinds.dataset import EXAMPLES, DatasetSummary
+        from tuneloop.records import Origin
 
-        rows = list(read_table(ctx, self.dataset, "examples", Example))
+        rows = list(read_table(ctx, self.dataset, EXAMPLES))
         exam = self.exam_groups(rows)
         kept = [row for row in rows if (group(row) in exam) == (self.part == "exam")]
         if self.part == "exam":  # a question that holds its passages would be an open book
-            kept = [row for row in kept if row.origin != "synthesize/grounded"]
+            kept = [row for row in kept if row.origin != Origin.GROUNDED]
         if not kept:
             raise TuneloopError(
                 _("the {part} part of {count} examples is empty").format(part=self.part, count=len(rows)),
                 hint=_("Give more examples: a split needs two source passages."),
             )
-        write_rows(ctx.out / "examples.parquet", Example, kept)
-        passages = ctx.summary(self.dataset).get("passages", 0) if self.part == "train" else 0
+        EXAMPLES.write(ctx.out, kept)
+        passages = DatasetSummary.read(ctx.summary(self.dataset)).passages if self.part == "train" else 0
         return {"examples": len(kept), "of": len(rows), "part": self.part, "passages": passages}
 
     def exam_groups(self, rows: list[Example]) -> set[str]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
+from tuneloop.kinds.dataset import EXAMPLES
+from tuneloop.kinds.documents import CHUNKS
 from tuneloop.language import _, shown, stored
-from tuneloop.records import Chunk, Example, Message, Source, content_id
+from tuneloop.records import Chunk, Example, Message, Origin, Source, content_id
 from tuneloop.stage import ChunksRef, Context, DatasetRef, Kind, RefTo, Stage, read_table
 
 if TYPE_CHECKING:
@@ -55,10 +57,8 @@ class Synthesize(Stage):
     seed: int = Field(0, description="Seed of the choice of chunks and of the teacher.")
 
     def run(self, ctx: Context) -> dict[str, Any]:
-        from tuneloop.records import write_rows
-
         ctx.phase(stored("choosing chunks"))
-        chunks = list(read_table(ctx, self.chunks, "chunks", Chunk))
+        chunks = list(read_table(ctx, self.chunks, CHUNKS))
         tasks = self.choose(ctx, chunks)
         teacher = self.open_teacher(ctx)
         replies = self.ask(ctx, teacher, tasks)
@@ -72,7 +72,7 @@ class Synthesize(Stage):
                 hint += f" ({shown(detail)})"
             raise TuneloopError(_("no pair passed the gates"), where=self.chunks[:24], hint=hint)
         grounded = self.with_passages(examples, chunks)
-        write_rows(ctx.out / "examples.parquet", Example, [*examples, *grounded])
+        EXAMPLES.write(ctx.out, [*examples, *grounded])
         ctx.metric("kept_share", len(examples) / kept.written if kept.written else 0.0)
         return {
             "examples": len(examples) + len(grounded), "chunks": len({t.chunk.id for t in tasks}),
@@ -151,7 +151,7 @@ class Synthesize(Stage):
     def exam(self, ctx: Context) -> list[str]:
         if not self.exclude:
             return []
-        return [example.question for example in read_table(ctx, self.exclude, "examples", Example)]
+        return [example.question for example in read_table(ctx, self.exclude, EXAMPLES)]
 
     def with_passages(self, examples: Sequence[Example], chunks: Sequence[Chunk]) -> list[Example]:
         """A share of the examples, asked again the way the served model is asked."""
@@ -249,5 +249,8 @@ def as_example(chunk: Chunk, verdict: Verdict) -> Example:
     )  # fmt: skip
     messages = [Message(role="user", content=pair.question), Message(role="assistant", content=pair.answer)]
     return Example(
-        id=content_id(chunk.id, pair.question, pair.answer), messages=messages, sources=[source], origin="synthesize"
+        id=content_id(chunk.id, pair.question, pair.answer),
+        messages=messages,
+        sources=[source],
+        origin=Origin.SYNTHESIZED,
     )

@@ -23,8 +23,7 @@ class Chunk(Stage):
     overlap: int = Field(30, ge=0, le=1000, description="Most tokens of whole sentences repeated from the one before.")
 
     def run(self, ctx: Context) -> dict[str, Any]:
-        from tuneloop.records import Chunk as Row
-        from tuneloop.records import write_rows
+        from tuneloop.kinds.documents import CHUNKS
 
         if self.overlap > self.tokens // 2:
             raise TuneloopError(
@@ -33,7 +32,7 @@ class Chunk(Stage):
                 hint=_("Use at most {most}.").format(most=self.tokens // 2),
             )
         self._tokens, self._longest = 0, 0
-        count = write_rows(ctx.out / "chunks.parquet", Row, self._chunks(ctx))
+        count = CHUNKS.write(ctx.out, self._chunks(ctx))
         if not count:
             raise TuneloopError(_("the documents hold no text to cut"), where=self.documents)
         return {
@@ -49,10 +48,10 @@ class Chunk(Stage):
     def _chunks(self, ctx: Context) -> Iterator[Any]:
         """The chunks of all documents, in order."""
         from tuneloop.documents.cut import cut
-        from tuneloop.records import Document
+        from tuneloop.kinds.documents import DOCUMENTS, DocumentsSummary
 
-        total = ctx.summary(self.documents).get("documents")
-        for done, document in enumerate(read_table(ctx, self.documents, "documents", Document), 1):
+        total = DocumentsSummary.read(ctx.summary(self.documents)).documents or None
+        for done, document in enumerate(read_table(ctx, self.documents, DOCUMENTS), 1):
             for chunk in cut(document, self.tokens, self.overlap):
                 self._tokens += chunk.tokens
                 self._longest = max(self._longest, chunk.tokens)

@@ -69,14 +69,14 @@ class Parse(Stage):
         return files
 
     def run(self, ctx: Context) -> dict[str, Any]:
-        from tuneloop.records import Document, write_rows
+        from tuneloop.kinds.documents import DOCUMENTS
 
         files = self._files()
         facts = Facts()
         ctx.phase(stored("Reading {count} files").format(count=len(files)))
         jobs = self._jobs(ctx, files, facts)
         self._read(ctx, jobs, len(files) - len(jobs), len(files))
-        count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
+        count = DOCUMENTS.write(ctx.out, self._documents(ctx, jobs, facts))
         if not count:
             reasons = "; ".join(f"{where}: {shown(reason)}" for where, reason in facts.reasons[:SHOWN])
             raise TuneloopError(_("none of the {count} files could be read").format(count=len(files)), hint=reasons)

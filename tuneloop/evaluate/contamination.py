@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.kinds.model import TRAINED
 from tuneloop.sentences import word_set
 from tuneloop.tokens import CJK, words
 
@@ -157,7 +158,7 @@ def learned_by(ctx: Context, model: str) -> Learned:
         except NotFound:
             found.gone.append(address.short)
             break
-        if (folder / "trained.parquet").is_file():
+        if TRAINED.path(folder).is_file():
             read_trained(ctx, folder, found)
         if not (folder / "model.json").is_file():
             break
@@ -170,17 +171,17 @@ def read_trained(ctx: Context, folder: Path, found: Learned) -> None:
     import pyarrow.parquet as pq
 
     from tuneloop.address import Address
-    from tuneloop.records import Example
+    from tuneloop.kinds.dataset import EXAMPLES
     from tuneloop.stage import read_table
 
     rows: dict[str, set[str]] = defaultdict(set)
-    table = pq.read_table(folder / "trained.parquet", columns=["example", "dataset", "part"])
+    table = pq.read_table(TRAINED.path(folder), columns=["example", "dataset", "part"])
     for row in table.to_pylist():
         if row["part"] == "train":
             rows[row["dataset"]].add(row["example"])
     for dataset, ids in rows.items():
         try:
-            for example in read_table(ctx, dataset, "examples", Example):
+            for example in read_table(ctx, dataset, EXAMPLES):
                 if example.id in ids:
                     for question in turns(example):
                         found.questions.add(question)

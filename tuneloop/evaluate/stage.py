@@ -28,7 +28,6 @@ SUMMARY = (
     "items", "primary", "metrics", "baselines", "correctness", "cut", "learned", "retrieval", "citations", "abstention",
     "errors", "warnings",
 )  # fmt: skip
-WITH_PASSAGES = "synthesize/grounded"  # the origin of examples that are asked with passages
 
 
 class Evaluate(Stage):
@@ -106,9 +105,10 @@ class Evaluate(Stage):
 
     def examples(self, ctx: Context) -> list[Example]:
         """The questions. Examples that are asked with passages are left out: their question holds its answer."""
-        from tuneloop.records import Example
+        from tuneloop.kinds.dataset import EXAMPLES
+        from tuneloop.records import Origin
 
-        rows = [row for row in read_table(ctx, self.dataset, "examples", Example) if row.origin != WITH_PASSAGES]
+        rows = [row for row in read_table(ctx, self.dataset, EXAMPLES) if row.origin != Origin.GROUNDED]
         usable = []
         for row in rows[: self.limit or None]:
             if row.question and row.messages[-1].role == "assistant" and row.answer:

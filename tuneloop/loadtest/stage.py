@@ -121,11 +121,11 @@ def questions(ctx: Context, dataset: str | None) -> list[Conversation]:
 
     if dataset is None:
         return prompts.built_in()
-    from tuneloop.records import Example
+    from tuneloop.kinds.dataset import EXAMPLES
     from tuneloop.stage import read_table
 
     found: list[Conversation] = []
-    for example in read_table(ctx, dataset, "examples", Example):
+    for example in read_table(ctx, dataset, EXAMPLES):
         last = max((n for n, m in enumerate(example.messages) if m.role == "user"), default=-1)
         if last >= 0 and len(found) < LARGEST:
             found.append([{"role": m.role, "content": m.content} for m in example.messages[: last + 1]])

@@ -16,8 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from tuneloop.address import KINDS, Address, composed
+from tuneloop.address import Address, composed
 from tuneloop.errors import Conflict, NotFound, TuneloopError
+from tuneloop.kinds import KINDS
 from tuneloop.language import _, agreeing, joined
 from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
@@ -63,7 +64,11 @@ class Artifacts:
 
     @staticmethod
     def seal(kind: str, folder: Path, summary: dict[str, Any]) -> Address:
-        """Write the manifest, last and durably: from now on the folder is whole, and this is its address."""
+        """Write the manifest, last and durably: from now on the folder is whole, and this is its address.
+
+        Raises ``NotFound`` for a kind that there is not: nothing could ever name the artifact.
+        """
+        KINDS.find(kind)
         files = {
             path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "bytes": path.stat().st_size}
             for path in files_below(folder)
@@ -182,8 +187,8 @@ class Artifacts:
         if prefix not in KINDS:
             raise NotFound(
                 _("{text!r} names no artifact").format(text=text),
-                hint=(colon and meant(prefix, KINDS))
-                or _("Write KIND:NAME; kinds are {kinds}.").format(kinds=joined(KINDS)),
+                hint=(colon and meant(prefix, KINDS.names()))
+                or _("Write KIND:NAME; kinds are {kinds}.").format(kinds=joined(KINDS.names())),
             )
         if kind and prefix != kind:
             message = _("{text!r} is of kind {found}, and this needs one of kind {kind}")

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tuneloop.kinds.model import TRAINED
 from tuneloop.models import ModelCard, template_hash, write_card
 from tuneloop.models.probes import token_check
-from tuneloop.records import write_rows
+from tuneloop.records import Trained
 from tuneloop.train import adapter
-from tuneloop.train.examples import Trained
 from tuneloop.train.lesson import Lesson
 from tuneloop.train.preview import preview_page
 
@@ -41,7 +41,7 @@ def write_rows_trained(out: Path, learned: Sequence[Lesson], times: Sequence[int
         return found.model_copy(update={"times": count})
 
     rows = [row(x, "train", count) for x, count in zip(learned, times, strict=True) if count]
-    write_rows(out / "trained.parquet", Trained, [*rows, *(row(x, "validation", 0) for x in held_out)])
+    TRAINED.write(out, [*rows, *(row(x, "validation", 0) for x in held_out)])
 
 
 def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_prompt: str, passages: int,

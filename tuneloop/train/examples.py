@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 from pydantic import ValidationError
 
 from tuneloop.errors import TuneloopError
+from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.language import _, shown, speaking, stored
-from tuneloop.records import Example, Record, content_id
+from tuneloop.records import Example, content_id
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Context
 from tuneloop.train.lesson import Encoder, Lesson, Unlearnable
 
 FEWEST = 20  # examples; from fewer, none is held out
-
-
-class Trained(Record):
-    """One example that a model has learned from, or that was held out. What no step reached is in no row."""
-
-    example: str  # Example.id
-    dataset: str  # address of its dataset
-    part: Literal["train", "validation"]
-    tokens: int
-    learned_tokens: int  # in one reading
-    times: int = 1  # steps that it was in; 0: held out
 
 
 def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> list[Lesson]:
@@ -59,11 +48,11 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
 
 
 def read_raw(ctx: Context, address: str) -> Iterator[tuple[str, dict]]:
-    """Each row of ``examples.parquet`` as it is, and where it stands."""
+    """Each row of a dataset as it is, and where it stands."""
     import pyarrow.parquet as pq
 
     number = 0
-    with pq.ParquetFile(ctx.path(address) / "examples.parquet") as file:
+    with pq.ParquetFile(EXAMPLES.path(ctx.path(address))) as file:
         for table in file.iter_batches(2048):
             for row in table.to_pylist():
                 number += 1

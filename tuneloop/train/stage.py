@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from tuneloop.errors import TuneloopError
+from tuneloop.kinds.dataset import DatasetSummary
 from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, Kind, ModelRef, Stage
 
@@ -105,7 +106,8 @@ class Train(Stage):
         artifact.write_rows_trained(ctx.out, lessons, times, held_out)
         card = artifact.write_model(
             ctx.out, run, card, address=self.model, system_prompt=encoder.system_prompt, tokenizer=tokenizer,
-            passages=max(ctx.summary(d).get("passages", 0) for d in self.dataset), parameters=self.model_dump(),
+            parameters=self.model_dump(),
+            passages=max(DatasetSummary.read(ctx.summary(d)).passages for d in self.dataset),
         )  # fmt: skip
         return artifact.summary(card, progress, lessons, times, held_out)
 

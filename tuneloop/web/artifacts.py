@@ -11,21 +11,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from tuneloop.address import Address
 from tuneloop.errors import NotFound
+from tuneloop.kinds import Table, table_of
 from tuneloop.language import _
 from tuneloop.runner import Workspace
 from tuneloop.web import files, results, rows
 from tuneloop.web.paging import SIZE, Paging, page_number
 from tuneloop.web.render import page, visitor_language
-
-COLUMNS = {
-    "documents": ("name", "title", "language", "pages", "text"),
-    "chunks": ("name", "heading", "page", "tokens", "text"),
-    "examples": ("question", "answer", "origin", "answerable"),
-    "items": ("question", "reference", "answer", "against", "rank_of_the_right_page"),
-    "requests": ("scheduled", "state", "error", "time_to_first_token", "latency", "output_tokens"),
-    "rejected": ("where", "reason", "row"),
-}
-HOLDERS = {"documents": "documents", "chunks": "chunks", "examples": "dataset"}  # the kind whose table it is
 
 
 def router(workspace: Workspace) -> APIRouter:
@@ -50,8 +41,9 @@ def router(workspace: Workspace) -> APIRouter:
         found, count = rows.search(table, text=q.strip(), reason=reason, offset=(number - 1) * SIZE, limit=SIZE)
         asked = {"q": q.strip(), "reason": reason}
         paging = Paging(f"/artifacts/{artifact.address}/rows/{name}", asked, number, count)
-        shown = [(at, flat(renamed(name, row))) for at, row in found]
-        columns = COLUMNS.get(name) or tuple(shown[0][1] if shown else ())
+        known = table_of(artifact.address.kind, name)
+        shown = [(at, flat(renamed(known, row))) for at, row in found]
+        columns = (known and known.columns) or tuple(shown[0][1] if shown else ())
         return page(
             request, "rows.html", artifact=artifact, table=table, rows=shown, paging=paging, asked=asked,
             columns=[c for c in columns if any(row.get(c) not in (None, "", []) for _n, row in shown)],
@@ -65,7 +57,8 @@ def router(workspace: Workspace) -> APIRouter:
         text = row.get("text") if isinstance(row.get("text"), str) else ""
         marked = (text[:start], text[start:end], text[end:]) if text and 0 <= start < end <= len(text) else None
         return page(
-            request, "row.html", artifact=artifact, table=table, number=number, row=renamed(name, row), marked=marked,
+            request, "row.html", artifact=artifact, table=table, number=number, marked=marked,
+            row=renamed(table_of(artifact.address.kind, name), row),
             origins=origins(str(artifact.address), name, row),
         )  # fmt: skip
 
@@ -86,7 +79,7 @@ def router(workspace: Workspace) -> APIRouter:
     def holders(address: Address, name: str) -> list[Address]:
         """The artifacts on the way up from one that may hold a table, nearest first."""
         far = [Address.parse(edge[2]) for edge in store.ancestry(address) if ":" in edge[2]]
-        up = [a for a in dict.fromkeys(far) if a.kind in (HOLDERS.get(name), "index") and store.exists(a)]
+        up = [a for a in dict.fromkeys(far) if table_of(a.kind, name) and store.exists(a)]
         return [address, *up]
 
     @web.get("/files/{name:path}")
@@ -96,10 +89,10 @@ def router(workspace: Workspace) -> APIRouter:
     return web
 
 
-def renamed(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its columns called so that their labels mean one thing: a rank is also one of LoRA."""
-    names = {"rank": "rank_of_the_right_page"} if table == "items" else {}
-    return {names.get(name, name): value for name, value in row.items()}
+def renamed(table: Table[Any] | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its columns called as people read them."""
+    label = table.label if table else {}
+    return {label.get(name, name): value for name, value in row.items()}
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from tuneloop.kinds import REJECTED
 from tuneloop.models import CATALOGUE
 from tuneloop.records import Rejected, read_rows
 from tuneloop.runner import Workspace
@@ -46,7 +47,7 @@ def router(workspace: Workspace) -> APIRouter:
         offset: Annotated[int, Query(ge=0, le=FARTHEST)] = 0,
     ) -> list[Rejected]:  # fmt: skip
         """Rows that were set aside when an artifact was made, with places and reasons, from number ``offset`` on."""
-        path = artifacts.path(artifacts.resolve(ref)) / "rejected.parquet"
+        path = REJECTED.path(artifacts.path(artifacts.resolve(ref)))
         return list(islice(read_rows(path, Rejected), offset, offset + limit)) if path.is_file() else []
 
     return api

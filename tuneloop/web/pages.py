@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from tuneloop.address import KINDS
 from tuneloop.errors import NotFound
+from tuneloop.kinds import KINDS
 from tuneloop.language import _
 from tuneloop.registry import stages, targets
 from tuneloop.runner import Workspace

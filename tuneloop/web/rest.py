@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
+from pydantic import AfterValidator
 
-from tuneloop.address import Kind
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.kinds import KINDS
+from tuneloop.language import _, joined
 from tuneloop.registry import stages
 from tuneloop.runner import RunResult, Workspace
 from tuneloop.stage import Stage
@@ -29,6 +30,15 @@ from tuneloop.web.replies import (
     TrafficReply,
 )
 from tuneloop.web.visitor import KEY
+
+
+def known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(_("kinds are {kinds}").format(kinds=joined(KINDS.names())))
+    return kind
+
+
+KnownKind = Annotated[str, AfterValidator(known_kind)]
 
 
 class Forbidden(TuneloopError):
@@ -102,7 +112,7 @@ def router(workspace: Workspace) -> APIRouter:
         return Cancelled(run=row.id, state=workspace.cancel(row.id))  # type: ignore[arg-type]
 
     @api.get("/artifacts", tags=["artifacts"])
-    def list_artifacts(kind: Kind | None = None) -> list[ArtifactReply]:
+    def list_artifacts(kind: KnownKind | None = None) -> list[ArtifactReply]:
         """Artifacts, newest first."""
         return [describe(a) for a in workspace.store.artifacts.find(kind)]
 

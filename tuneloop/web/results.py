@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tuneloop.demo.chart import line_chart
 from tuneloop.evaluate import figures
+from tuneloop.kinds import REJECTED
 from tuneloop.language import _, shown
 from tuneloop.store import Artifact
 
@@ -43,7 +44,7 @@ def set_aside(folder: Path, language: str) -> dict[str, Any]:
     """How many rows of an artifact were set aside, and the most frequent reasons: as stored, as told, and how often."""
     import pyarrow.parquet as pq
 
-    path = folder / "rejected.parquet"
+    path = REJECTED.path(folder)
     reasons: Counter[str] = Counter()
     if path.is_file():
         with pq.ParquetFile(path) as file:
