@@ -58,7 +58,7 @@ def router(workspace: Workspace) -> APIRouter:
             text=asked["q"], kind=kind, named=bool(named), offset=(number - 1) * SIZE, limit=SIZE
         )
         paging = Paging("/artifacts", asked, number, count)
-        return page(request, "list_artifacts.html", artifacts=found, paging=paging, asked=asked, kinds=KINDS)
+        return page(request, "list_artifacts.html", artifacts=found, paging=paging, asked=asked, kinds=KINDS.names())
 
     @web.get("/runs/{run}")
     def show_run(run: str, request: Request) -> Response:
