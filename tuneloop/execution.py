@@ -33,14 +33,13 @@ from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.settings import describe_invalid, use_language
 from tuneloop.store.artifacts import MANIFEST, write_durably
-from tuneloop.store.database import fixable
+from tuneloop.store.database import disk_full, fixable
+from tuneloop.store.room import Reserve, is_full
 from tuneloop.store.runs import RunLost
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}  # nobody was asked to ask
-SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
-SPARE_BYTES = 2**18
 
 
 class RunContext:
@@ -61,12 +60,11 @@ class RunContext:
         self.ended = threading.Event()
         self.peak = 0  # bytes: the most that this process and all that it started have held together
         self.phase("")
-        (self.scratch / SPARE).write_bytes(bytes(SPARE_BYTES))
+        self.spare = Reserve(self.scratch / "spare")  # so that the reason can be recorded on a full disk
 
     def make_room(self) -> None:
         """Give up what is not needed to continue: the spare bytes, and output that is made anew anyway."""
-        with contextlib.suppress(OSError):
-            (self.scratch / SPARE).unlink()
+        self.spare.give_up()
         if not (self.scratch / SEALED).is_file():
             shutil.rmtree(self.out, ignore_errors=True)
 
@@ -149,7 +147,8 @@ class RunContext:
             except RunLost:
                 if self.ended.is_set():
                     return
-                print("another process has this run now", file=sys.stderr, flush=True)
+                with contextlib.suppress(OSError):  # the log may have no room
+                    print("another process has this run now", file=sys.stderr, flush=True)
                 processes.kill_group(os.getpid())
                 os._exit(1)
             except Exception as error:  # the database may be busy or gone; the lease outlives some lost beats
@@ -184,6 +183,7 @@ def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
         signal.signal(signal.SIGTERM, raise_cancelled)
         for number in early:
             raise_cancelled(number, None)
+        ctx.spare.fill()
         if not is_sealed(ctx):
             (ctx.scratch / SEALED).unlink(missing_ok=True)
             shutil.rmtree(ctx.out, ignore_errors=True)
@@ -210,8 +210,11 @@ def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
     except MemoryError:
         end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
     except Exception as error:
+        known, full = fixable(error, ctx.store.folder), is_full(ctx.store.folder)
         ctx.make_room()  # on a full disk the reason could not be recorded otherwise
-        known = fixable(error, ctx.store.folder)
+        if not known and full:  # a library's own words for it
+            known = disk_full(ctx.store.folder)
+            logbook.report(error)
         end(ctx, "failed", {"message": str(known), "kind": "user"} if known else bug(error))
     return 1
 
@@ -271,6 +274,8 @@ def largest_process() -> int:
 
 def end(ctx: RunContext, state: str, error: dict[str, Any] | None = None, output: str | None = None) -> None:
     ctx.ended.set()
+    if state != "done" and is_full(ctx.store.folder):
+        ctx.make_room()
     try:
         ctx.beat()
     finally:
