@@ -7,6 +7,7 @@ folder is sealed before it is moved in as an artifact, so that a kill at any mom
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from tuneloop import logbook, processes, serving
 from tuneloop.address import Address
@@ -33,7 +35,7 @@ from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.settings import describe_invalid, use_language
 from tuneloop.store.artifacts import MANIFEST, write_durably
-from tuneloop.store.database import disk_full, fixable
+from tuneloop.store.database import DiskFull, disk_full, fixable
 from tuneloop.store.room import Reserve, is_full
 from tuneloop.store.runs import RunLost
 
@@ -177,6 +179,16 @@ def execute(root: Path, run: str) -> int:
     return 1
 
 
+def attempt_run(root: Path, run: str) -> int:
+    """``execute``; ``ENOSPC`` where the disk is so full that the run could not even say so."""
+    try:
+        return execute(root, run)
+    except (DBAPIError, OSError, DiskFull) as error:
+        if isinstance(error, DiskFull) or isinstance(fixable(error, root), DiskFull):
+            return errno.ENOSPC
+        raise
+
+
 def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
     """Do the work of a claimed run and record how it ended. Raises ``RunLost``."""
     try:
@@ -287,4 +299,4 @@ def raise_cancelled(signum: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(execute(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(attempt_run(Path(sys.argv[1]), sys.argv[2]))

@@ -57,9 +57,11 @@ class Store:
         """While the block runs, a full disk lacks the reserve, so that what is removed can be recorded."""
         if is_full(self.folder):
             self.reserve.give_up()
-        yield
-        if not self.settings.database:
-            self.reserve.keep()
+        try:
+            yield
+        finally:
+            if not self.settings.database:
+                self.reserve.take_back()
 
     @classmethod
     def existing(cls, root: Path | str | None = None, *, though_full: bool = False) -> "Store":
@@ -73,9 +75,15 @@ class Store:
 
     @cached_property
     def engine(self):
-        from tuneloop.store.database import open_engine
+        from tuneloop.store.database import DiskFull, open_engine
 
-        engine = open_engine(self.settings.database, self.folder, though_full=self.though_full)
+        try:
+            engine = open_engine(self.settings.database, self.folder, though_full=self.though_full)
+        except DiskFull:
+            if not self.though_full:
+                raise
+            self.reserve.give_up()  # a disk may be out of places for files: the log of the database takes one
+            engine = open_engine(self.settings.database, self.folder, though_full=True)
         if self.settings.database:  # SQLite lies in the workspace and can be no other's
             from tuneloop.store.owner import claim
 

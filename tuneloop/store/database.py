@@ -18,7 +18,7 @@ from tuneloop.errors import Conflict, MissingExtra, TuneloopError
 from tuneloop.foreign import quoted, told
 from tuneloop.language import _
 from tuneloop.store.migrations import MIGRATIONS
-from tuneloop.store.room import is_full
+from tuneloop.store.room import Turn, is_full
 
 BUSY = 30.0  # seconds that a statement waits for another process that writes; SQLite only
 
@@ -222,9 +222,11 @@ def sqlite_engine(path: Path, *, by_itself: bool = False) -> Engine:
     for name in ("", "-wal", "-shm"):
         permissions.close(path.with_name(path.name + name))
     one = {"pool_size": 1, "max_overflow": 0} if by_itself else {}
+    turn = Turn(path.parent, BUSY) if by_itself else None  # two that begin at once would each keep half a lock
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY}, hide_parameters=True, **one)
     if by_itself:  # before anything is read, or it is too late for it
         event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA locking_mode=EXCLUSIVE"))
+        event.listen(engine, "engine_disposed", lambda _engine: turn and turn.end())
     event.listen(engine, "connect", prepare_sqlite)
     return engine
 

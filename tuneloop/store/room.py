@@ -4,7 +4,9 @@ To remove something, the database must record it, and that takes some room itsel
 """
 
 import contextlib
+import fcntl
 import os
+import time
 from pathlib import Path
 
 from tuneloop import permissions
@@ -27,9 +29,16 @@ class Reserve:
 
     def keep(self) -> None:
         """See that it is there, where the disk has room for it. Without it all else still works."""
-        if not self.path.exists() and not is_full(self.path.parent):
-            with contextlib.suppress(OSError):
-                self.fill()
+        if not self.is_whole() and not is_full(self.path.parent):
+            self.take_back()
+
+    def is_whole(self) -> bool:
+        return self.path.exists() and self.path.stat().st_size >= RESERVE_BYTES
+
+    def take_back(self) -> None:
+        """Make it of what room there is."""
+        with contextlib.suppress(OSError):
+            self.fill()
 
     def fill(self) -> None:
         """Make it. Raises ``OSError``, and then leaves what there was room for."""
@@ -40,3 +49,28 @@ class Reserve:
         """Make its room free."""
         with contextlib.suppress(OSError):
             self.path.unlink()
+
+
+class Turn:
+    """The right to be the only one of its sort in a folder, for as long as the process lives or until ``end``.
+
+    The lock is on the folder itself: a full disk may have no place for a file to lock.
+    """
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        """Wait for it, at most so long; without it, whoever comes first to what is at stake has it."""
+        self.descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                return fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+            except OSError:  # a file system without locks
+                return None
+        return None
+
+    def end(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
