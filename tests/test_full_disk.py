@@ -70,9 +70,8 @@ def test_on_a_full_disk_what_reads_answers_and_what_removes_makes_room(small_dis
     failed, waiting = fail(store, "k" * 32), queue(store, "w" * 32)
     store.engine.dispose()
     for arguments in (
-        ["ls"], ["ls", "runs"], ["ls", "--history"], ["show", "documents:new"], ["show", failed], ["key", "ls"],
-        ["lineage", "documents:new", "--no-documents"], ["gc", "--dry-run"], ["rm", "documents:old"],
-        ["cancel", waiting],
+        ["ls"], ["show", failed], ["lineage", "documents:new", "--no-documents"], ["gc", "--dry-run"],
+        ["rm", "documents:old"], ["cancel", waiting],
     ):  # fmt: skip
         fill(small_disk)
         done = tuneloop(*arguments, cwd=small_disk)
@@ -202,7 +201,7 @@ def test_gc_says_what_it_keeps_and_how_to_remove_that(workspace: Workspace, monk
     assert CliRunner().invoke(gc, ["--scratch"]).output.strip() == "0 artifacts, 0 B, and 1 leftover, 200.0 kB"
 
 
-@pytest.mark.parametrize("free", [0, 40_000, 150_000])
+@pytest.mark.parametrize("free", [0, 40_000])
 def test_a_run_that_fills_the_disk_fails_with_one_line_and_continues_when_there_is_room(
     small_disk: Path, free: int
 ) -> None:
