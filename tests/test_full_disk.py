@@ -13,14 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 from click.testing import CliRunner
 from gateway_house import House
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from test_status import tuneloop
 from test_store import artifact
 from toystage import Count
 
+from tuneloop import logbook
 from tuneloop.cli.artifacts import gc
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.store import Store
@@ -127,13 +128,13 @@ def test_an_artifact_whose_removal_cannot_be_recorded_stays(tmp_path: Path, monk
     store = Store(tmp_path)
     address = artifact(store, "documents", "x")
 
-    @sa.event.listens_for(store.engine, "commit")
+    @event.listens_for(store.engine, "commit")
     def refuse(_connection: Any) -> None:
         raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
 
     with pytest.raises(OperationalError):
         store.artifacts.remove(address)
-    sa.event.remove(store.engine, "commit", refuse)
+    event.remove(store.engine, "commit", refuse)
     assert store.artifacts.path(address) and [a.address for a in store.artifacts.find()] == [address]
     assert not list((store.folder / "scratch").glob("removed-*"))
 
@@ -153,7 +154,8 @@ def left(store: Store) -> dict[str, Path]:
             change(store, run, pid=gone.pid, host=socket.gethostname())
         if key == "elsewhere":
             change(store, run, pid=1, host="another.example", lease=time.time() - 60)
-    os.utime(folders["older"], (time.time() - 2 * 86400,) * 2)
+    before = time.time() - 2 * 86400
+    os.utime(folders["older"], (before, before))
     return folders
 
 
@@ -163,14 +165,14 @@ def change(store: Store, run: str, **values: Any) -> None:
 
 
 def test_gc_keeps_what_a_run_may_need_and_on_demand_only_that_of_runs_under_way(store: Store) -> None:
-    folders = left(store)
+    folders, before = left(store), time.time() - 2 * 86400
     for key in folders:  # however old it is, another is at work in it
         if key != "failed":
-            os.utime(folders[key], (time.time() - 2 * 86400,) * 2)
+            os.utime(folders[key], (before, before))
     seen = Leftovers(store.folder / "scratch", store.engine)
     assert (seen.old, set(seen.young)) == ([folders["older"]], {folders["failed"], folders["dead"]})
-    assert seen.clear(young=False) == 0 and not folders["older"].exists() and folders["dead"].exists()
-    assert seen.clear(young=True) == 200_000
+    assert seen.clear(young=False) == (1, 0) and not folders["older"].exists() and folders["dead"].exists()
+    assert Leftovers(store.folder / "scratch", store.engine).clear(young=True) == (2, 200_000)
     assert {key for key, folder in folders.items() if folder.exists()} == {"going", "queued", "elsewhere"}
 
 
@@ -253,6 +255,14 @@ def test_the_gateway_answers_on_a_full_disk_and_counts_what_its_log_lost(
         assert "tuneloop_traffic_dropped_total 3\n" in httpx.get(f"{house.url}/metrics").text
     finally:
         house.stop()
+
+
+def test_a_log_on_a_full_disk_stops_nobody_who_writes_to_it() -> None:
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+        try:
+            logbook.report(ValueError("x"), full)
+        except OSError:
+            pytest.fail("the heartbeat of a run would end here")
 
 
 def wait_until(true: Any) -> None:

@@ -224,10 +224,10 @@ def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
     except Exception as error:
         known, full = fixable(error, ctx.store.folder), is_full(ctx.store.folder)
         ctx.make_room()  # on a full disk the reason could not be recorded otherwise
-        if not known and full:  # a library's own words for it
-            known = disk_full(ctx.store.folder)
-            logbook.report(error)
-        end(ctx, "failed", {"message": str(known), "kind": "user"} if known else bug(error))
+        reason = {"message": str(known), "kind": "user"} if known else bug(error)
+        if not known and full:  # a library's own words for it, most likely; what they were is kept
+            reason |= {"message": str(disk_full(ctx.store.folder)), "kind": "user"}
+        end(ctx, "failed", reason)
     return 1
 
 

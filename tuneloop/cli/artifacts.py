@@ -416,7 +416,8 @@ def gc(dry_run: bool, history: bool, scratch: bool, as_json: bool) -> None:
         return print_json(NOTHING_COLLECTED | {"dry_run": dry_run}) if as_json else None
     left = Leftovers(store.folder / "scratch", store.engine)
     goes, stays = [*left.old, *(left.young if scratch else [])], [] if scratch else left.young
-    cleared = size_of(goes) if dry_run else left.clear(young=scratch)  # first: it takes no room to record
+    # First, since it takes no room to record.
+    cleared, freed = (len(goes), size_of(goes)) if dry_run else left.clear(young=scratch)
     victims = store.artifacts.unreachable(history=history)
     past = [] if history else sorted(set(store.artifacts.unreachable(history=True)).difference(victims))
     sizes = {a: store.artifacts.get(a).bytes for a in [*victims, *past]}
@@ -424,8 +425,8 @@ def gc(dry_run: bool, history: bool, scratch: bool, as_json: bool) -> None:
         with store.making_room():
             victims = [address for address in victims if store.artifacts.collect(address, history=history)]
     body = {
-        "removed": [str(a) for a in victims], "bytes": sum(sizes[a] for a in victims), "scratch": len(goes),
-        "scratch_bytes": cleared, "dry_run": dry_run, "kept": [str(a) for a in past],
+        "removed": [str(a) for a in victims], "bytes": sum(sizes[a] for a in victims), "scratch": cleared,
+        "scratch_bytes": freed, "dry_run": dry_run, "kept": [str(a) for a in past],
         "kept_bytes": sum(sizes[a] for a in past), "scratch_kept": len(stays), "scratch_kept_bytes": size_of(stays),
     }  # fmt: skip
     return print_json(body) if as_json else tell_collected(body)

@@ -55,13 +55,14 @@ class Store:
     @contextlib.contextmanager
     def making_room(self) -> Iterator[None]:
         """While the block runs, a full disk lacks the reserve, so that what is removed can be recorded."""
-        if is_full(self.folder):
-            self.reserve.give_up()
+        if not is_full(self.folder):
+            yield
+            return
+        self.reserve.give_up()
         try:
             yield
         finally:
-            if not self.settings.database:
-                self.reserve.take_back()
+            self.reserve.take_back()
 
     @classmethod
     def existing(cls, root: Path | str | None = None, *, though_full: bool = False) -> "Store":

@@ -38,16 +38,18 @@ class Leftovers:
         self.old = [path for path in there if path.name not in waiting and is_old(path)]
         self.young = [path for path in there if path not in self.old and not path.name.startswith(REMOVED)]
 
-    def clear(self, *, young: bool) -> int:
-        """Remove what is old, or all. How many bytes that had."""
-        return sum(self._remove(path) for path in (*self.old, *(self.young if young else ())))
+    def clear(self, *, young: bool) -> tuple[int, int]:
+        """Remove what is old, or all: how many that were, and their bytes."""
+        sizes = [self._remove(path) for path in (*self.old, *(self.young if young else ()))]
+        gone = [size for size in sizes if size is not None]
+        return len(gone), sum(gone)
 
-    def _remove(self, path: Path) -> int:
-        """Remove one, unless a run has been taken up that works in it."""
+    def _remove(self, path: Path) -> int | None:
+        """Remove one, unless a run has been taken up that works in it; then ``None``."""
         aside = self.folder / f"{REMOVED}{secrets.token_hex(8)}"
         with alone(self.engine) as connection:
             if path.name in keys(connection, dead=path in self.old):
-                return 0
+                return None
             with contextlib.suppress(FileNotFoundError):
                 path.replace(aside)
         freed = size_of([aside])

@@ -63,12 +63,13 @@ class Turn:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                return fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 time.sleep(0.02)
+                continue
             except OSError:  # a file system without locks
-                return None
-        return None
+                pass
+            break
 
     def end(self) -> None:
         if self.descriptor >= 0:
