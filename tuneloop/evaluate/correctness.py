@@ -1,11 +1,12 @@
 """Whether an answer says what its reference says: right, wrong, or refused.
 
-To a question of yes or no, an answer is right that gives the reference's yes or no, or says of what was asked what the
-reference says of it. To "how many" it must give the number, to "how do I" the command or flag, and always enough of
-the reference's other content; of a reference in several statements the first, which holds the fact, or the whole.
+To a question of yes or no, an answer is right that gives the reference's yes or no, at its head or in the words of the
+question. To "how many" it must give the number, to "how do I" the flags or most of the command. The name, number or
+command that was asked for is right alone; else enough of the reference's other content must be there, of a reference
+in several statements that of the first, which holds the fact, or of the whole.
 Nothing may be turned round: a negation more or less, another number in the place of one, an opposite word. What the
 question holds already proves nothing and does not count. No model judges, so the same answer always gets the same
-verdict; what the rule is worth was measured by hand, in docs/answers-judged.md.
+verdict; what the rule is worth was measured against a judge, in docs/answers-judged.md.
 """
 
 from __future__ import annotations
