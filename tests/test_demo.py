@@ -15,6 +15,7 @@ from tuneloop.address import Address
 from tuneloop.cli.demo import demo as command
 from tuneloop.demo import pipeline
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
+from tuneloop.demo.limits import rests_on
 from tuneloop.demo.pipeline import RECIPES, Outcome
 from tuneloop.demo.report import headline, write_report
 from tuneloop.errors import MissingExtra, TuneloopError
@@ -234,6 +235,17 @@ def test_the_word_is_that_of_the_test_where_there_is_no_interval(tmp_path: Path)
     assert main["interval"] is None and main["verdict"] == body["verdict"] == "better"
     html = page.read_text(encoding="utf-8")
     assert "<b>Better</b>" in html and "How far it may be from this is not known" in html and "None" not in html
+
+
+@pytest.mark.parametrize(("interval", "turns"), [((0.03, 0.2), True), ((0.06, 0.2), False), ((-0.2, 0.03), True),
+                                                  ((-0.2, 0.1), False), (None, False)])  # fmt: skip
+def test_a_result_that_the_rule_s_own_error_could_turn_is_called_so(
+    interval: tuple[float, float] | None, turns: bool
+) -> None:
+    found = {"cells": {"cited": {}}, "differences": {"with_documents": {"interval": interval}}}
+    told = rests_on({"language": "en", "correctness": found})
+    assert "not a person" in told and "4 points too high" in told
+    assert told.endswith("could turn the result above.") == turns
 
 
 def test_the_report_says_what_stands_beside_the_scores(tmp_path: Path) -> None:
