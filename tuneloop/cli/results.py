@@ -246,7 +246,7 @@ def loadtest(summary: dict[str, Any], folder: Path) -> list[Row]:
         told = " · ".join(f"{p.upper()} {seconds(values[p])}" for p in PERCENTILES if values.get(p) is not None)
         rows.append((label, load.measured(values, told)))
     good = summary.get("goodput") or {}
-    if good:
+    if good.get("share") is not None:
         within = _("{share} within {seconds}")
         limit = seconds(good.get("time_to_first_token_objective"))
         rows.append((_("first token in time"), within.format(share=share(good.get("share")), seconds=limit)))
