@@ -243,7 +243,7 @@ def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
     if ctx.rejected:
         rows = sorted(ctx.rejected, key=lambda row: not row.lost)
         write_rows(ctx.out / "rejected.parquet", Rejected, rows)
-        summary.setdefault("rejected", len(rows))
+        summary["rejected"] = len(rows)  # what can be looked at, whatever a stage has counted of it
         if lost := sum(row.lost for row in rows):
             summary["lost"] = lost
     kind = find_stage(stage).makes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tuneloop.demo.verdict import between, both, shows, side
-from tuneloop.language import _
+from tuneloop.evaluate import figures
+from tuneloop.language import _, shown
 
 # Answers on which rule and judge agree, of all, and by how many points of 100 the rule put the tuned model higher above
 # the base than the judge did: docs/answers-judged.md.
@@ -20,7 +21,15 @@ def duration(seconds: float) -> str:
 
 
 def cells_note(correctness: dict[str, Any]) -> str:
-    """What was counted, and over how many pages."""
+    """What was counted, over how many pages, and that the two columns are not of the same questions, if so."""
+    return " ".join(filter(None, (with_documents_note(correctness), asked_note(correctness))))
+
+
+def asked_note(correctness: dict[str, Any]) -> str:
+    return shown(figures.asked({"correctness": correctness}))
+
+
+def with_documents_note(correctness: dict[str, Any]) -> str:
     cell = correctness.get("cells", {}).get("cited")
     if not cell:
         return ""
@@ -58,11 +67,17 @@ def cost(body: dict[str, Any], machine: str) -> list[tuple[str, str]]:
     if size := stage(body, "compress").get("summary", {}).get("bytes"):
         rows.append((_("size of the tuned model"), _("{n} MiB").format(n=f"{size / MIB:,.0f}")))
     load = body.get("loadtest") or {}
-    if first := load.get("time_to_first_token") or {}:
+    first = load.get("time_to_first_token") or {}
+    if first.get("count"):
         told = _("{median}, the slowest {slowest}")
-        value = told.format(median=duration(first.get("p50") or 0), slowest=duration(first.get("max") or 0))
+        value = told.format(median=duration(first["p50"]), slowest=duration(first["max"]))
         rows.append((_("until an answer begins, median"), value))
-        rows.append((_("measured with"), _("{count} requests").format(count=first.get("count", 0))))
+    refused, count = (load.get("requests") or {}).get("refused", 0), first.get("count", 0)
+    told = _("{count} requests")
+    if refused:
+        told = _("{count} answers of the model; {refused} more requests were refused before it was asked")
+    if load:
+        rows.append((_("measured with"), told.format(count=count, refused=refused)))
     rows.append((_("machine"), machine))
     return rows
 
