@@ -12,6 +12,7 @@ the last one's Ctrl-C cancels, and no worker takes a run that a living command w
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -34,6 +35,7 @@ from tuneloop.nearest import meant
 from tuneloop.registry import find_stage, targets
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Move, Store, holder_is_dead
+from tuneloop.store.database import disk_full
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
@@ -140,9 +142,12 @@ class Work:
 class Workspace:
     """A folder with its artifacts and runs: ``Workspace(".").run(Chunk(documents="documents:help"))``."""
 
-    def __init__(self, root: Path | str | None = None, *, create: bool = True) -> None:
-        """Open the workspace, by default making it where none is. Raises ``NoWorkspace`` otherwise."""
-        self.store = Store(root) if create else Store.existing(root)
+    def __init__(self, root: Path | str | None = None, *, create: bool = True, though_full: bool = False) -> None:
+        """Open the workspace, by default making it where none is. Raises ``NoWorkspace`` otherwise.
+
+        ``though_full``: see ``open_engine``; not for what starts a run.
+        """
+        self.store = Store(root) if create else Store.existing(root, though_full=though_full)
         self.watchers = Watchers(self.store.folder / "watchers")
 
     # -- what a stage refers to -------------------------------------------------------------------------------
@@ -344,11 +349,14 @@ class Workspace:
         if code == -signal.SIGKILL:
             message = _("the process was killed by the system, most likely because memory ran out")
             error = {"message": message, "kind": "user"}
+        elif code == errno.ENOSPC:
+            error = {"message": str(disk_full(self.store.folder)), "kind": "user"}
         else:
             log = self.store.logs / f"run-{run}.log"
             message = _("the process ended with status {code}; its output is in {log}").format(code=code, log=log)
             error = {"message": message, "kind": "bug"}
-        self.store.runs.finish(run, row.attempts, "failed", error=error)
+        with self.store.making_room():
+            self.store.runs.finish(run, row.attempts, "failed", error=error)
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
         """The result of a run as the database has it."""

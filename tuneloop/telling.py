@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tuneloop.language import _, joined
+from tuneloop.language import _, aside, joined
 
 
 def count(value: Any) -> str:
@@ -43,9 +43,11 @@ def decimal(value: Any, form: str = ".3f") -> str:
     return format(value, form) if isinstance(value, (int, float)) else "–"
 
 
-def arrow(first: float | None, last: float | None) -> str:
-    """``4.120 → 2.310``; the last alone where the first is not known."""
-    return " → ".join(f"{value:.3f}" for value in (first, last) if value is not None)
+def arrow(*named: tuple[str, float | None]) -> str:
+    """``4.120 → 2.310 (first step → last)``, of those that are known."""
+    known = [(name, f"{value:.3f}") for name, value in named if value is not None]
+    names, values = (" → ".join(part) for part in zip(*known, strict=True)) if known else ("", "")
+    return values + aside(names)
 
 
 def cut(text: str, length: int = 120) -> str:

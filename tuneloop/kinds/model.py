@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tuneloop.kinds import Fact, Kind, Summary, Table
 from tuneloop.language import _, aside
 from tuneloop.records import Trained
 from tuneloop.telling import arrow, count, share, size
+
+LAST = 10  # steps over whose losses the training loss of a summary is the mean
+LOSSES = ("loss", "validation_loss_before", "validation_loss")  # of the summary
 
 TRAINED = Table("trained", Trained, columns=("example", "part", "tokens", "learned_tokens", "times"))
 
@@ -49,13 +54,26 @@ def facts(summary: ModelSummary, folder: Path) -> list[Fact]:
             examples=count(summary.examples), steps=count(summary.steps), held=count(summary.held_out)
         )
         rows.append((_("learned"), learned))
-        rows.append((_("loss"), arrow(first_loss(folder), summary.loss)))
-        rows.append((_("validation loss"), arrow(summary.validation_loss_before, summary.validation_loss)))
+        last = _("mean of the last {steps} steps").format(steps=min(LAST, summary.steps))
+        steps = ((_("first step"), first_loss(folder)), (last, summary.loss))
+        held_out = ((_("before training"), summary.validation_loss_before), (_("after"), summary.validation_loss))
+        rows += [(_("training loss"), arrow(*steps)), (_("validation loss"), arrow(*held_out))]
     if summary.same_token is not None:
         near = _("{share} the same next token, divergence {divergence}")
         said = near.format(share=share(summary.same_token), divergence=count(summary.divergence))
         rows.append((_("against its source"), said))
     return rows
+
+
+def losses(summary: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Name and value of each loss that there is."""
+    last, held = min(LAST, summary.get("steps") or LAST), summary.get("held_out") or 0
+    named = {
+        "loss": _("training loss, mean of the last {steps} steps").format(steps=last),
+        "validation_loss_before": _("validation loss before training, {held} held out").format(held=held),
+        "validation_loss": _("validation loss after training, {held} held out").format(held=held),
+    }
+    return [(named[name], summary[name]) for name in LOSSES if isinstance(summary.get(name), (int, float))]
 
 
 def first_loss(folder: Path) -> float | None:

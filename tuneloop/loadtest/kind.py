@@ -7,6 +7,7 @@ from typing import Any
 
 from tuneloop.kinds import Fact, Kind, Summary, Table
 from tuneloop.language import _
+from tuneloop.loadtest import figures
 from tuneloop.loadtest.generator import Request
 from tuneloop.telling import count, most_frequent, seconds, share
 
@@ -20,7 +21,7 @@ REQUESTS = Table(
 class LoadTestSummary(Summary):
     """How a server answered. Times are seconds, by percentile."""
 
-    requests: dict[str, int] = {}  # sent, ok, failed, in_flight
+    requests: dict[str, int] = {}  # sent, ok, refused, failed, in_flight
     requests_per_second: float | None = None
     output_tokens_per_second: float | None = None
     time_to_first_token: dict[str, float | None] = {}
@@ -31,15 +32,13 @@ class LoadTestSummary(Summary):
 
 
 def facts(summary: LoadTestSummary, folder: Path) -> list[Fact]:
-    sent = summary.requests
-    text = _("{sent} sent, {ok} answered, {failed} failed, {open} unfinished").format(
-        sent=count(sent.get("sent", 0)), ok=count(sent.get("ok", 0)), failed=count(sent.get("failed", 0)),
-        open=count(sent.get("in_flight", 0)),
-    )  # fmt: skip
+    body = summary.model_dump()
     rates = _("{requests} requests/s, {tokens} tokens/s").format(
         requests=count(summary.requests_per_second), tokens=count(summary.output_tokens_per_second)
     )
-    rows = [(_("requests"), text), (_("answered"), rates)]
+    refused = figures.refused(body)
+    none = refused and not summary.requests.get("ok")
+    rows = [(_("requests"), figures.sent(body)), (_("answered"), "" if none else rates), (_("refused"), refused)]
     for key, label in (
         ("time_to_first_token", _("time to first token")),
         ("latency", _("latency")),
@@ -47,9 +46,9 @@ def facts(summary: LoadTestSummary, folder: Path) -> list[Fact]:
     ):
         values = getattr(summary, key)
         told = " · ".join(f"{p.upper()} {seconds(values[p])}" for p in PERCENTILES if values.get(p) is not None)
-        rows.append((label, told))
+        rows.append((label, figures.measured(values, told)))
     good = summary.goodput
-    if good:
+    if good.get("share") is not None:
         within = _("{share} within {seconds}")
         limit = seconds(good.get("time_to_first_token_objective"))
         rows.append((_("first token in time"), within.format(share=share(good.get("share")), seconds=limit)))
