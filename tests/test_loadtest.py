@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tuneloop.cli import results
 from tuneloop.demo import limits, report
 from tuneloop.errors import TuneloopError
+from tuneloop.kinds import facts_of
 from tuneloop.loadtest import LoadTest, preflight
 from tuneloop.loadtest.arrivals import arrivals
 from tuneloop.loadtest.chart import axis, chart
@@ -124,7 +124,7 @@ def test_what_the_search_refused_is_no_answer_of_a_model(mock: str, ctx: Any) ->
     assert found["output_tokens"] == 200 and found["requests_per_second"] == 10
     assert found["tokens_counted_by"] == ["server"]
     assert found["goodput"]["share"] == 0, "a refusal within the objective is no answer within it"
-    told = dict(results.loadtest(found, Path()))
+    told = dict(facts_of("loadtest", found, Path()))
     assert "10 answered by a model, 10 refused" in told["requests"] and "10 of 20" in told["refused"]
     assert told["latency"].endswith("(n = 10)")
     picture = chart(rows, "t")
@@ -139,7 +139,7 @@ def test_where_all_was_refused_there_is_no_latency(mock: str, ctx: Any) -> None:
     )
     assert summary["latency"] == summary["time_to_first_token"] == {"count": 0} and summary["output_tokens"] == 0
     assert not summary["error_rate"] and summary["goodput"]["share"] is None
-    told = {label: text for label, text in results.loadtest(summary, Path()) if text}
+    told = {label: text for label, text in facts_of("loadtest", summary, Path()) if text}
     assert set(told) == {"requests", "refused"} and "no latency: 10 of 10" in told["refused"]
     assert "No answer of a model to show" in (ctx.out / "chart.svg").read_text(encoding="utf-8")
     body = {"seconds": 1.0, "stages": [], "peak_memory_mib": 0.0, "loadtest": summary}
