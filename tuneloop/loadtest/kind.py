@@ -24,9 +24,9 @@ class LoadTestSummary(Summary):
     requests: dict[str, int] = {}  # sent, ok, refused, failed, in_flight
     requests_per_second: float | None = None
     output_tokens_per_second: float | None = None
-    time_to_first_token: dict[str, float | None] = {}
-    latency: dict[str, float | None] = {}
-    time_per_output_token: dict[str, float | None] = {}
+    time_to_first_token: dict[str, Any] = {}  # p50, p95 …, and count: of how many
+    latency: dict[str, Any] = {}  # p50, p95 …, and count: of how many
+    time_per_output_token: dict[str, Any] = {}  # p50, p95 …, and count: of how many
     goodput: dict[str, Any] = {}
     errors: dict[str, int] = {}
 
