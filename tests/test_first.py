@@ -169,12 +169,13 @@ def test_a_hint_names_a_command_that_can_be_typed(program: Path, tmp_path: Path)
             ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
 
+    Workspace(tmp_path / "a place")
     failed = sh("'my env/bin/tuneloop' -w 'a place' chunk documents:none")
     hint = failed.stderr.strip().partition("See: ")[2]
     assert hint == "'my env/bin/tuneloop' -w 'a place' ls documents"
     shown = sh(hint)
     assert shown.returncode == 0 and not (tmp_path / ".tuneloop").exists(), shown.stderr
-    (tmp_path / "tuneloop.toml").write_text("")
+    Workspace(tmp_path)
     found_again = sh("'my env/bin/tuneloop' -w . chunk documents:none").stderr
     assert "-w" not in found_again and "'my env/bin/tuneloop' ls documents" in found_again
 

@@ -10,17 +10,7 @@ DONE = 0  # all of it
 BUG = 1  # of Tuneloop
 UNDONE = 2  # nothing was made, and whoever asked can mend it
 INCOMPLETE = 3  # made, and something that should have been read or kept was not: it is named
-STOPPED = 130  # by Ctrl-C
-TERMINATED = 143  # by SIGTERM, as when a machine shuts down
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what is under way stops as with Ctrl-C."""
-
-
-def stop_status(stop: BaseException | None) -> int:
-    """How a command ends that was stopped in this way."""
-    return TERMINATED if isinstance(stop, Terminated) else STOPPED
+STOPPED = 130  # by Ctrl-C; by SIGTERM 143, see ``stopping``
 
 
 class TuneloopError(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tuneloop.address import KINDS, Address
+from tuneloop.address import KINDS, Address, composed
 from tuneloop.cli.display import cut, facts, number, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.cli.results import size
@@ -269,7 +269,7 @@ def tag(ref: str, name: str, as_json: bool) -> None:
     """Give an artifact a name; a name in use is moved."""
     store = Store.existing()
     address = store.artifacts.resolve(ref)
-    name = name.removeprefix(f"{address.kind}:")
+    name = composed(name).removeprefix(f"{address.kind}:")
     moved = store.artifacts.tag(name, address)
     if as_json:
         body = {"name": f"{address.kind}:{name}", "address": str(address), "moved": asdict(moved) if moved else None}
