@@ -3,7 +3,9 @@
 Everything that is not a ``TuneloopError`` is a bug, and its traceback is kept on the run.
 """
 
-from tuneloop.language import _
+from typing import Any
+
+from tuneloop.language import _, kept, retold
 
 # How a command ends; the guide says the same in its chapter on runs.
 DONE = 0  # all of it
@@ -32,6 +34,18 @@ class TuneloopError(Exception):
             stop = ". " if self.hint[0].isascii() else "。"
             line = f"{line.rstrip('.。')}{stop}{self.hint}"
         return " ".join(line.split())
+
+    def kept(self) -> dict[str, Any]:
+        """The parts of it as JSON, for ``told_again`` in whatever language a reader has."""
+        return {"message": kept(self.message), "where": self.where, "hint": kept(self.hint)}
+
+
+def told_again(error: dict[str, Any], language: str | None = None) -> str:
+    """The line of a run's error in the user's language; of a run of an older version as much as can be told."""
+    if not (told := error.get("told")):
+        return retold(str(error.get("message")), language)
+    message, hint = retold(told["message"], language), retold(told.get("hint", ""), language)
+    return str(TuneloopError(message, where=told.get("where", ""), hint=hint))
 
 
 class NotFound(TuneloopError):

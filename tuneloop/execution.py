@@ -204,16 +204,21 @@ def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
         raise
     except TuneloopError as error:
         bug_inside = isinstance(error, StageFailed) and error.bug  # of a stage that this one needed
-        end(ctx, "failed", {"message": str(error), "kind": "bug" if bug_inside else "user"})
+        end(ctx, "failed", told(error) | {"kind": "bug" if bug_inside else "user"})
     except ValidationError as error:
-        end(ctx, "failed", {"message": describe_invalid(error), "kind": "user"})
+        end(ctx, "failed", told(TuneloopError(describe_invalid(error))))
     except MemoryError:
-        end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
+        end(ctx, "failed", told(TuneloopError(_("memory ran out"))) | {"traceback": traceback.format_exc()})
     except Exception as error:
         ctx.make_room()  # on a full disk the reason could not be recorded otherwise
         known = fixable(error, ctx.store.folder)
-        end(ctx, "failed", {"message": str(known), "kind": "user"} if known else bug(error))
+        end(ctx, "failed", told(known) if known else bug(error))
     return 1
+
+
+def told(error: TuneloopError) -> dict[str, Any]:
+    """What a run keeps of an error that the user can mend: the line, and its parts for readers of another language."""
+    return {"message": str(error), "kind": "user", "told": error.kept()}
 
 
 def bug(error: BaseException) -> dict[str, str]:

@@ -220,7 +220,9 @@ class Workspace:
             )
         here = [tag for artifact in self.store.artifacts.find("model") for tag in artifact.tags]
         near = meant(name, [*here, *self.store.settings.endpoints, *known])
-        return NotFound(missing, hint=near or _("See: tuneloop ls model, and tuneloop models ls"))
+        if near:
+            return NotPulled(missing, hint=near)
+        return NotFound(missing, hint=_("See: tuneloop ls model, and tuneloop models ls"))
 
     def is_endpoint(self, value: str) -> bool:
         return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
@@ -380,11 +382,11 @@ class Workspace:
             return
         if code == -signal.SIGKILL:
             message = _("the process was killed by the system, most likely because memory ran out")
-            error = {"message": message, "kind": "user"}
+            error = {"message": message, "kind": "user", "told": TuneloopError(message).kept()}
         else:
             log = self.store.logs / f"run-{run}.log"
             message = _("the process ended with status {code}; its output is in {log}").format(code=code, log=log)
-            error = {"message": message, "kind": "bug"}
+            error = {"message": message, "kind": "bug", "told": TuneloopError(message).kept()}
         self.store.runs.finish(run, row.attempts, "failed", error=error)
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
@@ -444,7 +446,7 @@ def workspace_for(stage: Stage, name: str = "") -> Workspace:
 
 
 class NotPulled(NotFound):
-    """A model of the catalogue that is not here yet."""
+    """A model that is not here, or not yet, where the catalogue or the settings know what was meant."""
 
 
 class StageFailed(TuneloopError):

@@ -15,7 +15,7 @@ from tuneloop.cli.display import cut, facts, number, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
-from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
+from tuneloop.errors import NotFound, NoWorkspace, TuneloopError, told_again
 from tuneloop.evaluate.figures import METRICS
 from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.nearest import meant
@@ -109,7 +109,7 @@ def list_runs(as_json_: bool) -> None:
             _(r.state),
             when(r.created),
             span(r.seconds),
-            (r.output or (r.error or {}).get("message", ""))[:60],
+            (r.output or (told_again(r.error) if r.error else ""))[:60],
         ]
         for r in runs
     ]
