@@ -240,7 +240,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("where", ["click", "tuneloop.settings", "tuneloop.runner", "sqlalchemy"])
+@pytest.mark.parametrize("where", ["gettext", "tuneloop.overheard", "click", "tuneloop.runner", "sqlalchemy"])
 def test_a_command_can_be_stopped_while_it_is_being_imported(
     tmp_path: Path, where: str, number: signal.Signals, status: int
 ) -> None:
