@@ -190,7 +190,7 @@ def test_a_damaged_database_and_a_full_disk_are_one_line(tmp_path: Path) -> None
     done = tuneloop("ls", workspace=tmp_path)
     assert done.returncode == 2 and "the database is damaged" in done.stderr and "Traceback" not in done.stderr
     code = "import errno, tuneloop.cli.artifacts as a, tuneloop.cli as c\n"
-    code += "def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+    code += "def full(*_, **__): raise OSError(errno.ENOSPC, 'No space left on device')\n"
     code += "a.Store.existing = full\nc.main(['ls'])"
     environment = {**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

@@ -40,6 +40,11 @@ class TuneloopError(Exception):
         return {"message": kept(self.message), "where": self.where, "hint": kept(self.hint)}
 
 
+def failure(error: TuneloopError) -> dict[str, Any]:
+    """What a run keeps of an error that the user can mend: the line, and its parts for readers of another language."""
+    return {"message": str(error), "kind": "user", "told": error.kept()}
+
+
 def told_again(error: dict[str, Any], language: str | None = None) -> str:
     """The line of a run's error in the user's language; of a run of an older version as much as can be told."""
     if not (told := error.get("told")):

@@ -12,6 +12,7 @@ the last one's Ctrl-C cancels, and no worker takes a run that a living command w
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -39,6 +40,7 @@ from tuneloop.errors import (
     NotFound,
     NoWorkspace,
     TuneloopError,
+    failure,
 )
 from tuneloop.language import _
 from tuneloop.nearest import meant
@@ -46,6 +48,7 @@ from tuneloop.registry import find_stage, targets
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Move, Store, holder_is_dead
+from tuneloop.store.database import disk_full
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
@@ -152,9 +155,12 @@ class Work:
 class Workspace:
     """A folder with its artifacts and runs: ``Workspace(".").run(Chunk(documents="documents:help"))``."""
 
-    def __init__(self, root: Path | str | None = None, *, create: bool = True) -> None:
-        """Open the workspace, by default making it where none is. Raises ``NoWorkspace`` otherwise."""
-        self.store = Store(root) if create else Store.existing(root)
+    def __init__(self, root: Path | str | None = None, *, create: bool = True, though_full: bool = False) -> None:
+        """Open the workspace, by default making it where none is. Raises ``NoWorkspace`` otherwise.
+
+        ``though_full``: see ``open_engine``; not for what starts a run.
+        """
+        self.store = Store(root) if create else Store.existing(root, though_full=though_full)
         self.absent: NoWorkspace | None = None  # what is said of anything that is looked up: see ``looked_into``
         self.watchers = Watchers(self.store.folder / "watchers")
 
@@ -382,12 +388,15 @@ class Workspace:
             return
         if code == -signal.SIGKILL:
             message = _("the process was killed by the system, most likely because memory ran out")
-            error = {"message": message, "kind": "user", "told": TuneloopError(message).kept()}
+            error = failure(TuneloopError(message))
+        elif code == errno.ENOSPC:
+            error = failure(disk_full(self.store.folder))
         else:
             log = self.store.logs / f"run-{run}.log"
             message = _("the process ended with status {code}; its output is in {log}").format(code=code, log=log)
-            error = {"message": message, "kind": "bug", "told": TuneloopError(message).kept()}
-        self.store.runs.finish(run, row.attempts, "failed", error=error)
+            error = failure(TuneloopError(message)) | {"kind": "bug"}
+        with self.store.making_room():
+            self.store.runs.finish(run, row.attempts, "failed", error=error)
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
         """The result of a run as the database has it."""

@@ -26,6 +26,7 @@ class LoadTest(Stage):
     name: ClassVar[str] = "loadtest"
     makes: ClassVar[Kind] = "loadtest"
     outside: ClassVar[bool] = True
+    version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("url",)
 
     url: str = Field("", description="Base URL of an OpenAI-compatible server; empty where --model is given.")
@@ -80,7 +81,7 @@ class LoadTest(Stage):
         asked = self.model_name or preflight.first_model(target, url)
         options = {"model": asked, "max_tokens": self.max_tokens, "seed": self.seed}
         bodies = [prompts.body(conversation, **options) for conversation in conversations]
-        preflight.warm_up(target, bodies[0], url)
+        preflight.warm_up(target, bodies, url)
         starts = arrivals(self.arrivals, self.rate, self.seconds, self.seed)
         order = prompts.choose(conversations, len(starts), self.seed)
         return Plan(target, starts, order, bodies, self.drain), asked

@@ -23,8 +23,10 @@ from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
 from tuneloop.store.names import Move, Version, addressed, check_free, point, point_wanted
+from tuneloop.store.room import is_full
 
 MANIFEST = "manifest.json"
+REMOVED = "removed-"  # in the scratch folder, before what is about to go
 
 
 @dataclass(frozen=True)
@@ -294,23 +296,21 @@ class Artifacts:
                 used_by(address, len(made), made[0].output[:24]),
                 hint=_("Remove those first, or use --force."),
             )
-        with alone(self.engine) as connection:
+        with self._aside(address) as aside, alone(self.engine) as connection:
             self._check_unread(connection, address)
-            leftover = self._take_out(connection, address)
-        shutil.rmtree(leftover, ignore_errors=True)
+            self._take_out(connection, address, aside)
 
     def collect(self, address: Address, *, history: bool = False) -> bool:
         """Delete an artifact that was found ``unreachable``, unless a name or a run has come to it meanwhile.
 
         ``history``: also where a name led to it once.
         """
-        with alone(self.engine) as connection:
+        with self._aside(address) as aside, alone(self.engine) as connection:
             if self._tags(connection, address) or self._reader(connection, address):
                 return False
             if not history and self._versions(connection, address):
                 return False
-            leftover = self._take_out(connection, address)
-        shutil.rmtree(leftover, ignore_errors=True)
+            self._take_out(connection, address, aside)
         return True
 
     def check_unread(self, address: Address) -> None:
@@ -333,14 +333,26 @@ class Artifacts:
         query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id)
         return connection.execute(query.where(run_inputs.c.ref == str(address), runs.c.state.in_(LIVE))).first()
 
-    def _take_out(self, connection: sa.Connection, address: Address) -> Path:
+    @contextlib.contextmanager
+    def _aside(self, address: Address) -> Iterator[Path]:
+        """Where the folder of an artifact waits for its end; it is put back where the end could not be recorded."""
+        aside = self.folder.parent / "scratch" / f"{REMOVED}{secrets.token_hex(8)}"
+        try:
+            yield aside
+        except BaseException:
+            with contextlib.suppress(OSError):  # it was not moved, or the same content has come again
+                aside.replace(self.folder / address.kind / address.hash)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _take_out(self, connection: sa.Connection, address: Address, aside: Path) -> None:
         """Forget an artifact and move its folder aside: whoever makes it again meanwhile finds its place free."""
         for table in (tags, artifacts):
             connection.execute(table.delete().where(table.c.kind == address.kind, table.c.hash == address.hash))
-        aside = self.folder.parent / "scratch" / f"removed-{secrets.token_hex(8)}"
         with contextlib.suppress(FileNotFoundError):
             (self.folder / address.kind / address.hash).replace(aside)
-        return aside
+        if is_full(self.folder):  # to record it takes some of the room that it makes; done again, it ends the same
+            shutil.rmtree(aside, ignore_errors=True)
 
     def unreachable(self, *, history: bool = False) -> list[Address]:
         """The artifacts that no name leads or led to, from which no such one was made, and which no live run reads.
