@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tuneloop import logbook, processes, serving
 from tuneloop.address import Address
-from tuneloop.errors import Cancelled, TuneloopError
+from tuneloop.errors import Cancelled, TuneloopError, failure
 from tuneloop.kinds import REJECTED
 from tuneloop.language import _, stored
 from tuneloop.machine import tree_memory
@@ -217,17 +217,17 @@ def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
         raise
     except TuneloopError as error:
         bug_inside = isinstance(error, StageFailed) and error.bug  # of a stage that this one needed
-        end(ctx, "failed", {"message": str(error), "kind": "bug" if bug_inside else "user"})
+        end(ctx, "failed", failure(error) | {"kind": "bug" if bug_inside else "user"})
     except ValidationError as error:
-        end(ctx, "failed", {"message": describe_invalid(error), "kind": "user"})
+        end(ctx, "failed", failure(TuneloopError(describe_invalid(error))))
     except MemoryError:
-        end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
+        end(ctx, "failed", failure(TuneloopError(_("memory ran out"))) | {"traceback": traceback.format_exc()})
     except Exception as error:
         known, full = fixable(error, ctx.store.folder), is_full(ctx.store.folder)
         ctx.make_room()  # on a full disk the reason could not be recorded otherwise
-        reason = {"message": str(known), "kind": "user"} if known else bug(error)
+        reason = failure(known) if known else bug(error)
         if not known and full:  # a library's own words for it, most likely; what they were is kept
-            reason |= {"message": str(disk_full(ctx.store.folder)), "kind": "user"}
+            reason |= failure(disk_full(ctx.store.folder))
         end(ctx, "failed", reason)
     return 1
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from tuneloop.address import Address
+from tuneloop.address import Address, composed
 from tuneloop.cli.display import facts, number, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.cli.show import describe, describe_run, when
-from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
+from tuneloop.errors import NotFound, NoWorkspace, TuneloopError, told_again
 from tuneloop.evaluate.figures import METRICS
 from tuneloop.kinds import KINDS
 from tuneloop.language import _, agreeing, joined, shown
@@ -112,7 +112,7 @@ def list_runs(as_json_: bool) -> None:
             _(r.state),
             when(r.created),
             span(r.seconds),
-            (r.output or (r.error or {}).get("message", ""))[:60],
+            (r.output or (told_again(r.error) if r.error else ""))[:60],
         ]
         for r in runs
     ]
@@ -272,7 +272,7 @@ def tag(ref: str, name: str, as_json: bool) -> None:
     """Give an artifact a name; a name in use is moved."""
     store = Store.existing(though_full=True)
     address = store.artifacts.resolve(ref)
-    name = name.removeprefix(f"{address.kind}:")
+    name = composed(name).removeprefix(f"{address.kind}:")
     moved = store.artifacts.tag(name, address)
     if as_json:
         body = {"name": f"{address.kind}:{name}", "address": str(address), "moved": asdict(moved) if moved else None}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tuneloop.language import stored
-from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage
+from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, Stage, WeightsRef
 
 if TYPE_CHECKING:
     from tuneloop.loadtest.generator import Plan, Request
@@ -30,7 +30,7 @@ class LoadTest(Stage):
     positional: ClassVar[tuple[str, ...]] = ("url",)
 
     url: str = Field("", description="Base URL of an OpenAI-compatible server; empty where --model is given.")
-    model: ModelRef | None = Field(None, description="Model to serve and measure instead of a URL.")
+    model: WeightsRef | None = Field(None, description="Model to serve and measure instead of a URL.")
     knowledge: IndexRef | None = Field(None, description="Index that the served model answers from.")
     model_name: str = Field("", description="Model to ask for; the first that the server lists where empty.")
     dataset: DatasetRef | None = Field(

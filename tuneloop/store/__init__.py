@@ -1,6 +1,7 @@
 """The only opener of the database and of the artifact folder."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
@@ -10,6 +11,7 @@ from tuneloop import permissions
 from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
+from tuneloop.nearest import nearest
 from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
 from tuneloop.store.names import Move, Version
@@ -70,7 +72,9 @@ class Store:
         place = Path(root).resolve() if root is not None else find_workspace()
         settings = load_settings(place)  # what is wrong in tuneloop.toml is said first
         if not (place / FOLDER).is_dir():
-            hint = _("Go to its folder, or name it: tuneloop -w DIR. The first stage makes one: tuneloop parse FOLDER")
+            ways = _("Go to its folder, or name it: tuneloop -w DIR. The first stage makes one: tuneloop parse FOLDER")
+            hint = beside(place) if root is not None or os.environ.get("TUNELOOP_WORKSPACE") else ""
+            hint = hint or ways
             raise NoWorkspace(_("there is no workspace here"), where=str(place), hint=hint)
         return cls(place, settings, though_full=though_full)
 
@@ -120,3 +124,11 @@ class Store:
 
     def drop_scratch(self, key: str) -> None:
         shutil.rmtree(self.folder / "scratch" / key[:32], ignore_errors=True)
+
+
+def beside(place: Path) -> str:
+    """The workspace in the same folder that was most likely meant, as a hint; "" where there is none."""
+    with contextlib.suppress(OSError):
+        near = nearest(place.name, (folder.name for folder in place.parent.iterdir() if (folder / FOLDER).is_dir()))
+        return _("Did you mean {name!r}?").format(name=str(place.with_name(near))) if near else ""
+    return ""

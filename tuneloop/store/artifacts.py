@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tuneloop.language import _, agreeing, joined
 from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
-from tuneloop.store.names import Move, Version, check_name, point, point_wanted
+from tuneloop.store.names import Move, Version, addressed, check_free, point, point_wanted
 from tuneloop.store.room import is_full
 
 MANIFEST = "manifest.json"
@@ -185,7 +185,7 @@ class Artifacts:
         """
         prefix, colon, name = composed(text).partition(":")
         if not colon:
-            prefix, name = kind or "", text
+            prefix, name = kind or "", prefix
         if prefix not in KINDS:
             raise NotFound(
                 _("{text!r} names no artifact").format(text=text),
@@ -220,11 +220,19 @@ class Artifacts:
         hint = near or _("{known} See: tuneloop ls {kind}").format(known=known, kind=prefix)
         raise NotFound(_("there is no {name}").format(name=f"{prefix}:{name}"), hint=hint)
 
+    def check_free(self, kind: str, name: str) -> None:
+        """Raise where an artifact of this kind cannot be given the name."""
+        with self.engine.connect() as connection:
+            check_free(connection, kind, name)
+
     def tag(self, name: str, address: Address) -> Move | None:
-        """Let a name lead to an artifact; the move, where it led elsewhere before. Raises for a malformed name."""
+        """Let a name lead to an artifact; the move, where it led elsewhere before.
+
+        Raises for a malformed name, and for one that reads as an address.
+        """
         name = composed(name)
-        check_name(name)
         with alone(self.engine) as connection:
+            check_free(connection, address.kind, name)
             self.path(address)
             return point(connection, name, address)
 
@@ -365,14 +373,6 @@ class Artifacts:
         for address in list(keep):
             keep.update(Address.parse(far) for _near, _stage, far in self.ancestry(address))
         return [a.address for a in everything if a.address not in keep]
-
-
-def addressed(connection: sa.Connection, kind: str, digits: str) -> Sequence[str]:
-    """The hashes of artifacts that begin with these digits: of 8 or more, and of an address in full."""
-    if len(digits) < 8 or not set(digits) <= set("0123456789abcdef"):
-        return []
-    query = sa.select(artifacts.c.hash).where(artifacts.c.kind == kind, artifacts.c.hash.startswith(digits))
-    return connection.scalars(query).all()
 
 
 def two_meanings(text: str, named: Address, other: Address) -> Conflict:
