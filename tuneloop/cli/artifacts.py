@@ -65,7 +65,7 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
     rows = [[names_of(a), a.address.hash[:12], size(a.bytes), when(a.created), facts(a.summary)[:70]] for a in found]
     print_table(rows, [_("name"), _("hash"), _("size"), _("made"), _("contents")])
     if more := len(there) - len(found):
-        click.echo(_("{count} more that no name leads to: tuneloop ls --all").format(count=more))
+        click.echo(as_typed(_("{count} more that no name leads to: tuneloop ls --all").format(count=more)))
     return None
 
 
@@ -109,7 +109,7 @@ def list_runs(as_json_: bool) -> None:
             _(r.state),
             when(r.created),
             span(r.seconds),
-            (r.output or (r.error or {}).get("message", ""))[:60],
+            (r.output or as_typed((r.error or {}).get("message", "")))[:60],
         ]
         for r in runs
     ]
@@ -436,7 +436,7 @@ def gc(dry_run: bool, history: bool, as_json: bool) -> None:
             _("Kept, because a name led to it before: {count} artifact, {size}. To remove it: {command}"),
             _("Kept, because names led to them before: {count} artifacts, {size}. To remove them: {command}"),
         )
-        click.echo(text.format(count=len(past), size=size(held), command="tuneloop gc --history"))
+        click.echo(text.format(count=len(past), size=size(held), command=as_typed("tuneloop gc --history")))
     return None
 
 
