@@ -14,11 +14,12 @@ from gateway_house import Engine, Running, answer_json
 from starlette.testclient import TestClient
 
 from tuneloop.cli import main
-from tuneloop.errors import BUG, DONE, INCOMPLETE, UNDONE
+from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, TERMINATED, UNDONE
 from tuneloop.registry import find_stage
 from tuneloop.runner import Workspace, work
 from tuneloop.web.app import build_app
 
+REPOSITORY = Path(__file__).parent.parent
 GOOD = "# Pump\n\nThe pump stops at 40 bar.\n"
 QA = '{"question": "When does it stop?", "answer": "At 40 bar."}\n'
 TORN = '{"question": "Why'
@@ -254,3 +255,17 @@ def test_a_command_that_reads_makes_no_workspace(
         if form:
             listed = json.loads(told.out)
             assert listed.get("artifacts", []) == listed.get("runs", []) == listed.get("keys", []) == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_guide_says_once_what_the_statuses_mean(language: str) -> None:
+    """The chapter on runs says it; any other page leads there, and has not a list of its own that can differ."""
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs" / language).glob("*.md")}
+    listed = [name for name, text in pages.items() if len(set(re.findall(r"\b(?:130|143)\b", text))) == 2]
+    assert listed == ["22-runs.md"]
+    said = {int(status) for status in re.findall(r"^- (?:Status|状态) (\d+) ", pages["22-runs.md"], re.MULTILINE)}
+    assert said == {DONE, BUG, UNDONE, INCOMPLETE, STOPPED, TERMINATED}
+    anchor = {"en": "exit-statuses", "zh": "退出状态"}[language]
+    heads = {"en": "Exit statuses", "zh": "退出状态"}[language]
+    linked = [name for name, text in pages.items() if f"22-runs.md#{anchor}" in text]
+    assert f"\n## {heads}\n" in pages["22-runs.md"] and "04-concepts.md" in linked and "08-synthesize.md" in linked
