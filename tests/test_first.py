@@ -271,6 +271,56 @@ def test_the_check_of_wheels_names_the_package_that_has_none(
     assert re.search(r"no wheel on Linux aarch64, Python 3.11: lxml==[\d.]+\n", told_) and "macOS arm64    all" in told_
 
 
+def minutes(text: str) -> str:
+    """How long the demo takes, as a page says it."""
+    found = re.search(r"six to ten minutes|六到十分钟", text)
+    return found[0] if found else ""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_readme_and_guide_say_what_it_takes_to_begin(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tools"))
+    import wheels
+
+    readme = (REPOSITORY / ("README.md" if language == "en" else "README.zh-CN.md")).read_text(encoding="utf-8")
+    guide = (REPOSITORY / "docs" / language / "02-install.md").read_text(encoding="utf-8")
+    cpu = re.search(r'make demo TORCH="(\S+ \S+)"', (REPOSITORY / "Makefile").read_text(encoding="utf-8"))
+    assert cpu and all(cpu[1] in text for text in (readme, guide)), "the CPU build, as the Makefile has it"
+    for name, text in (("readme", readme), ("guide", guide)):
+        for fact in ("python3-venv", "590 MB" if name == "readme" else "491 MB", "5 GB", "torch", "ModelScope", "apt"):
+            assert fact in text, (name, fact)
+        assert re.search(r"[Dd]ownload|下载", text) and re.search("CPU build|CPU 版", text) and minutes(text), name
+        assert re.search(r"[Mm]irror|镜像", text) and "pip" in text
+        for platform in wheels.PLATFORMS:
+            system, processor = platform.split()
+            known = "Apple" if system == "macOS" else processor
+            assert any(system in line and known in line for line in text.splitlines()), (name, platform)
+    assert "pip config set global.index-url" in guide and "mirrors.tuna.tsinghua.edu.cn/help" in guide
+    assert all(f"{size} GB" in readme + guide for size in ("0.2", "0.55", "1.2", "1.7"))
+
+
+def test_the_table_of_wheels_is_what_make_wheels_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cell of the guide's table is asked by the target: the versions of Python for the core, and for training."""
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tools"))
+    import wheels
+
+    typed_ = subprocess.run(["make", "-n", "wheels"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    asked: dict[str, list[str]] = {}
+    counts = []
+    for line in re.findall(r"tools/wheels\.py(.*)", typed_):
+        options = wheels.options(shlex.split(line))
+        asked[options.extra] = options.python
+        counts.append(len(wheels.closure(options.extra)))
+    for language in ("en", "zh"):
+        guide = (REPOSITORY / "docs" / language / "02-install.md").read_text(encoding="utf-8")
+        rows = [line.split("|")[3:5] for line in guide.splitlines() if "| Python 3" in line]
+        assert len(rows) == len(wheels.PLATFORMS)
+        for core, training in rows:
+            cells = {"": re.findall(r"3\.\d+", core), "train": re.findall(r"3\.\d+", training)}
+            assert cells == asked, language
+        assert all(re.search(rf"\b{count} (packages|个包)", guide) for count in counts), counts
+
+
 # -- loop files --------------------------------------------------------------------------------------------------------
 
 LOOP = """

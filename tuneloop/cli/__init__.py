@@ -13,7 +13,7 @@ import click
 
 from tuneloop import __version__, logbook, stopping
 from tuneloop.cli.formatter import Context
-from tuneloop.cli.options import HelpfulGroup, print_json, printed
+from tuneloop.cli.options import HelpfulGroup, is_empty, print_json, printed
 from tuneloop.errors import BUG, DONE, UNDONE, TuneloopError
 from tuneloop.language import LOCALES, _, current_language
 from tuneloop.nearest import meant
@@ -122,15 +122,14 @@ def first_line(text: str | None) -> str:
 @click.option("--workspace", "-w", metavar="DIR", envvar="TUNELOOP_WORKSPACE")
 @click.pass_context
 def root(ctx: click.Context, workspace: str | None) -> None:
-    if not workspace:
-        return
     if ctx.get_parameter_source("workspace") is click.core.ParameterSource.COMMANDLINE:
-        from tuneloop.settings import find_workspace
-
+        if not workspace:
+            raise is_empty("--workspace")
         os.environ.pop("TUNELOOP_WORKSPACE", None)
         found_again = find_workspace() == Path(workspace).expanduser().resolve()
         started(sys.argv[0], "" if found_again else workspace)
-    os.environ["TUNELOOP_WORKSPACE"] = workspace
+    if workspace:
+        os.environ["TUNELOOP_WORKSPACE"] = workspace
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -187,15 +186,14 @@ def worded(error: click.ClickException) -> str:
 
 
 def workspace_of(arguments: list[str]) -> Path:
-    """The workspace that was typed, as far as it can be known before anything is parsed: help too has a language."""
-    for number, word in enumerate(arguments):
-        name, sign, value = word.partition("=")
-        if name in ("-w", "--workspace"):
-            value = value if sign else next(iter(arguments[number + 1 :]), "")
-            return Path(value).expanduser()
-        if not word.startswith("-"):
-            break
-    return find_workspace()
+    """The workspace that was typed, before what else was typed is looked at: help and its errors have a language."""
+    named = typed_before_command(arguments).params.get("workspace")
+    return Path(named).expanduser() if named else find_workspace()
+
+
+def typed_before_command(arguments: list[str]) -> click.Context:
+    """The program's own options, whatever is wrong with them and what follows, which is in the context's ``args``."""
+    return root.make_context("tuneloop", list(arguments) or [""], resilient_parsing=True)
 
 
 def interrupted(stop: BaseException) -> NoReturn:
@@ -214,8 +212,7 @@ def stage_of(arguments: list[str]) -> str | None:
 
 def command_of(arguments: list[str]) -> str | None:
     """The command that was typed: the first word, after the options that stand before one."""
-    rest = arguments[2:] if arguments[:1] in (["-w"], ["--workspace"]) else arguments
-    return next((a for a in rest if not a.startswith("-")), None)
+    return next((a for a in HelpfulGroup.typed(typed_before_command(arguments)) if not a.startswith("-")), None)
 
 
 def print_failure(message: str, arguments: list[str], error: TuneloopError | None, *, status: int) -> None:

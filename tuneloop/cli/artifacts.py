@@ -67,7 +67,7 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
     rows = [[names_of(a), a.address.hash[:12], size(a.bytes), when(a.created), facts(a.summary)[:70]] for a in found]
     print_table(rows, [_("name"), _("hash"), _("size"), _("made"), _("contents")])
     if more := len(there) - len(found):
-        click.echo(_("{count} more that no name leads to: tuneloop ls --all").format(count=more))
+        click.echo(as_typed(_("{count} more that no name leads to: tuneloop ls --all").format(count=more)))
     return None
 
 
@@ -111,7 +111,7 @@ def list_runs(as_json_: bool) -> None:
             _(r.state),
             when(r.created),
             span(r.seconds),
-            (r.output or (told_again(r.error) if r.error else ""))[:60],
+            (r.output or (as_typed(told_again(r.error)) if r.error else ""))[:60],
         ]
         for r in runs
     ]

@@ -11,6 +11,7 @@ import click
 from tuneloop.address import composed, name_from
 from tuneloop.cli.display import Display, print_result
 from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
+from tuneloop.encoding import readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, aside, joined
 from tuneloop.runner import RunResult, Workspace, looked_into, told_together, worst
@@ -122,7 +123,7 @@ def announce(workspace: Workspace, *models: str) -> None:
 
 def name_of(path: Path) -> str:
     """A name that an artifact can have, from that of a file or folder: ``My docs`` gives ``My-docs``."""
-    return name_from(path.resolve().name) or "documents"
+    return name_from(readable_name(path.resolve().name)) or "documents"
 
 
 def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True) -> dict[str, Any]:

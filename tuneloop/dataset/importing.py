@@ -50,6 +50,8 @@ class ImportDataset(Stage):
     @classmethod
     def absolute(cls, value: str) -> str:
         """A run may be executed in another folder than the one it was asked for in."""
+        if not value:  # which would be the current folder
+            raise ValueError(stored("a path is empty"))
         return plain_text(str(Path(value).expanduser().absolute()))
 
     def fingerprint(self) -> str:

@@ -39,6 +39,8 @@ class Parse(Stage):
     @classmethod
     def _absolute(cls, paths: list[str]) -> list[str]:
         """The run may be made by a process in another folder."""
+        if "" in paths:  # which would be the current folder
+            raise ValueError(stored("a path is empty"))
         return [plain_text(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (patterns)
 
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
+from tuneloop.encoding import meant_path, plain_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, stored
@@ -39,8 +40,13 @@ class Pull(Stage):
     @field_validator("model")
     @classmethod
     def make_absolute(cls, value: str) -> str:
-        """A path as it is from here: the stage runs in another folder."""
-        return str(Path(value).expanduser().absolute()) if is_path(value) else value
+        """A path as it is from here: the stage runs in another folder. Engines open no name that is not UTF-8."""
+        if not is_path(value):
+            return plain_text(value)
+        path = meant_path(str(Path(value).expanduser().absolute()))
+        if any(plain_text(name) != name for name in (path, *map(str, Path(path).glob("*")))):
+            raise ValueError(stored("the name of the folder or of a file in it is not in UTF-8; rename it"))
+        return path
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.models import card_of, write_card

@@ -36,7 +36,7 @@ class Train(Stage):
     alpha: int = Field(32, ge=1, description="Scale of the LoRA update; it is multiplied by alpha / rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's inputs that is dropped.")
     max_length: int = Field(1024, ge=16, description="Longest conversation, in tokens.")
-    truncate: bool = Field(False, description="Cut longer conversations instead of setting them aside.")
+    truncate: bool = Field(False, description="Cut longer conversations instead of leaving them out.")
     batch: int = Field(1024, ge=16, description="Tokens of one training step.")
     packing: bool = Field(True, description="Put several conversations into one row, each seeing itself alone.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps over which the learning rate rises.")
