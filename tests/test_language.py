@@ -168,7 +168,7 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
         assert told == _(text, "zh").format(*values, **named) and CHINESE.search(told), text
         assert shown(text, "en") == text
     assert shown("a value is not text: no question", "zh") == "有一个值不是文本：no question", "a detail is data"
-    assert shown("answer: this is needed", "zh") == "answer: 必须填写", "the name of a field is a name"
+    assert shown("answer: this is needed", "zh") == "answer：必须填写", "the name of a field is a name"
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
         ),
         (
             "the endpoint answered 500: Internal error. Check the API key.",
-            "端点返回了 500: Internal error。请检查 API 密钥。",
+            "端点返回了 500：“Internal error”。请检查 API 密钥。",
         ),
-        ("/a b.pdf: cannot read the file: Permission denied (line 3)", "/a b.pdf: 无法读取文件：没有权限 (line 3)"),
+        ("/a b.pdf: cannot read the file: Permission denied (line 3)", "/a b.pdf：无法读取文件：没有权限（line 3）"),
         ("'x' is not a thing that anybody knows.", ""),
         ("the model is not loaded. Something else is here.", ""),
         ("there is no table 'x'. Nobody has put one there yet.", ""),
@@ -224,8 +224,8 @@ def test_the_chinese_guide_quotes_messages_as_they_are_told() -> None:
             lambda root: Endpoint(url="u", model="m", api_key_env="NO_KEY_HERE", api_key_file="").api_key(),
             "u 的密钥没有设置",
         ),
-        (lambda root: settings_of(root, "threads = -1"), "threads: 应大于或等于 0（给出的是 -1）"),
-        (lambda root: settings_of(root, "thread = 1"), "thread: 没有这个参数"),
+        (lambda root: settings_of(root, "threads = -1"), "threads：应大于或等于 0（给出的是 -1）"),
+        (lambda root: settings_of(root, "thread = 1"), "thread：没有这个参数"),
         (lambda root: settings_of(root, "threads ="), "不是合法的 TOML"),
         (lambda root: raise_missing(), "这需要软件包 'torch'，而它没有安装。安装命令：pip install"),
     ],

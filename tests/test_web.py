@@ -61,7 +61,7 @@ def test_a_bad_body_is_refused_in_the_words_of_the_command_line(
     with speaking(language):
         refused = client.post(f"/api/stages/{stage}", content=body, headers={"content-type": "application/json"})
     told = refused.json()["error"]
-    assert refused.status_code == 422 and told.replace("：", ": ").startswith(says.replace("：", ": ")), told
+    assert refused.status_code == 422 and told.startswith(says), told
 
 
 def test_a_bug_and_a_broken_disk_are_told_as_json(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 Everything that is not a ``TuneloopError`` is a bug, and its traceback is kept on the run.
 """
 
-from tuneloop.language import _
+from tuneloop.language import CHINESE, _, current_language, labelled
 
 # How a command ends; the guide says the same in its chapter on runs.
 DONE = 0  # all of it
@@ -37,10 +37,10 @@ class TuneloopError(Exception):
         self.message, self.where, self.hint = message, where, hint
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.message}" if self.where else self.message
+        line = labelled(self.where, self.message) if self.where else self.message
         if self.hint:
-            stop = ". " if self.hint[0].isascii() else "。"
-            line = f"{line.rstrip('.。')}{stop}{self.hint}"
+            chinese = not self.hint[0].isascii() or (current_language() == "zh" and CHINESE.search(line))
+            line = f"{line.rstrip('.。')}{'。' if chinese else '. '}{self.hint}"
         return " ".join(line.split())
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tuneloop import language
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import quoted, told
-from tuneloop.language import _, joined, shown, stored
+from tuneloop.language import _, joined, labelled, shown, stored, strung
 from tuneloop.loopback import holds_a_secret, origin_of
 from tuneloop.nearest import perhaps
 
@@ -156,8 +156,9 @@ def describe_problems(problems: Iterable[Any], model: type[BaseModel] | None = N
         ):
             given_text = _(" (given: {value})").format(value=repr(given)[:70])
         near = perhaps(*wanted(problem, model))
-        parts.append((f"{place}: " if place else "") + reason(problem) + given_text + near)
-    return "; ".join(parts)
+        told = reason(problem) + given_text + near
+        parts.append(labelled(place, told) if place else told)
+    return strung(parts)
 
 
 def wanted(problem: Any, model: type[BaseModel] | None) -> tuple[str, list[str]]:
@@ -178,6 +179,12 @@ def fields_at(model: Any, place: Iterable[Any]) -> list[str]:
         else:
             model = (get_args(model) or (None,))[-1]
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def one_of(text: str) -> str:
+    """What pydantic says may be given, as the user's language writes a row of names."""
+    *names, last = text.split(", ")
+    return joined([*names, last.replace(" or ", _(" or "))])
 
 
 def reason(problem: Any) -> str:
@@ -213,5 +220,5 @@ def reason(problem: Any) -> str:
         "json_invalid": _("Input should be valid JSON: {error}"),
     }
     text = words.get(problem["type"])
-    known = {name: str(value).replace(" or ", _(" or ")) for name, value in problem.get("ctx", {}).items()}
+    known = {name: one_of(str(value)) for name, value in problem.get("ctx", {}).items()}
     return text.format(**known) if text else quoted(problem["msg"])

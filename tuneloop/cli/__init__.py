@@ -196,7 +196,7 @@ def workspace_of(arguments: list[str]) -> Path:
         name, sign, value = word.partition("=")
         if name in ("-w", "--workspace"):
             value = value if sign else next(iter(arguments[number + 1 :]), "")
-            return Path(value).expanduser()
+            return Path(value).expanduser() if value else find_workspace()
         if not word.startswith("-"):
             break
     return find_workspace()

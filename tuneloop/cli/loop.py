@@ -12,7 +12,7 @@ import click
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _, agreeing
+from tuneloop.language import _, agreeing, aside, colon
 from tuneloop.nearest import nearest
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import listed
@@ -34,12 +34,15 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     found = []
     for number, table in enumerate(tables, 1):
         if not isinstance(table, dict) or not isinstance(table.get("stage"), str):
-            raise TuneloopError(
-                _('this table does not say which stage it is: stage = "parse"'), where=f"{path}: [[stage]] {number}"
-            )
+            raise TuneloopError(_('this table does not say which stage it is: stage = "parse"'), where=at(path, number))
         fields = dict(table)
         found.append((fields.pop("stage"), str(fields.pop("name", "")), fields))
     return found
+
+
+def at(file: Path, number: int, stage: str = "") -> str:
+    """Where in a loop file."""
+    return f"{file}{colon()}[[stage]] {number}" + (aside(stage) if stage else "")
 
 
 class LoopFailed(TuneloopError):
@@ -47,7 +50,7 @@ class LoopFailed(TuneloopError):
 
     def __init__(self, error: TuneloopError, place: str, stage: str, stages: int, done: list[Any], *,
                  valid: bool = True) -> None:  # fmt: skip
-        where = f"{place}: {error.where}" if error.where else place
+        where = place + colon() + error.where if error.where else place
         super().__init__(error.message, where=where, hint=error.hint)
         self.result, self.bug = getattr(error, "result", None), getattr(error, "bug", False)
         self.more = {"stage": stage, "stages": stages, "valid": valid, "runs": [run.as_json() for run in done]}
@@ -75,7 +78,7 @@ def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> Non
         try:
             check_inputs(workspace, stage, made)
         except TuneloopError as error:
-            place = f"{file}: [[stage]] {number} ({stage.name})"
+            place = at(file, number, stage.name)
             raise LoopFailed(error, place, stage.name, len(steps), [], valid=False) from None
         made.add(f"{stage.makes}:{name or stage.default_name()}")
 
@@ -112,7 +115,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
         try:
             steps.append((build(find_stage(stage), fields), name))
         except TuneloopError as error:
-            raise TuneloopError(error.message, where=f"{file}: [[stage]] {number} ({stage})", hint=error.hint) from None
+            raise TuneloopError(error.message, where=at(file, number, stage), hint=error.hint) from None
     results = []
     with opened(check) as workspace:
         check_steps(workspace, file, steps)
@@ -121,7 +124,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
                 with Display(quiet=as_json) as display:
                     results.append(workspace.run(stage, name=name, watch=display.watch))
             except TuneloopError as error:
-                place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
+                place = at(file, len(results) + 1, stage.name)
                 raise LoopFailed(error, place, stage.name, len(steps), results) from None
             if not as_json:
                 print_result(results[-1], as_json=False)

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from tuneloop.encoding import plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
-from tuneloop.language import _, shown, stored
+from tuneloop.language import _, labelled, shown, stored, strung
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Parse(Stage):
         self._read(ctx, jobs, len(files) - len(jobs), len(files))
         count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
         if not count:
-            reasons = "; ".join(f"{where}: {shown(reason)}" for where, reason in facts.reasons[:SHOWN])
+            reasons = strung(labelled(where, shown(reason)) for where, reason in facts.reasons[:SHOWN])
             raise TuneloopError(_("none of the {count} files could be read").format(count=len(files)), hint=reasons)
         return facts.summary()
 

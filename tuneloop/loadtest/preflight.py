@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, marked
 from tuneloop.loadtest.generator import verdict
 from tuneloop.loadtest.stream import Stream
 from tuneloop.loadtest.wire import Lost, Pool, Target
@@ -30,7 +30,9 @@ def warm_up(target: Target, body: bytes, where: str) -> None:
     refuse(status, said, where)
     if problem := verdict(status, said):
         raise TuneloopError(
-            _("the server does not stream chat completions ({})").format(problem), where=where, hint=said.message()
+            _("the server does not stream chat completions ({})").format(problem),
+            where=where,
+            hint=marked(said.message()),
         )
 
 
@@ -41,7 +43,9 @@ def refuse(status: int, said: Stream, where: str) -> None:
         404: _("Check the URL, which ends in /v1, and the model's name."),
     }
     if status != 200:
-        message = _("the server answered {}").format(status) + (f": {said.message()}" if said.body else "")
+        message = _("the server answered {}").format(status)
+        if said.body:
+            message = _("the server answered {status}: {said}").format(status=status, said=marked(said.message()))
         raise TuneloopError(message, where=where, hint=hints.get(status, ""))
 
 

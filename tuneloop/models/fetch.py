@@ -18,7 +18,7 @@ from typing import Any
 
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _, joined, stored
+from tuneloop.language import _, joined, labelled, stored, strung
 from tuneloop.models.catalogue import Entry, Source, Wheel
 from tuneloop.models.hub import (
     RemoteFile,
@@ -148,10 +148,10 @@ def from_sources(work: Fetching, only: str) -> None:
                 return remember(work, source)
             except SourceFailed as error:
                 failure = str(error)
-        failures.append(f"{source.kind}: {failure}")
+        failures.append(labelled(source.kind, failure))
         work.phase(stored("{} passed over: {}").format(source.kind, failure))
     raise TuneloopError(
-        _("{} could not be downloaded ({})").format(work.entry.name, "; ".join(failures)),
+        _("{} could not be downloaded ({})").format(work.entry.name, strung(failures)),
         hint=_("Check the network or pip's index, or put the model into a folder named by 'models' in tuneloop.toml."),
     )
 

@@ -100,6 +100,7 @@ def text_of(request: Request, template: str, **values: Any) -> str:
     caller = getattr(request.state, "caller", None)
     return environment().get_template(template).render(
         t=partial(_, language=language), told=partial(shown, language=language), language=language,
+        colon="：" if language == "zh" else ": ", comma="、" if language == "zh" else ", ",
         theme=theme_of(request), themes=THEMES, place=safe_place(place_of(request), login=True), edition=edition(),
         caller=caller if caller and caller.id not in ("", "local") else None, path=request.url.path, **values,
     )  # fmt: skip
