@@ -153,9 +153,8 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         if result.seconds >= 60
         else f"{result.seconds:.1f} s"
     )
-    click.echo(
-        f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  {aside(took).strip()}"
-    )
+    made = f"{result.stage:<11} {name}  {(result.output or '')[:22]}…  {aside(took).strip()}"
+    click.echo(f"{click.style('✓', fg='green')} {made}")
     if result.output:
         for line in told(kind, result.summary, Store().artifacts.path(result.address)):
             click.echo(f"  {line}".rstrip())
