@@ -1,23 +1,25 @@
 """What the rule of `tuneloop evaluate` calls right, beside what a judge does who has not seen what the rule says.
 
-    python benchmarks/answers_judged.py draw ITEMS.parquet sheet.jsonl key.jsonl [--count 50] [--seed 0]
+    python benchmarks/answers_judged.py draw ITEMS.parquet sheet.jsonl key.jsonl [--count 50] [--seed 0] [--by-model]
     (the judge reads sheet.jsonl: number, question, reference, answer; and writes "3 right" or "3 wrong", a line each)
     python benchmarks/answers_judged.py agree sheet.jsonl key.jsonl judged.txt [--table]
 
 Half are drawn from what the rule calls right and half from the rest, from both models with and without the documents;
-a question comes twice only where there are too few. The sheet says nothing of rule or model. `agree` prints agreement
-with Wilson's interval, Cohen's kappa, the agreement weighed by how often the rule calls an answer right, and
-the same for a token F1 of 0.5, which is what the rule must be better than.
+with --by-model half from each model's answers with the documents, whatever the rule calls them. A question comes twice
+only where there are too few. The sheet says nothing of rule or model. `agree` prints agreement with Wilson's interval,
+Cohen's kappa, for each model too, and the same for what the rule must be better than: a token F1 of 0.5, and a
+reference that stands in the answer word for word.
 """
 
 import argparse
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tuneloop.evaluate.cells import CELLS, mark_items
+from tuneloop.evaluate.cells import CELLS, WITH_DOCUMENTS, mark_items
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import token_f1
 from tuneloop.evaluate.rates import wilson
@@ -53,13 +55,11 @@ def pick(pool: list[dict[str, Any]], wanted: int, seen: set[str]) -> list[dict[s
     return (fresh + [row for row in pool if (row["id"], row["field"]) not in taken])[:wanted]
 
 
-def draw(file: Path, sheet: Path, key: Path, count: int, seed: int) -> None:
+def draw(file: Path, sheet: Path, key: Path, count: int, seed: int, by_model: bool) -> None:
     rows, drawn = answers(file), random.Random(seed)
     drawn.shuffle(rows)
     good = [row for row in rows if row["rule"] == "right"]
-    chosen = pick(good, count // 2, set())
-    ids = {row["id"] for row in chosen}
-    chosen += pick([row for row in rows if row["rule"] != "right"], count - len(chosen), ids)
+    chosen = each_model(rows, count) if by_model else each_verdict(rows, good, count)
     drawn.shuffle(chosen)
     share = len(good) / len(rows)
     with sheet.open("w", encoding="utf-8") as shown, key.open("w", encoding="utf-8") as hidden:
@@ -68,6 +68,18 @@ def draw(file: Path, sheet: Path, key: Path, count: int, seed: int) -> None:
             told = {"n": number, "share": share, **{name: row[name] for name in ("field", "rule", "problem")}}
             shown.write(json.dumps(seen, ensure_ascii=False) + "\n")
             hidden.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+
+def each_verdict(rows: list[dict[str, Any]], good: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Half from what the rule calls right."""
+    chosen = pick(good, count // 2, set())
+    ids = {row["id"] for row in chosen}
+    return chosen + pick([row for row in rows if row["rule"] != "right"], count - len(chosen), ids)
+
+
+def each_model(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Half from each model's answers with the documents."""
+    return [row for f in WITH_DOCUMENTS for row in pick([r for r in rows if r["field"] == f], count // 2, set())]
 
 
 def load(file: Path) -> dict[int, dict[str, Any]]:
@@ -92,17 +104,32 @@ def line(name: str, rule: list[bool], hand: list[bool]) -> str:
     return f"| {name} | {n} | {same} ({between}) | {kappa(rule, hand):.2f} | {found} |"
 
 
+def compare(name: str, judged: list[tuple[dict[str, Any], dict[str, Any], bool]]) -> None:
+    """The rule and the baselines beside the judge, a line each."""
+    if not judged:
+        return
+    hand = [told for _row, _found, told in judged]
+    print(line(f"{name}rule", [found["rule"] == "right" for _row, found, _told in judged], hand))
+    pairs = [(row["answer"], row["reference"]) for row, _found, _told in judged]
+    print(line(f"{name}token F1 of 0.5", [token_f1(*pair) >= 0.5 for pair in pairs], hand))
+    print(line(f"{name}holds the reference", [plain(one) in plain(other) for other, one in pairs], hand))
+    print(line(f"{name}nothing is right", [False] * len(hand), hand))
+
+
+def plain(text: str) -> str:
+    """Its words alone, without markers of citations."""
+    return " ".join(re.findall(r"\w+", re.sub(r"\[\d+\]", "", text).lower()))
+
+
 def agree(sheet: Path, key: Path, judged: Path, table: bool) -> None:
     shown, hidden = load(sheet), load(key)
     lines = [text.split() for text in judged.read_text(encoding="utf-8").splitlines() if text.strip()]
     told = {int(words[0]): words[1] == "right" for words in lines}
     numbers = sorted(shown)
+    for name, fields in (("", set(ASKED)), ("tuned, ", {"answer", "cited"}), ("base, ", {"against", "against_cited"})):
+        compare(name, [(shown[n], hidden[n], told[n]) for n in numbers if hidden[n]["field"] in fields])
     hand = [told[n] for n in numbers]
     rule = [hidden[n]["rule"] == "right" for n in numbers]
-    print(line("rule", rule, hand))
-    f1 = [token_f1(shown[n]["answer"], shown[n]["reference"]) >= 0.5 for n in numbers]
-    print(line("token F1 of 0.5", f1, hand))
-    print(line("nothing is right", [False] * len(hand), hand))
     share, called = hidden[numbers[0]]["share"], sum(rule)
     yes = sum(a and b for a, b in zip(rule, hand, strict=True)) / max(called, 1)
     no = sum(not a and not b for a, b in zip(rule, hand, strict=True)) / max(len(hand) - called, 1)
@@ -123,12 +150,13 @@ def main() -> None:
         one.add_argument(name, type=Path)
     one.add_argument("--count", type=int, default=50)
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--by-model", action="store_true", help="half from each model, whatever the rule calls them")
     for name in ("sheet", "key", "judged"):
         two.add_argument(name, type=Path)
     two.add_argument("--table", action="store_true", help="every answer as a row of Markdown")
     given = parser.parse_args()
     if given.command == "draw":
-        draw(given.items, given.sheet, given.key, given.count, given.seed)
+        draw(given.items, given.sheet, given.key, given.count, given.seed, given.by_model)
     else:
         agree(given.sheet, given.key, given.judged, given.table)
 

@@ -4,7 +4,8 @@
 
 Prints its URL as one JSON line. ``GET /truth`` gives, for every finished request, the seconds between its arrival and
 its first token, and ``POST /truth`` forgets them. The model's name chooses what happens: ``ok``, ``status-503``,
-``broken``, ``hang``, ``silent``, ``error-event``; anything else is ``ok``.
+``broken``, ``hang``, ``silent``, ``error-event``; as a gateway with knowledge, ``refused`` (without asking a model),
+``half-refused`` (every second request) and ``doubted`` (not found, but written by a model); anything else is ``ok``.
 """
 
 import argparse
@@ -30,6 +31,7 @@ class Mock:
     def __init__(self, first: float, gap: float, tokens: int, slots: int) -> None:
         self.first, self.gap, self.tokens = first, gap, tokens
         self.slots = asyncio.Semaphore(slots) if slots else None
+        self.refusals = 0
         self.truth: list[float] = []
         self.gaps: list[float] = []
 
@@ -85,6 +87,8 @@ class Mock:
             await asyncio.sleep(3600)
         if behaviour == "error-event":
             writer.write(chunk(b'data: {"error": {"message": "out of memory"}}\n\n'))
+        if behaviour == "refused" or (behaviour == "half-refused" and self.turn()):
+            return await self.refuse(writer)
         last = 0.0
         for number in range(0 if behaviour in ("silent", "error-event") else self.tokens):
             await asyncio.sleep(max(0.0, begin + self.first + number * self.gap - time.perf_counter()))
@@ -95,7 +99,21 @@ class Mock:
             self.truth.append(now - arrived) if number == 0 else self.gaps.append(now - last)
             last = now
         usage = self.usage() if behaviour != "silent" else None
-        writer.write(event({}, "stop") + event({}, usage=usage) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        doubt = {"tuneloop": {"answerable": False}} if behaviour == "doubted" else {}
+        writer.write(event({}, "stop", **doubt) + event({}, usage=usage) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        await writer.drain()
+        return True
+
+    def turn(self) -> bool:
+        self.refusals += 1
+        return self.refusals % 2 == 0
+
+    async def refuse(self, writer: asyncio.StreamWriter) -> bool:
+        """What a gateway sends whose search has found nothing: at once, and with no tokens of a model."""
+        told = {"tuneloop": {"answerable": False, "passages": []}}
+        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+        writer.write(event({"content": "The documents do not answer this."}) + event({}, "stop", **told))
+        writer.write(event({}, usage=usage) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()
         return True
 

@@ -60,8 +60,10 @@ class Engine:
             })  # fmt: skip
         await start(send, 200, b"text/event-stream")
         watch = asyncio.ensure_future(receive())
-        for part in self.parts:
-            await send({"type": "http.response.body", "body": event({"content": part}), "more_body": True})
+        for number, part in enumerate(self.parts, 1):
+            so_far = {"timings": {"prompt_n": 5, "cache_n": 2, "predicted_n": number}}
+            told = event({"content": part}, **(so_far if body.get("timings_per_token") else {}))
+            await send({"type": "http.response.body", "body": told, "more_body": True})
             await asyncio.sleep(self.pause)
             if watch.done():
                 self.left.put(True)

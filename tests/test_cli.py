@@ -60,15 +60,45 @@ def test_a_server_with_json_prints_one_object_when_it_answers(arguments: tuple[s
     assert rest == "" and server.returncode == 130
 
 
-@pytest.mark.parametrize("arguments", [("web", "--no-auth", "--no-worker"), ("worker",)])
+ENDS = {"serve": "The server has stopped.", "--no-worker": "The server has stopped."}
+
+
+@pytest.mark.parametrize("arguments", [*SERVERS, ("worker",)], ids=" ".join)
 def test_a_server_that_is_terminated_ends_well(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """Found outside: it ended with 130 and the words for a stage, which a supervisor counts as a failure."""
-    port = ("--port", str(free_port())) if "web" in arguments else ()
+    port = () if "worker" in arguments else ("--port", str(free_port()))
     server = start(tmp_path, *arguments, *port, "--json")
     assert server.stdout is not None and json.loads(server.stdout.readline())["state"] == "ready"
     server.send_signal(signal.SIGTERM)
     _rest, said = server.communicate(timeout=20)
-    assert server.returncode == 0 and said.strip().endswith("The server has stopped."), said
+    words = next((w for word, w in ENDS.items() if word in arguments), "Stopped. A run that was under way here is in")
+    assert server.returncode == 0 and words in said.strip().splitlines()[-1], said
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_server_that_another_command_has_begun_ends_in_its_own_words(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    """As ``demo --serve`` does: it said that the same command continues what is done."""
+    arguments = [*SERVERS[0][1:], "--port", str(free_port()), "--json"]
+    code = f"""import click, signal, sys
+from tuneloop import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+@cli.root.command()
+def outer():
+    from tuneloop.cli.serve import serve
+    if status := serve.main({arguments!r}, standalone_mode=False, obj={{}}):
+        click.get_current_context().exit(status)
+cli.Commands.get_command = click.Group.get_command
+cli.main(["outer"])"""
+    environment = {**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)}
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None and json.loads(server.stdout.readline())["state"] == "ready"
+    server.send_signal(number)
+    _rest, said = server.communicate(timeout=20)
+    assert server.returncode == status and said.strip().splitlines()[-1] == "The server has stopped.", said
 
 
 def test_a_server_that_dies_later_prints_no_second_object(tmp_path: Path) -> None:

@@ -98,3 +98,51 @@ def test_words_before_the_answer_do_not_count(answer: str, right: bool) -> None:
     question = "吊销密钥之后需要重启网关吗？" if zh else "Must I restart the gateway after I revoke a key?"
     reference = "不需要，几秒之内就会被拒绝。" if zh else "No, it is refused within some seconds, without a restart."
     assert judge(question, reference, answer).right == right
+
+
+METHOD = ("Which method is used by default?", "LoRA is used by default; `--method` chooses another.")
+MADE = ("How many parts does a single press make?", "A press takes sheets, folds them and makes exactly one new part.")
+RESTART = (
+    "Must I restart the pump after the limit was changed?",
+    "No restart is needed; the limit is read every second.",
+)
+CLOSES = ("When the tank is full, does the valve close by itself?", "Yes, the valve closes when the tank is full.")
+NEEDED = ("Is a second pump needed to fill the tank?", "No. One pump does it in ten minutes.")
+ZH_CLOSES = ("油箱满了之后，阀门会自动关闭吗？", "不会，要用手关闭。")
+ZH_MADE = ("一台压机会生成几个零件？", "压机取来板材，恰好生成一个新零件。")
+ZH_WINS = ("参数和配置文件不一致时，以哪个为准？", "以参数为准，其次是配置文件。")
+DRY = ("How can I see what would be deleted without deleting it?", "Run `store clean --dry-run`; it only tells.")
+ZH_BOTH = ("怎样同时安装两个扩展？", "两个扩展之间用逗号连接，命令是 `setup 'pump[oil,air]'`。")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "right"),
+    [
+        (METHOD, "LoRA.", True), (METHOD, "Full training.", False),
+        (MADE, "One.", True), (MADE, "1", True), (MADE, "Two.", False), (MADE, "It makes 100 parts.", False),
+        (ZH_MADE, "一个。", True), (ZH_MADE, "两个。", False),
+        (ZH_WINS, "参数", True), (ZH_WINS, "配置文件", False),
+        (ZH_BOTH, "`setup 'pump[oil,air]'`", True), (ZH_BOTH, "`setup 'pump'`", False),
+        (DRY, "`--dry-run` shows it.", True), (DRY, "`store clean` deletes what nobody needs.", False),
+    ],
+)  # fmt: skip
+def test_what_was_asked_for_is_right_alone_and_something_near_it_is_wrong(
+    asked: tuple[str, str], answer: str, right: bool
+) -> None:
+    assert judge(*asked, answer).right == right
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "right"),
+    [
+        (RESTART, "You do not have to restart the pump.", True), (RESTART, "You must restart the pump.", False),
+        (RESTART, "It is not necessary to restart the pump.", True), (RESTART, "No.", True), (RESTART, "Yes.", False),
+        (CLOSES, "The valve closes by itself.", True), (CLOSES, "The valve does not close by itself.", False),
+        (CLOSES, "The tank is full.", False), (CLOSES, "The answer to your question is yes.", True),
+        (NEEDED, "A second pump is not necessary to fill the tank.", True), (NEEDED, "A second pump is needed.", False),
+        (ZH_CLOSES, "油箱满了之后，阀门不会自动关闭。", True), (ZH_CLOSES, "阀门会自动关闭。", False),
+        (ZH_CLOSES, "当然会！", False), (ZH_CLOSES, "当然不会！", True),
+    ],
+)  # fmt: skip
+def test_a_yes_or_no_may_be_said_in_the_words_of_the_question(asked: tuple[str, str], answer: str, right: bool) -> None:
+    assert judge(*asked, answer).right == right

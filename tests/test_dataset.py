@@ -571,6 +571,15 @@ def test_pairs_know_their_chunk_and_span_and_cost_nothing_twice(ctx: Any, teach:
     assert synthesize(ctx, ref)[1] == summary and (ctx.out / "examples.parquet").read_bytes() == before
 
 
+def test_what_synthesis_set_aside_is_one_number_with_its_reasons(ctx: Any, teach: Any) -> None:
+    """A chunk that nothing is asked about was a row of what was set aside, and in no count of it."""
+    short = Chunk(id="short", document="short", name="short", start=0, end=9, text="See here.", heading=["short"])
+    teach(lambda _n, body: (200, written_reply(body)))
+    _examples, summary = synthesize(ctx, add_chunks(ctx, [*town(2), short]))
+    assert [where for where, _reason, _row in ctx.rejected] == ["short"]
+    assert summary["rejected"] == len(ctx.rejected) == sum(summary["reasons"].values()) == 1
+
+
 def test_a_failing_teacher_costs_only_the_chunks_it_fails_on(ctx: Any, teach: Any) -> None:
     def reply(number: int, body: dict[str, Any]) -> tuple[int, str]:
         text = body["messages"][-1]["content"]

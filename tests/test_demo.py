@@ -1,5 +1,6 @@
 """The main job from end to end with a real model, a real engine and a real gateway, on two small pages."""
 
+import base64
 import json
 import os
 import re
@@ -15,13 +16,17 @@ from tuneloop.address import Address
 from tuneloop.cli.demo import demo as command
 from tuneloop.demo import pipeline
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
+from tuneloop.demo.limits import rests_on
 from tuneloop.demo.pipeline import RECIPES, Outcome
 from tuneloop.demo.report import headline, write_report
 from tuneloop.errors import MissingExtra, TuneloopError
+from tuneloop.evaluate import figures
 from tuneloop.evaluate.items import CitedSentence, Item
 from tuneloop.evaluate.scores import summarise
+from tuneloop.loadtest.chart import chart
+from tuneloop.loadtest.generator import Request
 from tuneloop.records import write_rows
-from tuneloop.runner import RunResult, Workspace
+from tuneloop.runner import Account, RunResult, Workspace
 
 PUMP = """# The P7 pump
 
@@ -236,6 +241,17 @@ def test_the_word_is_that_of_the_test_where_there_is_no_interval(tmp_path: Path)
     assert "<b>Better</b>" in html and "How far it may be from this is not known" in html and "None" not in html
 
 
+@pytest.mark.parametrize(("interval", "turns"), [((0.03, 0.2), True), ((0.06, 0.2), False), ((-0.2, 0.03), True),
+                                                  ((-0.2, 0.1), False), (None, False)])  # fmt: skip
+def test_a_result_that_the_rule_s_own_error_could_turn_is_called_so(
+    interval: tuple[float, float] | None, turns: bool
+) -> None:
+    found = {"cells": {"cited": {}}, "differences": {"with_documents": {"interval": interval}}}
+    told = rests_on({"language": "en", "correctness": found})
+    assert "not a person" in told and "4 points too high" in told
+    assert told.endswith("could turn the result above.") == turns
+
+
 def test_the_report_says_what_stands_beside_the_scores(tmp_path: Path) -> None:
     items = asked(12, {"against": 12, "answer": 16, "against_cited": 4, "cited": 9})
     for item in items[:20]:
@@ -298,6 +314,85 @@ LOADTEST = RunResult("l", "loadtest", "done", None, summary={
     "time_to_first_token": {"p50": 0.3, "max": 0.6, "count": 10},
 })  # fmt: skip
 TRAIN = RunResult("t", "train", "done", None, {"peak_memory_mib": 3000.0, "loss": 1.5}, seconds=72.0)
+SYNTHESIZED = RunResult(
+    "s", "synthesize", "done", "dataset:" + "a" * 64, summary={"pairs": 9, "rejected": 26, "lost": 2},
+    lost=Account(2), set_aside=Account(25),
+)  # fmt: skip
+LEARNED = RunResult(
+    "t", "train", "done", None, {"loss": 0.0304, "validation_loss": 1.97},
+    summary={"loss": 1.0537, "validation_loss_before": 2.6329, "validation_loss": 1.9722, "steps": 46, "held_out": 7},
+)  # fmt: skip
+
+
+def test_each_figure_of_the_engineers_part_has_one_name_and_one_value(tmp_path: Path) -> None:
+    _body, page = reported(tmp_path, asked(12, BETTER), synthesize=SYNTHESIZED, train=LEARNED)
+    rest = page.read_text(encoding="utf-8").partition('id="engineering"')[2]
+    # the loss of the last step alone is noise, and was told under the same name as the mean
+    assert "mean of the last 10 steps: 1.054" in rest and "0.0304" not in rest and rest.count("1.054") == 1
+    assert "validation loss before training, 7 held out: 2.633" in rest and rest.count("1.972") == 1
+    assert '<td class="n">2</td><td class="n">25</td>' in rest and ">26<" not in rest, "lost and set aside apart"
+
+
+def test_the_two_columns_of_right_answers_are_not_taken_for_the_same_questions(tmp_path: Path) -> None:
+    items = asked(12, BETTER)
+    body, page = reported(tmp_path / "same", items)
+    same = "are of the same 24 questions"
+    assert same in page.read_text(encoding="utf-8") and same in "\n".join(headline(body))
+    for item in items[8:24]:
+        item.answer = item.against = None
+    body, page = reported(tmp_path / "fewer", items)
+    for text in (page.read_text(encoding="utf-8"), "\n".join(headline(body)), "\n".join(figures.notes(body))):
+        assert "without the documents (8) and those with them (24) are not of the same questions" in text
+        assert "over the 8 questions asked both ways" in text
+    body, page = reported(tmp_path / "zh", items, language="zh")
+    assert "闭卷（8 题）与依据文档（24 题）" in page.read_text(encoding="utf-8")
+    for item in items[:8]:
+        item.cited = item.against_cited = None
+    items[8].answer = items[8].against = "It is red."
+    items[8].cited = items[8].against_cited = None
+    assert "no question was asked both ways" in "\n".join(headline(reported(tmp_path / "apart", items)[0]))
+
+
+FIRST_PIXEL = """async picture => {
+  const image = new Image(), canvas = document.createElement('canvas')
+  image.src = 'data:image/png;base64,' + picture
+  await image.decode()
+  const drawn = canvas.getContext('2d')
+  drawn.drawImage(image, 0, 0)
+  return [...drawn.getImageData(0, 0, 1, 1).data] }"""
+
+
+def brightness(tab: Any) -> float:
+    """Of a pixel near the corner of a page as it is drawn, 0 to 255."""
+    picture = tab.screenshot(clip={"x": 12, "y": 12, "width": 4, "height": 4})
+    return sum(tab.evaluate(FIRST_PIXEL, base64.b64encode(picture).decode())[:3]) / 3
+
+
+def test_the_chart_of_a_load_test_is_dark_on_a_dark_page_and_light_on_paper(tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("chromium is not installed")
+    rows = [Request(number=n, scheduled=n, state="ok", latency=0.5, time_to_first_token=0.2) for n in range(3)]
+    (tmp_path / "chart.svg").write_text(chart(rows, "t"), encoding="utf-8")
+    page = "<html style='color-scheme:{scheme}'><body style='margin:0'>{inside}</body></html>"
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for scheme, other in (("light", "dark"), ("dark", "light")):
+            inside = f"<div>{chart(rows, 't')}</div>"  # as in the report, which follows the system
+            (tmp_path / "in.html").write_text(page.format(scheme="light dark", inside=inside), encoding="utf-8")
+            image = '<img src="chart.svg" width="860" height="620">'  # as in the console, whose theme may be chosen
+            (tmp_path / "img.html").write_text(page.format(scheme=scheme, inside=image), encoding="utf-8")
+            for name, system in (("in.html", scheme), ("img.html", other)):
+                tab = browser.new_page(color_scheme=system)
+                tab.goto((tmp_path / name).as_uri())
+                assert (brightness(tab) < 60) == (scheme == "dark"), (name, scheme)
+        tab.emulate_media(media="print", color_scheme="dark")
+        tab.goto((tmp_path / "in.html").as_uri())
+        assert brightness(tab) > 200, "on paper"
+        browser.close()
+
+
 LETTERS = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -307,7 +402,7 @@ def test_the_report_is_right_on_a_phone_on_paper_and_in_the_dark(tmp_path: Path,
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:
         pytest.skip("chromium is not installed")
-    items = asked(12, BETTER, language=language)
+    items = asked(12, EQUAL, language=language)  # whose words beside a difference are the longest
     for item in items:  # as long as the demo lets an answer be
         item.cited = f"{item.cited} " + (
             "" if "900" not in str(item.cited) else "tuneloop_train_with_a_long_name " * 30

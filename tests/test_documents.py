@@ -670,6 +670,23 @@ def test_bad_files_are_set_aside_with_one_reason_each(ctx, bad_folder, tmp_path)
     assert summary["documents"] == 1 and summary["languages"] == {"en": 1}
 
 
+def test_a_folder_that_is_named_and_holds_no_files_is_lost(ctx, tmp_path):
+    (tmp_path / "docs" / "drafts").mkdir(parents=True)
+    (tmp_path / "docs" / "a.md").write_text("# A\n\nText.\n")
+    (tmp_path / "void" / ".git").mkdir(parents=True)
+    (tmp_path / "void" / ".git" / "HEAD").write_text("hidden")
+    (tmp_path / "link").symlink_to(tmp_path / "void")
+    before = Parse(paths=[str(tmp_path / "docs")]).fingerprint()
+    stage = Parse(paths=[str(tmp_path / name) for name in ("docs", "void")])
+    assert stage.run(ctx)["documents"] == 1 and stage.fingerprint() != before
+    assert [(row[0], row[1]) for row in ctx.rejected] == [("void", "the folder holds no files")]
+    for name in ("void", "link"):
+        (file,) = find_files([str(tmp_path / name)], 1)
+        assert file.expected and file.problem == "the folder holds no files"
+        with pytest.raises(TuneloopError, match=f"{name}: the folder holds no files"):
+            Parse(paths=[str(tmp_path / name)]).check_outside()
+
+
 def test_nothing_readable_is_an_error_with_the_reasons(ctx, bad_folder):
     for name in ("good.md", "copy.md"):
         (bad_folder / name).unlink()

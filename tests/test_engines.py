@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tuneloop import engines, machine, processes
-from tuneloop.chat import ChatClient, Completion
+from tuneloop.chat import COUNTS_AS_IT_WRITES, ChatClient, Completion, Delta
 from tuneloop.engines import memory
 from tuneloop.engines.engine import RESTARTS, Engine, check_memory
 from tuneloop.errors import Conflict, NotFound, TuneloopError
@@ -48,6 +49,24 @@ def test_it_answers_and_shows_what_it_does(engine: Engine) -> None:
     again = ask(engine)  # the prompt is in the cache
     assert again.text == answer.text
     assert engine.inspect()["counters"]["prompt_tokens_cached_total"] > 0
+
+
+def test_an_answer_that_is_ended_early_has_its_true_counts(engine: Engine) -> None:
+    whole = ask(engine)
+
+    async def first(pieces: int) -> Delta:
+        async with ChatClient(engine.base_url, "any", extra=COUNTS_AS_IT_WRITES) as client:
+            seen: list[Delta] = []
+            async with aclosing(client.stream(QUESTION, max_tokens=8)) as deltas:
+                async for delta in deltas:
+                    seen += [delta] if delta.text else []
+                    if len(seen) == pieces:
+                        break
+            return seen[-1]
+
+    for pieces in (1, 4):
+        told = asyncio.run(first(pieces))
+        assert (told.prompt_tokens, told.completion_tokens) == (whole.prompt_tokens, pieces)
 
 
 def test_one_request_may_use_the_whole_context(engine: Engine) -> None:

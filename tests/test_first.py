@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from test_store import artifact as made
 
 from tuneloop import typed
 from tuneloop.cli import main
@@ -169,12 +170,13 @@ def test_a_hint_names_a_command_that_can_be_typed(program: Path, tmp_path: Path)
             ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
 
+    Workspace(tmp_path / "a place")
     failed = sh("'my env/bin/tuneloop' -w 'a place' chunk documents:none")
     hint = failed.stderr.strip().partition("See: ")[2]
     assert hint == "'my env/bin/tuneloop' -w 'a place' ls documents"
     shown = sh(hint)
     assert shown.returncode == 0 and not (tmp_path / ".tuneloop").exists(), shown.stderr
-    (tmp_path / "tuneloop.toml").write_text("")
+    Workspace(tmp_path)
     found_again = sh("'my env/bin/tuneloop' -w . chunk documents:none").stderr
     assert "-w" not in found_again and "'my env/bin/tuneloop' ls documents" in found_again
 
@@ -313,6 +315,114 @@ def test_check_finds_references_and_files_that_are_not_there(
         assert json.loads(done.stdout)["runs"] == [] and not json.loads(done.stdout)["valid"], "nor without --check"
 
 
+# -- what was given is looked up before anything is made ---------------------------------------------------------------
+
+SERVER = "http://127.0.0.1:9/v1"
+
+
+def give(workspace: Workspace) -> None:
+    workspace.store.artifacts.tag("d", made(workspace.store, "dataset", "d"))
+
+
+LATE = """[[stage]]
+stage = "count"
+to = 2
+name = "two"
+
+[[stage]]
+stage = "train"
+dataset = ["dataset:d"]
+model = "{model}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("--model smollm2-135m-instrct", "Did you mean 'smollm2-135m-instruct'?"),
+        ("--model gone/model.gguf", "there is no such model"),
+        (f"--model {SERVER}#m", "is a server, and this needs a model whose weights are here"),
+        ("--teacher qwen2.5-coder-0.5b-instrct", "Did you mean 'qwen2.5-coder-0.5b-instruct'?"),
+        ("--teacher model:nobody", "the model 'nobody' is not here: there is no workspace at"),
+        (f"--teacher {SERVER}", "does not say which model to ask"),
+    ],
+)
+def test_the_demo_looks_up_its_models_before_its_first_stage(
+    given: str, says: str, tuneloop: Here, tmp_path: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# A\n\nText.\n")
+    done = tuneloop("demo", "--documents", "docs", *given.split(), TUNELOOP_WORKSPACE=str(tmp_path / "w"))
+    assert done.returncode == 2 and says in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"train dataset:d --model {SERVER}#m", "train dataset:d --model far", f"compress {SERVER}#m",
+        f"loadtest --model {SERVER}#m", f"serve {SERVER}#m", "serve far",
+    ],
+)  # fmt: skip
+def test_a_server_is_refused_where_weights_are_needed(command: str, tuneloop: Here, tmp_path: Path) -> None:
+    (tmp_path / "tuneloop.toml").write_text(f'[endpoints.far]\nurl = "{SERVER}"\nmodel = "m"\n')
+    workspace = Workspace(tmp_path)
+    give(workspace)
+    done = tuneloop(*command.split())
+    assert done.returncode == 2 and "is a server, and this needs a model whose weights are here" in done.stderr
+    assert not workspace.store.runs.recent(), "nothing was queued"
+
+
+def test_rest_and_the_form_refuse_such_a_server_too(tmp_path: Path) -> None:
+    (tmp_path / "tuneloop.toml").write_text(f'[endpoints.far]\nurl = "{SERVER}"\nmodel = "m"\n')
+    workspace = Workspace(tmp_path)
+    give(workspace)
+    client = TestClient(build_app(workspace, auth=False), base_url="http://127.0.0.1")
+    bodies = {"train": {"dataset": ["dataset:d"]}, "compress": {}, "evaluate": {"dataset": "dataset:d"}}
+    for stage, more in bodies.items():
+        refused = client.post(f"/api/stages/{stage}", json={"model": SERVER if stage == "evaluate" else "far", **more})
+        assert refused.status_code == 400, refused.text
+        page = client.get(f"/stages/{stage}").text
+        assert ("URL#MODEL" in page and ">far" in page) == (stage == "evaluate"), "is it offered"
+    sent = {"field.dataset": "dataset:d", "field.model": "far"}
+    refused = client.post("/stages/train", data=sent, headers={"origin": "http://127.0.0.1"})
+    assert refused.status_code == 422 and "weights are here" in refused.text
+    assert not workspace.store.runs.recent(), "nothing was queued"
+
+
+@pytest.mark.parametrize("model", [f"{SERVER}#m", SERVER])
+def test_a_loop_looks_up_its_servers_too(model: str, tuneloop: Here, tmp_path: Path) -> None:
+    give(Workspace(tmp_path))
+    (tmp_path / "loop.toml").write_text(LATE.format(model=model))
+    done = tuneloop("run", "loop.toml", "--json")
+    assert done.returncode == 2 and json.loads(done.stdout)["runs"] == [] and "[[stage]] 2 (train)" in done.stderr, (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("split dataset:d", "there is no dataset:d: there is no workspace at {typo}. Did you mean '{right}'?"),
+        ("evaluate model:m dataset:d", "there is no workspace at {typo}. Did you mean '{right}'?"),
+        ("serve model:m", "there is no workspace at {typo}. Did you mean '{right}'?"),
+        ("run loop.toml", "there is no workspace at {typo}"),
+        ("show dataset:d", "{typo}: there is no workspace here. Did you mean '{right}'?"),
+        ("parse gone", "no such file or folder"),
+        ("import gone.jsonl", "there is no such file"),
+        ("models pull smollm2-135m-instrct", "Did you mean 'smollm2-135m-instruct'?"),
+        ("serve smollm2-135m-instruct", "models pull smollm2-135m-instruct"),
+    ],
+)
+def test_a_mistyped_workspace_is_not_made(command: str, says: str, tuneloop: Here, tmp_path: Path) -> None:
+    right, typo = tmp_path / "clinic", tmp_path / "clinc"
+    Workspace(right)
+    (tmp_path / "loop.toml").write_text(LATE.format(model="m"))
+    done = tuneloop("-w", "clinc", *command.split())
+    assert done.returncode == 2 and says.format(typo=typo, right=right) in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not typo.exists()
+
+
 # -- what is told at the end of a stage, and by show -------------------------------------------------------------------
 
 COMPARED = {"model": 0.41, "against": 0.2, "difference": 0.21, "interval": [0.1, 0.32], "p": 0.004}
@@ -343,14 +453,14 @@ def test_evaluate_tells_scores_intervals_and_its_report(tmp_path: Path) -> None:
 
 
 def test_loadtest_tells_its_latencies_and_train_its_losses(tmp_path: Path) -> None:
-    for language, latency, loss in (("en", "latency", "loss"), ("zh", "延迟", "损失")):
+    for language, latency, loss in (("en", "latency", "training loss"), ("zh", "延迟", "训练损失")):
         with speaking(language):
             lines = told("loadtest", LOADTEST, tmp_path)
             assert any(re.fullmatch(rf"{latency} +P50 120 ms · P95 1.50 s · P99 2.25 s", line) for line in lines), lines
             (tmp_path / "training.json").write_text(json.dumps({"loss": [[1, 4.5], [2, 3.0]]}))
             model = {"name": "m", "format": "adapter", "steps": 2, "examples": 9, "held_out": 1, "loss": 3.1}
             lines = told("model", model, tmp_path)
-            assert any(re.fullmatch(rf"{loss} +4\.500 → 3\.100", line) for line in lines), lines
+            assert any(re.fullmatch(rf"{loss} +4\.500 → 3\.100 ?[(（].*2.*[)）]", line) for line in lines), lines
     begins = {cells(re.match(r"(.*?)  +", line)[0]) for line in told("loadtest", LOADTEST, tmp_path)}  # type: ignore[index]
     assert len(begins) == 1, "the values stand in one column"
 

@@ -90,6 +90,18 @@ def test_an_answer_cites_what_stands_behind_it(cited: House) -> None:
     assert shown["quote"] == first.quote and shown["before"] + shown["quote"] + shown["after"] == PAGE
 
 
+def test_an_answer_ended_for_repeating_itself_has_the_tokens_that_the_engine_wrote(
+    make_house: Callable[..., House], index: Path
+) -> None:
+    house = make_house(knowledge=index, embedding="", route={"engine": True})
+    house.engine.parts = ["The gateway ", "listens on ", "port ", "8000. "] * 40
+    answer = house.client().chat.completions.create(model="good", messages=ASKED)
+    said = str(answer.choices[0].message.content)
+    assert said.count("The gateway listens on port 8000.") == 3 and answer.usage
+    # the third sentence is known to be whole with the first piece of the fourth
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) in ((7, 12), (7, 13))
+
+
 def test_a_streamed_answer_brings_the_same(cited: House) -> None:
     cited.engine.parts = SAID
     whole: Any = cited.client().chat.completions.create(model="good", messages=ASKED)

@@ -31,8 +31,8 @@ from tuneloop.registry import find_stage
 from tuneloop.serving import endpoint
 from tuneloop.settings import Endpoint, load_settings
 from tuneloop.store import Store
-from tuneloop.store.artifacts import check_name
 from tuneloop.store.database import postgres_url
+from tuneloop.store.names import check_name
 
 REPOSITORY = Path(__file__).parent.parent
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tuneloop.cli import results
+from tuneloop.demo import limits, report
 from tuneloop.errors import TuneloopError
-from tuneloop.loadtest import LoadTest
+from tuneloop.loadtest import LoadTest, preflight
 from tuneloop.loadtest.arrivals import arrivals
 from tuneloop.loadtest.chart import axis, chart
 from tuneloop.loadtest.generator import Generator, Plan, Request, verdict
@@ -109,6 +111,52 @@ def test_errors_by_kind(mock: str, model: str, kind: str) -> None:
     assert [(r.state, r.error) for r in rows] == [("error", kind)] * 2
     figures = summarize(rows, 1.0, most_in_flight=1, objective=None)
     assert figures["errors"] == {kind: 2} and figures["error_rate"] == 1 and figures["latency"] == {"count": 0}
+
+
+def test_what_the_search_refused_is_no_answer_of_a_model(mock: str, ctx: Any) -> None:
+    """Refusals come at once: among the answers, they would halve the median and add tokens that nobody wrote."""
+    rows = run(mock, arrivals("constant", 20, 1, 0), model="half-refused")
+    assert [r.state for r in rows].count("refused") == 10
+    found = summarize(rows, 1.0, most_in_flight=1, objective=0.01)
+    assert (found["requests"]["ok"], found["requests"]["refused"], found["requests"]["failed"]) == (10, 10, 0)
+    assert found["latency"]["count"] == found["time_to_first_token"]["count"] == 10
+    assert found["latency"]["min"] > 0.14 and found["time_to_first_token"]["min"] >= 0.05
+    assert found["output_tokens"] == 200 and found["requests_per_second"] == 10
+    assert found["tokens_counted_by"] == ["server"]
+    assert found["goodput"]["share"] == 0, "a refusal within the objective is no answer within it"
+    told = dict(results.loadtest(found, Path()))
+    assert "10 answered by a model, 10 refused" in told["requests"] and "10 of 20" in told["refused"]
+    assert told["latency"].endswith("(n = 10)")
+    picture = chart(rows, "t")
+    assert picture.count('width="7" height="7"') == 11 and "refused: no model was asked" in picture
+    (doubted,) = run(mock, [0.0], model="doubted")
+    assert doubted.state == "ok" and doubted.output_tokens == 20, "not found, yet a model wrote it"
+
+
+def test_where_all_was_refused_there_is_no_latency(mock: str, ctx: Any) -> None:
+    summary = LoadTest(url=mock, model_name="refused", rate=10, seconds=1, arrivals="constant", ttft_objective=1).run(
+        ctx
+    )
+    assert summary["latency"] == summary["time_to_first_token"] == {"count": 0} and summary["output_tokens"] == 0
+    assert not summary["error_rate"] and summary["goodput"]["share"] is None
+    told = {label: text for label, text in results.loadtest(summary, Path()) if text}
+    assert set(told) == {"requests", "refused"} and "no latency: 10 of 10" in told["refused"]
+    assert "No answer of a model to show" in (ctx.out / "chart.svg").read_text(encoding="utf-8")
+    body = {"seconds": 1.0, "stages": [], "peak_memory_mib": 0.0, "loadtest": summary}
+    cost = dict(limits.cost(body, "m"))
+    assert "until an answer begins, median" not in cost and "10 more requests were refused" in cost["measured with"]
+    assert [label for label, _text in report.load_rows(summary)] == ["requests"]
+
+
+def test_the_clock_starts_once_a_model_was_asked(mock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first question that is refused does not wake the model."""
+    monkeypatch.setattr(preflight, "TRIES", 3)
+    asked: list[bytes] = []
+    ask = preflight.ask
+    monkeypatch.setattr(preflight, "ask", lambda *given: (asked.append(given[3]), ask(*given))[1])
+    bodies = [body(c, model=m, max_tokens=8, seed=0) for c, m in zip(built_in(), ("refused", "ok", "ok"), strict=False)]
+    preflight.warm_up(parse_target(mock), bodies, mock)
+    assert asked == bodies[:2]
 
 
 def test_nobody_there_and_a_hanging_server(mock: str) -> None:

@@ -14,6 +14,7 @@ from toystage import Count
 
 from tuneloop.address import LONGEST_NAME, NAME, Address, name_from
 from tuneloop.cli.artifacts import gc, ls, rm, show, tag
+from tuneloop.cli.loop import run
 from tuneloop.dataset import Split
 from tuneloop.documents import Parse
 from tuneloop.errors import Conflict, NotFound, TuneloopError
@@ -23,6 +24,7 @@ from tuneloop.store import Store
 from tuneloop.store.database import runs, tags, versions, wanted_names
 from tuneloop.store.migrations import MIGRATIONS
 from tuneloop.store.names import check_name, point
+from tuneloop.web import form
 
 # -- which name an output gets ------------------------------------------------------------------------------------
 
@@ -280,3 +282,44 @@ def test_a_name_is_no_address(store: Store) -> None:
     assert store.artifacts.resolve(f"dataset:{one.hash}") == one
     with pytest.raises(Conflict, match=f"{two.hash}"):
         store.artifacts.resolve(f"dataset:{one.hash[:12]}")
+
+
+def test_a_name_is_never_the_beginning_of_an_address_that_is_here(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digits alone may be a date: they are refused where an address begins so, before any work and by every surface."""
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(workspace.store.root))
+    one, number = artifact(workspace.store, "documents", "0"), 0
+    while not one.hash[:8].isdigit():
+        number += 1
+        one = artifact(workspace.store, "documents", str(number))
+    other = artifact(workspace.store, "documents", "other")
+    digits = one.hash[:8]
+    with pytest.raises(TuneloopError, match=f"{one.short} begins so. Choose another name, such as n-{digits}"):
+        workspace.store.artifacts.tag(digits, other)
+    refused = CliRunner().invoke(tag, [str(other), digits]).exception
+    assert isinstance(refused, TuneloopError) and "begins so" in str(refused)
+    with pytest.raises(TuneloopError, match="begins so"):
+        workspace.submit(Count(to=3), name=digits)
+    assert not workspace.store.runs.recent()
+    filled = form.Given({form.OUTPUT: [digits]}, {"to": 3})
+    assert form.check(Count, filled, workspace) is None and "begins so" in filled.errors[form.OUTPUT]
+    assert workspace.store.artifacts.resolve(f"documents:{digits}") == one
+
+
+def test_an_accent_that_is_written_apart_is_the_same_name_everywhere(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(workspace.store.root))
+    one = artifact(workspace.store, "dataset", "one")
+    apart, together = "cafe\N{COMBINING ACUTE ACCENT}", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+    assert said(tag, str(one), apart)["name"] == f"dataset:{together}"
+    assert workspace.store.artifacts.resolve(apart, "dataset") == one, "also where the kind is left out"
+    assert workspace.submit(Count(to=3), name=apart).tag == together
+    assert Split(dataset=f"dataset:{apart}").default_name() == f"{together}-train"
+    filled = form.Given({form.OUTPUT: [apart]}, {"to": 3})
+    assert form.check(Count, filled, workspace), filled.errors
+    loop = tmp_path / "loop.toml"
+    first = f'[[stage]]\nstage = "count"\nto = 2\nname = "{apart}"\n'
+    loop.write_text(f'{first}[[stage]]\nstage = "count"\nto = 3\nafter = "documents:{together}"\n', encoding="utf-8")
+    assert said(run, str(loop), "--check")["valid"]

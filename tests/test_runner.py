@@ -287,19 +287,6 @@ def test_a_terminated_command_cancels_its_run_as_ctrl_c_does(workspace: Workspac
     assert workspace.store.runs.get(row.id).state == "cancelled" and not alive(row.pid)
 
 
-def test_an_interrupt_while_the_program_loads_is_one_line(tmp_path: Path) -> None:
-    slow = """import sys
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == "tuneloop.cli":
-            raise KeyboardInterrupt
-sys.meta_path.insert(0, Interrupting())
-from tuneloop.__main__ import main
-main()"""
-    done = subprocess.run([sys.executable, "-c", slow], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
-
-
 def test_the_last_of_two_commands_to_leave_cancels(workspace: Workspace) -> None:
     commands = [command(workspace, "count", "1000", "--pause", "0.05") for _ in range(2)]
     row = wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))

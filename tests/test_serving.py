@@ -30,7 +30,8 @@ def test_a_route_knows_the_context_that_each_request_has(tmp_path: Path) -> None
     route = serving.engine_route(store, "help", an_engine(), model_address="model:x", mark_unsupported=True)
     assert route == {
         "name": "help", "upstream_url": "http://127.0.0.1:9/v1", "upstream_model": "help", "model_address": "model:x",
-        "system_prompt": "Be brief.", "context_length": 1024, "passages": 2, "mark_unsupported": True,
+        "system_prompt": "Be brief.", "context_length": 1024, "engine": True, "passages": 2,
+        "mark_unsupported": True,
     }  # fmt: skip
     assert serving.engine_route(store, "help", an_engine(), passages=7)["passages"] == 7
 

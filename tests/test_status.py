@@ -103,6 +103,14 @@ def test_what_is_lost_is_named_for_people_and_again_when_the_work_is_reused(here
     assert "lost 1" in listed and "rejected" not in listed and "set aside" not in listed
 
 
+def test_an_empty_folder_among_others_is_named_as_lost(here: Path) -> None:
+    (here / "void").mkdir()
+    done = tuneloop("parse", "docs", "void", "--json", cwd=here)
+    lost = json.loads(done.stdout)["lost"]
+    assert done.returncode == INCOMPLETE and lost["count"] == 1, done.stderr
+    assert lost["first"] == [{"where": "void", "reason": "the folder holds no files"}]
+
+
 def test_a_loop_goes_on_after_a_loss_and_ends_with_the_worst_status(here: Path) -> None:
     loop = here / "loop.toml"
     parse = '[[stage]]\nstage = "parse"\npaths = ["bad"]\n\n'

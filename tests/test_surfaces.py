@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -170,7 +171,7 @@ def test_starting_is_quick_and_light() -> None:
         (["ls", "cats"], "there is no kind 'cats'"),
         (["run", "/nowhere.toml"], "there is no such file"),
         (["demo", "--documents", "/nowhere"], "there is no such file or folder"),
-        (["train", "dataset:x", "--model", "no-such-model"], "dataset:x"),
+        (["train", "dataset:x", "--model", "no-such-model"], "there is no dataset:x"),
         (["web", "--port", "99999"], "99999 is not in the range"),
         (["show", "documents:x", "--limit", "0"], "0 is not in the range"),
         (["parse", str(REPOSITORY / "README.md"), "--name", "a/b"], "'a/b' cannot be a name"),
@@ -189,7 +190,7 @@ def test_a_damaged_database_and_a_full_disk_are_one_line(tmp_path: Path) -> None
     done = tuneloop("ls", workspace=tmp_path)
     assert done.returncode == 2 and "the database is damaged" in done.stderr and "Traceback" not in done.stderr
     code = "import errno, tuneloop.cli.artifacts as a, tuneloop.cli as c\n"
-    code += "def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+    code += "def full(*_, **__): raise OSError(errno.ENOSPC, 'No space left on device')\n"
     code += "a.Store.existing = full\nc.main(['ls'])"
     environment = {**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
@@ -221,8 +222,6 @@ def test_a_loop_file_runs_in_order_and_reuses_what_is_done(guide: Path, tmp_path
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
-    import signal
-
     process = subprocess.Popen(
         [sys.executable, "-m", "tuneloop", "count", "1000", "--pause", "0.05"], stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path)},
@@ -240,9 +239,30 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
         os.kill(child, 0)
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("where", ["gettext", "tuneloop.overheard", "click", "tuneloop.runner", "sqlalchemy"])
+def test_a_command_can_be_stopped_while_it_is_being_imported(
+    tmp_path: Path, where: str, number: signal.Signals, status: int
+) -> None:
+    code = (
+        "import os, sys\n"
+        "class At:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {where!r}: os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, At())\n"
+        "sys.argv = ['tuneloop', 'count', '3']\n"
+        "from tuneloop.__main__ import main\nmain()\n"
+    )
+    environment = {**os.environ, "TUNELOOP_WORKSPACE": str(tmp_path), "TUNELOOP_LANGUAGE": "en"}
+    command = [sys.executable, "-c", code]
+    stopped = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert stopped.returncode == status, stopped.stderr
+    assert len(stopped.stderr.strip().split("\n")) == 1 and stopped.stderr.strip().startswith("Stopped"), stopped.stderr
+
+
 @pytest.mark.parametrize("folder", ["My docs (2)", "法律 文件", "_x", "...", "a@b@c"])
 def test_the_demo_names_its_work_after_any_folder(folder: str, tmp_path: Path) -> None:
     from tuneloop.cli.demo import name_of
-    from tuneloop.store.artifacts import check_name
+    from tuneloop.store.names import check_name
 
     check_name(name_of(tmp_path / folder))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from unittest.mock import Mock
@@ -21,7 +22,7 @@ from tuneloop.errors import TuneloopError
 from tuneloop.language import _, speaking
 from tuneloop.records import Example, Rejected, write_rows
 from tuneloop.registry import BUILT_IN
-from tuneloop.runner import Workspace
+from tuneloop.runner import Workspace, work
 from tuneloop.stage import Kind, Stage
 from tuneloop.web.app import build_app
 from tuneloop.web.form import as_sent, fields_of, read
@@ -149,6 +150,37 @@ def test_a_public_url_is_a_site_and_not_a_path(workspace: Workspace) -> None:
 def test_what_is_wrong_is_told_in_the_language_of_the_page(client: TestClient) -> None:
     for language, says in (("en", "there is no run"), ("zh", _("there is no run {run!r}", "zh")[:3])):
         assert says in client.get("/runs/zz", params={"language": language}).text
+
+
+@pytest.mark.parametrize("ran_in", ["en", "zh"])
+def test_why_a_run_failed_is_told_in_the_language_of_the_page(
+    ran_in: str, client: TestClient, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever language the worker had: message, hint and the reasons within, and nothing half in each."""
+    monkeypatch.setenv("TUNELOOP_LANGUAGE", ran_in)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "torn.pdf").write_bytes(b"%PDF-1.4 torn")
+    (tmp_path / "bad" / "blank.md").write_text("")
+    runs = [
+        client.post("/api/stages/parse", json={"paths": [str(tmp_path / "bad")]}).json()["run"],
+        client.post("/api/stages/import", json={"file": str(tmp_path / "bad" / "blank.md")}).json()["run"],
+        client.post("/api/stages/count", json={"to": 2, "pause": 0, "trouble": "user"}).json()["run"],
+    ]
+    work(workspace, once=True)
+
+    def shown(run: str, language: str) -> Any:
+        return html.fromstring(client.get(f"/runs/{run}", params={"language": language}).text).find(
+            ".//p[@class='failed']"
+        )
+
+    english, chinese = (shown(runs[0], language).text_content() for language in ("en", "zh"))
+    assert english.startswith("none of the 2 files could be read. blank.md: empty; torn.pdf: damaged or truncated")
+    assert "blank.md: 空文件; torn.pdf: " in chinese and not re.search("none|damaged|files", chinese), chinese
+    assert not re.search(r"[\u4e00-\u9fff]", shown(runs[1], "en").text_content())
+    assert re.search(r"[\u4e00-\u9fff]", shown(runs[1], "zh").text_content())
+    foreign = shown(runs[2], "zh")  # of a stage that has no Chinese: whole, and marked
+    assert foreign.findtext("span[@lang='en']") == "numbers.txt:5: the numbers ran out. Bring more."
+    assert english[:60] in client.get("/runs", params={"language": "en"}).text
 
 
 def test_text_is_found_wherever_it_stands_in_a_row(tmp_path: Path) -> None:

@@ -152,4 +152,8 @@ class Verifier:
         with self._lock:
             used, self._used = self._used, {}
         for public, when in used.items():
-            self.traffic.update_key(public, used=when)
+            try:
+                self.traffic.update_key(public, used=when)
+            except Exception:  # the database has no room, or is away: the next time tells of all of them
+                self._used = used | self._used
+                raise

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PASSING = frozenset({408, 409, 425, 429})  # with 5xx: statuses that a later attempt may not meet
 LONGEST_WAIT = 60.0  # seconds between two attempts, whatever Retry-After says
 EMBEDDING_BATCH = 32
+COUNTS_AS_IT_WRITES = {"timings_per_token": True}  # of llama.cpp; another server may refuse what it does not know
 
 
 class ChatError(TuneloopError):
@@ -63,7 +64,10 @@ class Completion:
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of a streamed answer. The last one has the finish reason and the token counts, where they are told."""
+    """A piece of a streamed answer. The last one has the finish reason and the token counts, where they are told.
+
+    Asked with ``COUNTS_AS_IT_WRITES``, llama.cpp tells the counts so far in every piece.
+    """
 
     text: str = ""
     reasoning: str = ""
@@ -294,14 +298,21 @@ def read_event(line: str) -> Delta | None:
         if error := event.get("error"):
             raise Passing(_("the stream says: {said}").format(said=marked(error_text(json.dumps({"error": error})))))
         choice = (event.get("choices") or [{}])[0]
-        delta, usage = choice.get("delta") or {}, event.get("usage") or {}
+        delta, (prompt_tokens, completion_tokens) = choice.get("delta") or {}, counts_of(event)
         return Delta(
             text=delta.get("content") or "", reasoning=delta.get("reasoning_content") or "",
-            finish_reason=choice.get("finish_reason") or "", prompt_tokens=usage.get("prompt_tokens") or 0,
-            completion_tokens=usage.get("completion_tokens") or 0,
+            finish_reason=choice.get("finish_reason") or "", prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
         )  # fmt: skip
     except (ValueError, AttributeError, TypeError):
         raise Passing(_("the stream holds a line that is not whole JSON")) from None
+
+
+def counts_of(event: dict[str, Any]) -> tuple[int, int]:
+    """Tokens of the prompt and of the answer so far: ``usage``, or llama.cpp's ``timings``; 0 where not told."""
+    usage, timings = event.get("usage") or {}, event.get("timings") or {}
+    prompt = (timings.get("prompt_n") or 0) + (timings.get("cache_n") or 0)
+    return usage.get("prompt_tokens") or prompt, usage.get("completion_tokens") or timings.get("predicted_n") or 0
 
 
 def with_schema(body: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,24 +3,16 @@
 Everything that is not a ``TuneloopError`` is a bug, and its traceback is kept on the run.
 """
 
-from tuneloop.language import CHINESE, _, current_language, labelled
+from typing import Any
+
+from tuneloop.language import CHINESE, _, current_language, kept, labelled, retold, speaking
 
 # How a command ends; the guide says the same in its chapter on runs.
 DONE = 0  # all of it
 BUG = 1  # of Tuneloop
 UNDONE = 2  # nothing was made, and whoever asked can mend it
 INCOMPLETE = 3  # made, and something that should have been read or kept was not: it is named
-STOPPED = 130  # by Ctrl-C
-TERMINATED = 143  # by SIGTERM, as when a machine shuts down
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what is under way stops as with Ctrl-C."""
-
-
-def stop_status(stop: BaseException | None) -> int:
-    """How a command ends that was stopped in this way."""
-    return TERMINATED if isinstance(stop, Terminated) else STOPPED
+STOPPED = 130  # by Ctrl-C; by SIGTERM 143, see ``stopping``
 
 
 class TuneloopError(Exception):
@@ -42,6 +34,24 @@ class TuneloopError(Exception):
             chinese = not self.hint[0].isascii() or (current_language() == "zh" and CHINESE.search(line))
             line = f"{line.rstrip('.。')}{'。' if chinese else '. '}{self.hint}"
         return " ".join(line.split())
+
+    def kept(self) -> dict[str, Any]:
+        """The parts of it as JSON, for ``told_again`` in whatever language a reader has."""
+        return {"message": kept(self.message), "where": self.where, "hint": kept(self.hint)}
+
+
+def failure(error: TuneloopError) -> dict[str, Any]:
+    """What a run keeps of an error that the user can mend: the line, and its parts for readers of another language."""
+    return {"message": str(error), "kind": "user", "told": error.kept()}
+
+
+def told_again(error: dict[str, Any], language: str | None = None) -> str:
+    """The line of a run's error in the user's language; of a run of an older version as much as can be told."""
+    if not (told := error.get("told")):
+        return retold(str(error.get("message")), language)
+    message, hint = retold(told["message"], language), retold(told.get("hint", ""), language)
+    with speaking(language or current_language()):
+        return str(TuneloopError(message, where=told.get("where", ""), hint=hint))
 
 
 class NotFound(TuneloopError):

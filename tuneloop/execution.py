@@ -7,6 +7,7 @@ folder is sealed before it is moved in as an artifact, so that a kill at any mom
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -22,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from tuneloop import logbook, processes, serving
 from tuneloop.address import Address
-from tuneloop.errors import Cancelled, TuneloopError
+from tuneloop.errors import Cancelled, TuneloopError, failure
 from tuneloop.language import _, stored
 from tuneloop.machine import tree_memory
 from tuneloop.records import Rejected, write_rows
@@ -33,14 +35,13 @@ from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.settings import describe_invalid, use_language
 from tuneloop.store.artifacts import MANIFEST, write_durably
-from tuneloop.store.database import fixable
+from tuneloop.store.database import DiskFull, disk_full, fixable
+from tuneloop.store.room import Reserve, is_full
 from tuneloop.store.runs import RunLost
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}  # nobody was asked to ask
-SPARE = "spare"  # in the scratch folder: zeros to give up on a full disk, so that the reason can still be recorded
-SPARE_BYTES = 2**18
 
 
 class RunContext:
@@ -61,12 +62,11 @@ class RunContext:
         self.ended = threading.Event()
         self.peak = 0  # bytes: the most that this process and all that it started have held together
         self.phase("")
-        (self.scratch / SPARE).write_bytes(bytes(SPARE_BYTES))
+        self.spare = Reserve(self.scratch / "spare")  # so that the reason can be recorded on a full disk
 
     def make_room(self) -> None:
         """Give up what is not needed to continue: the spare bytes, and output that is made anew anyway."""
-        with contextlib.suppress(OSError):
-            (self.scratch / SPARE).unlink()
+        self.spare.give_up()
         if not (self.scratch / SEALED).is_file():
             shutil.rmtree(self.out, ignore_errors=True)
 
@@ -149,7 +149,8 @@ class RunContext:
             except RunLost:
                 if self.ended.is_set():
                     return
-                print("another process has this run now", file=sys.stderr, flush=True)
+                with contextlib.suppress(OSError):  # the log may have no room
+                    print("another process has this run now", file=sys.stderr, flush=True)
                 processes.kill_group(os.getpid())
                 os._exit(1)
             except Exception as error:  # the database may be busy or gone; the lease outlives some lost beats
@@ -178,12 +179,23 @@ def execute(root: Path, run: str) -> int:
     return 1
 
 
+def attempt_run(root: Path, run: str) -> int:
+    """``execute``; ``ENOSPC`` where the disk is so full that the run could not even say so."""
+    try:
+        return execute(root, run)
+    except (DBAPIError, OSError, DiskFull) as error:
+        if isinstance(error, DiskFull) or isinstance(fixable(error, root), DiskFull):
+            return errno.ENOSPC
+        raise
+
+
 def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
     """Do the work of a claimed run and record how it ended. Raises ``RunLost``."""
     try:
         signal.signal(signal.SIGTERM, raise_cancelled)
         for number in early:
             raise_cancelled(number, None)
+        ctx.spare.fill()
         if not is_sealed(ctx):
             (ctx.scratch / SEALED).unlink(missing_ok=True)
             shutil.rmtree(ctx.out, ignore_errors=True)
@@ -204,15 +216,18 @@ def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
         raise
     except TuneloopError as error:
         bug_inside = isinstance(error, StageFailed) and error.bug  # of a stage that this one needed
-        end(ctx, "failed", {"message": str(error), "kind": "bug" if bug_inside else "user"})
+        end(ctx, "failed", failure(error) | {"kind": "bug" if bug_inside else "user"})
     except ValidationError as error:
-        end(ctx, "failed", {"message": describe_invalid(error), "kind": "user"})
+        end(ctx, "failed", failure(TuneloopError(describe_invalid(error))))
     except MemoryError:
-        end(ctx, "failed", {"message": _("memory ran out"), "kind": "user", "traceback": traceback.format_exc()})
+        end(ctx, "failed", failure(TuneloopError(_("memory ran out"))) | {"traceback": traceback.format_exc()})
     except Exception as error:
+        known, full = fixable(error, ctx.store.folder), is_full(ctx.store.folder)
         ctx.make_room()  # on a full disk the reason could not be recorded otherwise
-        known = fixable(error, ctx.store.folder)
-        end(ctx, "failed", {"message": str(known), "kind": "user"} if known else bug(error))
+        reason = failure(known) if known else bug(error)
+        if not known and full:  # a library's own words for it, most likely; what they were is kept
+            reason |= failure(disk_full(ctx.store.folder))
+        end(ctx, "failed", reason)
     return 1
 
 
@@ -228,7 +243,7 @@ def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
     if ctx.rejected:
         rows = sorted(ctx.rejected, key=lambda row: not row.lost)
         write_rows(ctx.out / "rejected.parquet", Rejected, rows)
-        summary.setdefault("rejected", len(rows))
+        summary["rejected"] = len(rows)  # what can be looked at, whatever a stage has counted of it
         if lost := sum(row.lost for row in rows):
             summary["lost"] = lost
     kind = find_stage(stage).makes
@@ -271,6 +286,8 @@ def largest_process() -> int:
 
 def end(ctx: RunContext, state: str, error: dict[str, Any] | None = None, output: str | None = None) -> None:
     ctx.ended.set()
+    if state != "done" and is_full(ctx.store.folder):
+        ctx.make_room()
     try:
         ctx.beat()
     finally:
@@ -282,4 +299,4 @@ def raise_cancelled(signum: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(execute(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(attempt_run(Path(sys.argv[1]), sys.argv[2]))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tuneloop.overheard import OVERHEARD
 
@@ -29,6 +30,57 @@ ASIDE = re.compile(r"(.+?) \((.+)\)", re.DOTALL)
 PLACED = re.compile(r"(.*?):?(?: \(([^()]*)\))?", re.DOTALL)
 chosen: ContextVar[str] = ContextVar("chosen", default="")
 of_workspace = ""  # what the tuneloop.toml of this process's workspace says
+
+
+class Text(str):
+    """A text of the catalogue that remembers how it was made, so that it can be told again in another language."""
+
+    __slots__ = ("named", "source", "values")
+
+    def __new__(cls, text: str, source: str = "", values: Sequence[Any] = (), named: dict[str, Any] | None = None):
+        made = super().__new__(cls, text)
+        made.source, made.values, made.named = source, values, named or {}
+        return made
+
+    def format(self, *values: Any, **named: Any) -> "Text":
+        return Text(super().format(*values, **named), self.source, values, named)
+
+
+def kept(value: Any) -> Any:
+    """A text, or a value within one, as JSON that ``retold`` tells again: with its source where that is known."""
+    if isinstance(value, Text) and value.source:
+        named = {name: kept(one) for name, one in value.named.items()}
+        return {"text": value.source, "values": [kept(one) for one in value.values], "named": named}
+    return value if isinstance(value, int | float) else str(value)
+
+
+def retold(value: Any, language: str | None = None) -> Any:
+    """What ``kept`` gave, in the user's language; of a text without a source as much as ``shown`` finds."""
+    if isinstance(value, str):
+        return shown(value, language)
+    if not isinstance(value, dict):
+        return value
+    if not value["values"] and not value["named"]:
+        return _(value["text"], language)
+    named = {name: retold_field(name, one, language) for name, one in value["named"].items()}
+    return _(value["text"], language).format(*(retold(one, language) for one in value["values"]), **named)
+
+
+def retold_field(name: str, value: Any, language: str | None) -> Any:
+    """The same of what stands in a field: what somebody else said is quoted as the reader's language quotes."""
+    told = retold(value, language)
+    if isinstance(value, str) and (name == "said" or (name == "reason" and told == value)):
+        return marked(value.strip("“”"), language)
+    return told
+
+
+def in_turn(reasons: Iterable[tuple[str, str]]) -> Text:
+    """Places with the stored reason of each, in one line."""
+    parts: list[str] = []
+    for where, reason in reasons:
+        told = _("{where}: {reason}").format(where=where, reason=shown(reason))
+        parts += [Text(told, "{where}: {reason}", (), {"where": where, "reason": reason}), _("; ")]
+    return Text("".join(parts[:-1]), "{}" * len(parts[:-1]), parts[:-1])
 
 
 @lru_cache
@@ -78,7 +130,7 @@ def named(value: str) -> str:
 
 def _(text: str, language: str | None = None) -> str:
     """``text`` in the user's language (or in ``language``), or as it is where no translation exists."""
-    return translation(language or current_language()).gettext(text) if text else text
+    return Text(translation(language or current_language()).gettext(text), text) if text else text
 
 
 def agreeing(count: float, one: str, many: str) -> str:

@@ -4,6 +4,7 @@ The text of an exception, the arguments of others' log lines and the rows of a s
 document. They are left out by leaving out everything that is not known to be ours, and not by looking for secrets.
 """
 
+import contextlib
 import errno
 import logging
 import sys
@@ -72,8 +73,9 @@ def where(file: str) -> str:
 
 
 def report(error: BaseException, stream: TextIO | None = None) -> None:
-    """Write where an exception came from to standard error."""
-    print("\n".join(places(error)), file=stream or sys.stderr, flush=True)
+    """Write where an exception came from to standard error, if the disk has room for it."""
+    with contextlib.suppress(OSError):
+        print("\n".join(places(error)), file=stream or sys.stderr, flush=True)
 
 
 def keep_private(level: int = logging.WARNING) -> None:

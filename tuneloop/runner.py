@@ -12,6 +12,7 @@ the last one's Ctrl-C cancels, and no worker takes a run that a living command w
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -20,19 +21,34 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from tuneloop import permissions, processes
+from tuneloop import permissions, processes, serving
 from tuneloop.address import Address, composed
-from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE, Cancelled, Conflict, NotFound, TuneloopError
+from tuneloop.errors import (
+    BUG,
+    DONE,
+    INCOMPLETE,
+    STOPPED,
+    UNDONE,
+    Cancelled,
+    Conflict,
+    NotFound,
+    NoWorkspace,
+    TuneloopError,
+    failure,
+)
 from tuneloop.language import _
 from tuneloop.nearest import meant
 from tuneloop.registry import find_stage, targets
+from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Move, Store, holder_is_dead
+from tuneloop.store.database import disk_full
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
@@ -139,9 +155,13 @@ class Work:
 class Workspace:
     """A folder with its artifacts and runs: ``Workspace(".").run(Chunk(documents="documents:help"))``."""
 
-    def __init__(self, root: Path | str | None = None, *, create: bool = True) -> None:
-        """Open the workspace, by default making it where none is. Raises ``NoWorkspace`` otherwise."""
-        self.store = Store(root) if create else Store.existing(root)
+    def __init__(self, root: Path | str | None = None, *, create: bool = True, though_full: bool = False) -> None:
+        """Open the workspace, by default making it where none is. Raises ``NoWorkspace`` otherwise.
+
+        ``though_full``: see ``open_engine``; not for what starts a run.
+        """
+        self.store = Store(root) if create else Store.existing(root, though_full=though_full)
+        self.absent: NoWorkspace | None = None  # what is said of anything that is looked up: see ``looked_into``
         self.watchers = Watchers(self.store.folder / "watchers")
 
     # -- what a stage refers to -------------------------------------------------------------------------------
@@ -151,24 +171,48 @@ class Workspace:
         params = stage.model_dump(mode="json")
         for name, setting in stage.from_settings.items():
             params[name] = params[name] or getattr(self.store.settings, setting)
-        for name, kind in stage.references().items():
-            values = [self.address(value, kind) for value in listed(params[name])]
+        for name in stage.references():
+            values = [self.referred(stage, name, value) for value in listed(params[name])]
             params[name] = values if isinstance(params[name], list) else (values[0] if values else params[name])
         return params
 
-    def address(self, value: str, kind: str) -> str:
-        """The address that a reference means; an endpoint stays as it is.
+    def check(self, stage: Stage, name: str = "") -> None:
+        """Raise where a stage cannot be begun for what it was given: a name, a reference, a file outside."""
+        if name := composed(name or stage.default_name()):
+            check_name(name)
+        self.resolve(stage)
+        stage.check_outside()
+
+    def referred(self, stage: Stage | type[Stage], field: str, value: str) -> str:
+        """The address that a field of a stage refers to. Raises where it is not here, or may not be a server."""
+        return self.address(value, stage.references()[field], here=field in stage.kept_here())
+
+    def address(self, value: str, kind: str, *, here: bool = False) -> str:
+        """The address that a reference means; an endpoint stays as it is, unless the model must be ``here``.
 
         A model of the catalogue that is not here is not fetched: only a command that pulls asks another machine.
         """
         if kind == "model" and self.is_endpoint(value):
+            serving.endpoint(self.store, value)  # it says which model to ask
+            if here:
+                message = _("{value!r} is a server, and this needs a model whose weights are here")
+                raise TuneloopError(
+                    message.format(value=value), hint=_("See: tuneloop ls model, and tuneloop models ls")
+                )
             return value
         try:
             return str(self.store.artifacts.resolve(value, kind))
-        except NotFound:
+        except NotFound as missing:
             if kind != "model" or ":" in value.removeprefix("model:"):
-                raise
-            raise self._missing_model(value.removeprefix("model:")) from None
+                raise self._nowhere(missing) from None
+            raise self._nowhere(self._missing_model(value.removeprefix("model:"))) from None
+
+    def _nowhere(self, missing: NotFound) -> NotFound:
+        """What is missing because there is no workspace it could be in: that is said too."""
+        if not self.absent or isinstance(missing, NotPulled):
+            return missing
+        message = _("{missing}: there is no workspace at {path}")
+        return NoWorkspace(message.format(missing=missing.message, path=self.absent.where), hint=self.absent.hint)
 
     def _missing_model(self, name: str) -> NotFound:
         """Of a model that is not here: how to bring it, or which one was meant."""
@@ -177,12 +221,14 @@ class Workspace:
         missing = _("the model {name!r} is not here").format(name=name)
         known = [entry.name for entry in CATALOGUE]
         if name.lower() in known:
-            return NotFound(
+            return NotPulled(
                 missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower())
             )
         here = [tag for artifact in self.store.artifacts.find("model") for tag in artifact.tags]
         near = meant(name, [*here, *self.store.settings.endpoints, *known])
-        return NotFound(missing, hint=near or _("See: tuneloop ls model, and tuneloop models ls"))
+        if near:
+            return NotPulled(missing, hint=near)
+        return NotFound(missing, hint=_("See: tuneloop ls model, and tuneloop models ls"))
 
     def is_endpoint(self, value: str) -> bool:
         return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
@@ -215,8 +261,8 @@ class Workspace:
         return result
 
     def _work(self, stage: Stage, name: str) -> Work:
-        if name := composed(name) or stage.default_name():
-            check_name(name)  # now, and not when the work is done
+        if name := composed(name or stage.default_name()):
+            self.store.artifacts.check_free(stage.makes, name)  # now, and not when the work is done
         params = self.resolve(stage)
         return Work(stage, params, self.key(stage, params), name)
 
@@ -342,12 +388,15 @@ class Workspace:
             return
         if code == -signal.SIGKILL:
             message = _("the process was killed by the system, most likely because memory ran out")
-            error = {"message": message, "kind": "user"}
+            error = failure(TuneloopError(message))
+        elif code == errno.ENOSPC:
+            error = failure(disk_full(self.store.folder))
         else:
             log = self.store.logs / f"run-{run}.log"
             message = _("the process ended with status {code}; its output is in {log}").format(code=code, log=log)
-            error = {"message": message, "kind": "bug"}
-        self.store.runs.finish(run, row.attempts, "failed", error=error)
+            error = failure(TuneloopError(message)) | {"kind": "bug"}
+        with self.store.making_room():
+            self.store.runs.finish(run, row.attempts, "failed", error=error)
 
     def result(self, run: str, *, reused: bool = False, tag: str | None = None) -> RunResult:
         """The result of a run as the database has it."""
@@ -376,6 +425,37 @@ class Workspace:
         for result in results:
             account(self.store, result, 0)
         return results
+
+
+@contextlib.contextmanager
+def looked_into() -> Iterator[Workspace]:
+    """The workspace that is there, to look up in it what a command was given before anything is made.
+
+    Where none is yet, an empty one that is gone afterwards: of what is looked up in that, ``NoWorkspace`` is said.
+    """
+    try:
+        workspace = Workspace(create=False)
+    except NoWorkspace as absent:
+        with TemporaryDirectory() as folder:
+            workspace = Workspace(folder)
+            workspace.store.settings = load_settings(find_workspace()).model_copy(update={"database": ""})
+            workspace.absent = absent
+            yield workspace
+        return
+    yield workspace
+
+
+def workspace_for(stage: Stage, name: str = "") -> Workspace:
+    """The workspace that a stage is to work in; none is made where the stage cannot be begun."""
+    with looked_into() as workspace:
+        if not workspace.absent:
+            return workspace
+        workspace.check(stage, name)
+    return Workspace()
+
+
+class NotPulled(NotFound):
+    """A model that is not here, or not yet, where the catalogue or the settings know what was meant."""
 
 
 class StageFailed(TuneloopError):

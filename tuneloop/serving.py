@@ -76,7 +76,7 @@ def engine_route(store: Store, name: str, running: Engine, *, passages: int = 0,
     ``passages``: 0 takes as many as the model learned to answer from.
     """
     return route(store, name, running.base_url, name, system_prompt=running.card.system_prompt,
-                 context_length=running.context_per_request, passages=passages or running.card.passages,
+                 context_length=running.context_per_request, engine=True, passages=passages or running.card.passages,
                  **options)  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, g
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tuneloop.address import KINDS, LONGEST_NAME, NAME, Address, Kind, name_from
+from tuneloop.address import KINDS, LONGEST_NAME, NAME, Address, Kind, composed, name_from
 from tuneloop.encoding import plain_text
 from tuneloop.language import stored
 from tuneloop.loopback import holds_a_secret
@@ -27,22 +27,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RefTo:
-    """Marks a field that names an artifact of one kind: a tag, an address or (for models) a catalogue name."""
+    """Marks a field that names an artifact of one kind: a tag, an address or (for models) a catalogue name.
+
+    ``here``: of a model, that its weights are read, so that no server elsewhere will do.
+    """
 
     kind: Kind
+    here: bool = False
 
 
 DocumentsRef = Annotated[str, RefTo("documents")]
 ChunksRef = Annotated[str, RefTo("chunks")]
 DatasetRef = Annotated[str, RefTo("dataset")]
 ModelRef = Annotated[str, RefTo("model")]
+WeightsRef = Annotated[str, RefTo("model", here=True)]
 IndexRef = Annotated[str, RefTo("index")]
 EvaluationRef = Annotated[str, RefTo("evaluation")]
 
 
 __all__ = [
     "KINDS", "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind",
-    "ModelRef", "RefTo", "Stage", "listed", "read_table", "reference_kind", "short_name",
+    "ModelRef", "RefTo", "Stage", "WeightsRef", "listed", "read_table", "reference_kind", "short_name",
 ]  # fmt: skip
 
 R = TypeVar("R", bound="Record")
@@ -168,6 +173,12 @@ class Stage(BaseModel):
             name: kind for name, f in cls.model_fields.items() if (kind := reference_kind(f.annotation, f.metadata))
         }
 
+    @classmethod
+    def kept_here(cls) -> frozenset[str]:
+        """Those of them whose model's weights are read."""
+        marks = {name: reference_to(f.annotation, f.metadata) for name, f in cls.model_fields.items()}
+        return frozenset(name for name, mark in marks.items() if mark and mark.here)
+
 
 def taken(text: str) -> str:
     """A text as a stage keeps it. Raises ``ValueError`` where it may not be kept: what a stage is told is shown."""
@@ -180,15 +191,16 @@ def taken(text: str) -> str:
 
 def reference_kind(annotation: Any, metadata: Iterable[Any] = ()) -> Kind | None:
     """The artifact kind that an annotation refers to, through ``Optional`` and ``list``; ``None`` for plain values."""
-    for mark in metadata:
+    mark = reference_to(annotation, metadata)
+    return mark.kind if mark else None
+
+
+def reference_to(annotation: Any, metadata: Iterable[Any] = ()) -> RefTo | None:
+    """The mark of such an annotation."""
+    for mark in (*metadata, *get_args(annotation)):
         if isinstance(mark, RefTo):
-            return mark.kind
-    for argument in get_args(annotation):
-        if isinstance(argument, RefTo):
-            return argument.kind
-        if kind := reference_kind(argument):
-            return kind
-    return None
+            return mark
+    return next((mark for argument in get_args(annotation) if (mark := reference_to(argument))), None)
 
 
 def listed(value: str | list[str] | None) -> list[str]:
@@ -198,7 +210,7 @@ def listed(value: str | list[str] | None) -> list[str]:
 
 def bare_name(reference: str) -> str:
     """``d`` of ``dataset:d@prod``; of an address its hash."""
-    return (reference.partition(":")[2] or reference).partition("@")[0]
+    return composed((reference.partition(":")[2] or reference).partition("@")[0])
 
 
 def short_name(reference: str) -> str:

@@ -7,14 +7,14 @@ import sys
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from tuneloop import __version__, logbook
+from tuneloop import __version__, logbook, stopping
 from tuneloop.cli.formatter import Context
 from tuneloop.cli.options import HelpfulGroup, print_json, printed
-from tuneloop.errors import BUG, DONE, TERMINATED, UNDONE, TuneloopError, stop_status
+from tuneloop.errors import BUG, DONE, UNDONE, TuneloopError
 from tuneloop.language import LOCALES, _, current_language
 from tuneloop.nearest import meant
 from tuneloop.settings import FOLDER, find_workspace, use_language
@@ -63,8 +63,6 @@ GROUPS = {
     },
 }
 COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
-
-SERVERS = ("serve", "web", "worker")
 
 
 class Commands(HelpfulGroup):
@@ -152,10 +150,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or DONE)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.exceptions.Abort as stop:  # into which click turns an interrupt
-        interrupted(stop.__cause__, arguments)
-    except KeyboardInterrupt as stop:
-        interrupted(stop, arguments)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        interrupted(stop)
     except click.ClickException as error:
         fail(worded(error), arguments)
     except BrokenPipeError:
@@ -202,14 +198,10 @@ def workspace_of(arguments: list[str]) -> Path:
     return find_workspace()
 
 
-def interrupted(stop: BaseException | None, arguments: list[str]) -> None:
-    """Ctrl-C or SIGTERM: a stage continues later, a server that is told to end has done what it was to do."""
-    status = stop_status(stop)
-    if command_of(arguments) in SERVERS:
-        click.echo(_("The server has stopped."), err=True)
-        sys.exit(DONE if status == TERMINATED else status)
+def interrupted(stop: BaseException) -> NoReturn:
+    """Ctrl-C or SIGTERM of anything but a server, which has words of its own."""
     click.echo(_("Stopped. What was done is kept; the same command continues there."), err=True)
-    sys.exit(status)
+    sys.exit(stopping.status(stop))
 
 
 def stage_of(arguments: list[str]) -> str | None:

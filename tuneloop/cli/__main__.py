@@ -1,3 +1,3 @@
-from tuneloop.cli import main
+from tuneloop.__main__ import main
 
 main()

@@ -1,7 +1,6 @@
 """Artifacts, names, ancestry: ``ls``, ``show``, ``lineage``, ``tag``, ``diff``, ``rm``, ``gc``, ``cancel``."""
 
 import json
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -10,21 +9,24 @@ from typing import Any
 
 import click
 
-from tuneloop.address import KINDS, Address
+from tuneloop.address import KINDS, Address, composed
 from tuneloop.cli.display import cut, facts, number, span
 from tuneloop.cli.options import as_json_option, command, print_json, print_table
 from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
-from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
+from tuneloop.errors import NotFound, NoWorkspace, TuneloopError, told_again
 from tuneloop.evaluate.figures import METRICS
 from tuneloop.language import _, agreeing, joined, shown, strung
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
 from tuneloop.store.artifacts import used_by
+from tuneloop.store.leftovers import DAY, Leftovers, size_of
 from tuneloop.typed import as_typed
 
-DAY = 86400.0  # seconds
-NOTHING_COLLECTED = {"removed": [], "bytes": 0, "scratch": 0, "kept": [], "kept_bytes": 0}
+NOTHING_COLLECTED = {
+    "removed": [], "bytes": 0, "scratch": 0, "scratch_bytes": 0, "kept": [], "kept_bytes": 0, "scratch_kept": 0,
+    "scratch_kept_bytes": 0,
+}  # fmt: skip
 
 
 def as_object(artifact: Artifact) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
 def readable() -> Store | None:
     """The workspace of a command that lists what there is: where none is, nothing is, and that is said beside."""
     try:
-        return Store.existing()
+        return Store.existing(though_full=True)
     except NoWorkspace as missing:
         click.echo(as_typed(str(missing)), err=True)
         return None
@@ -109,7 +111,7 @@ def list_runs(as_json_: bool) -> None:
             _(r.state),
             when(r.created),
             span(r.seconds),
-            (r.output or (r.error or {}).get("message", ""))[:60],
+            (r.output or (told_again(r.error) if r.error else ""))[:60],
         ]
         for r in runs
     ]
@@ -128,7 +130,7 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     if ref in KINDS:
         hint = _("Write KIND:NAME. See: tuneloop ls {kind}").format(kind=ref)
         raise NotFound(_("{text!r} is a kind of artifact, and not one of them").format(text=ref), hint=hint)
-    store = Store.existing()
+    store = Store.existing(though_full=True)
     if ":" not in ref:
         return show_run(store, ref, as_json)
     address = store.artifacts.resolve(ref)
@@ -197,7 +199,7 @@ def show_run(store: Store, run: str, as_json_: bool) -> None:
 @as_json_option
 def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
     """Show what an artifact was made from, or what was made from it."""
-    store = Store.existing()
+    store = Store.existing(though_full=True)
     address = store.artifacts.resolve(ref)
     edges = store.artifacts.ancestry(address, down=down)
     chain = dict.fromkeys([str(address), *(far for _near, _stage, far in edges)])
@@ -267,9 +269,9 @@ def print_tree(
 @as_json_option
 def tag(ref: str, name: str, as_json: bool) -> None:
     """Give an artifact a name; a name in use is moved."""
-    store = Store.existing()
+    store = Store.existing(though_full=True)
     address = store.artifacts.resolve(ref)
-    name = name.removeprefix(f"{address.kind}:")
+    name = composed(name).removeprefix(f"{address.kind}:")
     moved = store.artifacts.tag(name, address)
     if as_json:
         body = {"name": f"{address.kind}:{name}", "address": str(address), "moved": asdict(moved) if moved else None}
@@ -284,7 +286,7 @@ def tag(ref: str, name: str, as_json: bool) -> None:
 @as_json_option
 def diff(first: str, second: str, as_json: bool) -> None:
     """Compare two artifacts of one kind: how they were made, and which rows differ."""
-    store = Store.existing()
+    store = Store.existing(though_full=True)
     one, two = store.artifacts.resolve(first), store.artifacts.resolve(second)
     if one.kind != two.kind:
         raise TuneloopError(_("{one} and {two} are of different kinds").format(one=one.short, two=two.short))
@@ -364,15 +366,16 @@ def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
 @as_json_option
 def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Remove artifacts."""
-    store = Store.existing()
+    store = Store.existing(though_full=True)
     addresses = list(dict.fromkeys(store.artifacts.resolve(ref) for ref in refs))
     for address in addresses:  # all of them, before the first is gone
         store.artifacts.check_unread(address)
     if not force:
         check_unused(store, addresses)
     named = [f"{a.kind}:{name}" for a in addresses for name in store.artifacts.get(a).tags]
-    for address in addresses:
-        store.artifacts.remove(address, force=True)
+    with store.making_room():
+        for address in addresses:
+            store.artifacts.remove(address, force=True)
     before = {name: earlier(store, name) for name in named}
     if as_json:
         return print_json({"removed": [str(a) for a in addresses], "names": before})
@@ -404,40 +407,55 @@ def check_unused(store: Store, addresses: list[Address]) -> None:
 @command()
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--history", is_flag=True, help="Also what names led to before, and lead to no longer.")
+@click.option("--scratch", is_flag=True, help="Also what runs that failed or were stopped would continue from.")
 @as_json_option
-def gc(dry_run: bool, history: bool, as_json: bool) -> None:
+def gc(dry_run: bool, history: bool, scratch: bool, as_json: bool) -> None:
     """Remove artifacts that no name leads or led to, and the leftovers of runs that ended over a day ago."""
     store = readable()
     if store is None:
         return print_json(NOTHING_COLLECTED | {"dry_run": dry_run}) if as_json else None
+    left = Leftovers(store.folder / "scratch", store.engine)
+    goes, stays = [*left.old, *(left.young if scratch else [])], [] if scratch else left.young
+    # First, since it takes no room to record.
+    cleared, freed = (len(goes), size_of(goes)) if dry_run else left.clear(young=scratch)
     victims = store.artifacts.unreachable(history=history)
     past = [] if history else sorted(set(store.artifacts.unreachable(history=True)).difference(victims))
     sizes = {a: store.artifacts.get(a).bytes for a in [*victims, *past]}
-    old = [p for p in (store.folder / "scratch").iterdir() if p.stat().st_mtime < time.time() - DAY]
-    live = {r.key[:32] for state in ("queued", "running") for r in store.runs.recent(limit=1000, state=state)}
-    old = [p for p in old if p.name not in live]
     if not dry_run:
-        victims = [address for address in victims if store.artifacts.collect(address, history=history)]
-        for path in old:
-            shutil.rmtree(path, ignore_errors=True)
-    freed = sum(sizes[a] for a in victims)
-    held = sum(sizes[a] for a in past)
-    if as_json:
-        kept = {"kept": [str(a) for a in past], "kept_bytes": held}
-        body = {"removed": [str(a) for a in victims], "bytes": freed, "scratch": len(old), "dry_run": dry_run}
-        return print_json(body | kept)
-    gone = agreeing(len(victims), _("{count} artifact, {size}"), _("{count} artifacts, {size}"))
-    rest = agreeing(len(old), _("{scratch} leftover"), _("{scratch} leftovers"))
+        with store.making_room():
+            victims = [address for address in victims if store.artifacts.collect(address, history=history)]
+    body = {
+        "removed": [str(a) for a in victims], "bytes": sum(sizes[a] for a in victims), "scratch": cleared,
+        "scratch_bytes": freed, "dry_run": dry_run, "kept": [str(a) for a in past],
+        "kept_bytes": sum(sizes[a] for a in past), "scratch_kept": len(stays), "scratch_kept_bytes": size_of(stays),
+    }  # fmt: skip
+    return print_json(body) if as_json else tell_collected(body)
+
+
+def tell_collected(body: dict[str, Any]) -> None:
+    """What ``gc`` says to people: what went, and what it keeps unless asked."""
+    artifacts, leftovers = len(body["removed"]), body["scratch"]
+    gone = agreeing(artifacts, _("{count} artifact, {size}"), _("{count} artifacts, {size}"))
+    rest = agreeing(leftovers, _("{scratch} leftover, {cleared}"), _("{scratch} leftovers, {cleared}"))
     text = _("{artifacts}, and {leftovers}").format(artifacts=gone, leftovers=rest)
-    click.echo(text.format(count=len(victims), size=size(freed), scratch=len(old)))
-    if past:
+    sizes = {"size": size(body["bytes"]), "cleared": size(body["scratch_bytes"])}
+    click.echo(text.format(count=artifacts, scratch=leftovers, **sizes))
+    if waiting := body["scratch_kept"]:
         text = agreeing(
-            len(past),
+            waiting,
+            _("Kept, because the same command would continue there: {count} leftover, {size}. To remove it: {command}"),
+            _("Kept, because the same commands would continue there: {count} leftovers, {size}."
+              " To remove them: {command}"),
+        )  # fmt: skip
+        held = as_typed("tuneloop gc --scratch")
+        click.echo(text.format(count=waiting, size=size(body["scratch_kept_bytes"]), command=held))
+    if past := len(body["kept"]):
+        text = agreeing(
+            past,
             _("Kept, because a name led to it before: {count} artifact, {size}. To remove it: {command}"),
             _("Kept, because names led to them before: {count} artifacts, {size}. To remove them: {command}"),
         )
-        click.echo(text.format(count=len(past), size=size(held), command="tuneloop gc --history"))
-    return None
+        click.echo(text.format(count=past, size=size(body["kept_bytes"]), command=as_typed("tuneloop gc --history")))
 
 
 @command()
@@ -447,7 +465,8 @@ def cancel(run: str, as_json: bool) -> None:
     """Cancel a queued or running run."""
     from tuneloop.runner import Workspace
 
-    workspace = Workspace(create=False)
+    workspace = Workspace(create=False, though_full=True)
     run = workspace.store.runs.get(run).id
-    state = workspace.cancel(run)
+    with workspace.store.making_room():
+        state = workspace.cancel(run)
     print_json({"run": run, "state": state}) if as_json else click.echo(_(state))

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from tuneloop.address import name_from
+from tuneloop.address import composed, name_from
 from tuneloop.cli.display import Display, print_result
 from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, aside, joined
-from tuneloop.runner import RunResult, Workspace, told_together, worst
+from tuneloop.runner import RunResult, Workspace, looked_into, told_together, worst
 
 SOURCES = {"huggingface": "Hugging Face", "modelscope": "ModelScope", "pypi": "PyPI"}
 
@@ -48,10 +48,10 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     Every stage that is done is reused; killed half-way, the same command continues.
     """
     from tuneloop.demo import RECIPES, Outcome, Pipeline, check_training, own_documents, write_report
-    from tuneloop.demo.pipeline import guess_language
+    from tuneloop.demo.pipeline import check_models, guess_language
     from tuneloop.store.names import check_name
 
-    if name:
+    if name := composed(name):
         check_name(name)
     paths = list(documents)
     for path in [*paths, *([exam] if exam else [])]:
@@ -74,6 +74,8 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
         check_port("127.0.0.1", port)
     default = f"help-desk-{language}" if not documents else name_of(documents[0])
     outcome = Outcome(name=name or default, language=language, recipe=recipe, synthetic=exam is None)
+    with looked_into() as found:
+        check_models(found, recipe)
     workspace = Workspace()
     announce(workspace, recipe.base, recipe.teacher)
     with Display(quiet=as_json) as display:
@@ -97,7 +99,9 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
             str(port),
             *(["--json"] if as_json else []),
         ]
-        command_.main(arguments, standalone_mode=False, obj=body)  # with --json, what it says holds the report too
+        # with --json, what it says holds the report too
+        if status := command_.main(arguments, standalone_mode=False, obj=body):
+            click.get_current_context().exit(status)
     click.get_current_context().exit(worst(outcome.results.values()))
 
 

@@ -44,7 +44,7 @@ def checks() -> list[dict[str, Any]]:
     settings = Settings.model_validate({})
     try:
         settings = load_settings(place)
-        store = Store.existing()
+        store = Store.existing(though_full=True)
         store.runs.recent(limit=1)
         place, database = store.folder, "PostgreSQL" if store.settings.database else "SQLite"
     except NoWorkspace:

@@ -63,5 +63,7 @@ def revoke(id: str, as_json: bool) -> None:
     """Revoke a key: from now on it is refused."""
     from tuneloop.access import revoke_key
 
-    revoke_key(Store.existing(), id)
+    store = Store.existing(though_full=True)
+    with store.making_room():
+        revoke_key(store, id)
     print_json({"id": id, "revoked": True}) if as_json else click.echo(_("Revoked: {id}").format(id=id))

@@ -1,20 +1,17 @@
 """A loop as a file: the stages of a TOML file, one after the other."""
 
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from tuneloop.address import composed
 from tuneloop.cli.options import as_json_option, command, print_json
-from tuneloop.errors import NotFound, NoWorkspace, TuneloopError
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, agreeing, aside, colon
 from tuneloop.nearest import nearest
-from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import listed
 
 
@@ -36,7 +33,7 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
         if not isinstance(table, dict) or not isinstance(table.get("stage"), str):
             raise TuneloopError(_('this table does not say which stage it is: stage = "parse"'), where=at(path, number))
         fields = dict(table)
-        found.append((fields.pop("stage"), str(fields.pop("name", "")), fields))
+        found.append((fields.pop("stage"), composed(str(fields.pop("name", ""))), fields))
     return found
 
 
@@ -60,10 +57,10 @@ def check_inputs(workspace: Any, stage: Any, made: set[str]) -> None:
     """Raise where a step refers to what is not there and was not ``made`` by a step before it."""
     for field, kind in stage.references().items():
         for value in listed(getattr(stage, field)):
-            if (value if ":" in value else f"{kind}:{value}") in made:
+            if composed(value if ":" in value else f"{kind}:{value}") in made:
                 continue
             try:
-                workspace.address(value, kind)
+                workspace.referred(stage, field, value)
             except NotFound as error:
                 near = nearest(value, [m if ":" in value else m.partition(":")[2] for m in made if m.startswith(kind)])
                 hint = _("Did you mean {name!r}?").format(name=near) if near else error.hint
@@ -83,22 +80,6 @@ def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> Non
         made.add(f"{stage.makes}:{name or stage.default_name()}")
 
 
-@contextmanager
-def opened(check: bool) -> Iterator[Any]:
-    """The workspace of a loop; to ``check`` one where none is yet, an empty one that is gone afterwards."""
-    from tuneloop.runner import Workspace
-
-    try:
-        workspace = Workspace(create=not check)
-    except NoWorkspace:
-        with TemporaryDirectory() as folder:
-            workspace = Workspace(folder)
-            workspace.store.settings = load_settings(find_workspace()).model_copy(update={"database": ""})
-            yield workspace
-        return
-    yield workspace
-
-
 @command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="LOOP.toml")
 @click.option("--check", is_flag=True, help="Only validate the file, with the artifacts and files that it names.")
@@ -108,7 +89,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
     from tuneloop.cli.display import Display, print_result
     from tuneloop.cli.stages import build
     from tuneloop.registry import find_stage
-    from tuneloop.runner import told_together, worst
+    from tuneloop.runner import Workspace, looked_into, told_together, worst
 
     steps = []
     for number, (stage, name, fields) in enumerate(read_loop(file), 1):
@@ -116,18 +97,20 @@ def run(file: Path, check: bool, as_json: bool) -> None:
             steps.append((build(find_stage(stage), fields), name))
         except TuneloopError as error:
             raise TuneloopError(error.message, where=at(file, number, stage), hint=error.hint) from None
-    results = []
-    with opened(check) as workspace:
+    with looked_into() as workspace:
         check_steps(workspace, file, steps)
-        for stage, name in [] if check else steps:
-            try:
-                with Display(quiet=as_json) as display:
-                    results.append(workspace.run(stage, name=name, watch=display.watch))
-            except TuneloopError as error:
-                place = at(file, len(results) + 1, stage.name)
-                raise LoopFailed(error, place, stage.name, len(steps), results) from None
-            if not as_json:
-                print_result(results[-1], as_json=False)
+    if not check:
+        workspace = Workspace()
+    results = []
+    for stage, name in [] if check else steps:
+        try:
+            with Display(quiet=as_json) as display:
+                results.append(workspace.run(stage, name=name, watch=display.watch))
+        except TuneloopError as error:
+            place = at(file, len(results) + 1, stage.name)
+            raise LoopFailed(error, place, stage.name, len(steps), results) from None
+        if not as_json:
+            print_result(results[-1], as_json=False)
     if as_json:
         runs = [result.as_json() for result in results]
         print_json({"stages": len(steps), "valid": True, **told_together(results), "runs": runs})

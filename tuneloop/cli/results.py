@@ -11,6 +11,8 @@ from typing import Any
 from tuneloop.cli.formatter import cells
 from tuneloop.evaluate import figures
 from tuneloop.language import _, agreeing, aside, joined, shown
+from tuneloop.loadtest import figures as load
+from tuneloop.train.figures import LAST
 
 Row = tuple[str, str]  # label and value
 
@@ -122,8 +124,12 @@ def model(summary: dict[str, Any], folder: Path) -> list[Row]:
                 learned.format(examples=count(summary.get("examples")), steps=count(summary["steps"]), held=held),
             )
         )
-        rows += [(_("loss"), arrow(first_loss(folder), summary.get("loss")))]
-        rows += [(_("validation loss"), arrow(summary.get("validation_loss_before"), summary.get("validation_loss")))]
+        last = _("mean of the last {steps} steps").format(steps=min(LAST, summary["steps"]))
+        steps = ((_("first step"), first_loss(folder)), (last, summary.get("loss")))
+        held_out = (
+            (_("before training"), summary.get("validation_loss_before")), (_("after"), summary.get("validation_loss"))
+        )  # fmt: skip
+        rows += [(_("training loss"), arrow(*steps)), (_("validation loss"), arrow(*held_out))]
     if summary.get("same_token") is not None:
         near = _("{share} the same next token, divergence {divergence}")
         said = near.format(share=share(summary["same_token"]), divergence=count(summary.get("divergence")))
@@ -131,9 +137,11 @@ def model(summary: dict[str, Any], folder: Path) -> list[Row]:
     return rows
 
 
-def arrow(first: float | None, last: float | None) -> str:
-    """``4.120 → 2.310``; the last alone where the first is not known."""
-    return " → ".join(f"{value:.3f}" for value in (first, last) if value is not None)
+def arrow(*named: tuple[str, float | None]) -> str:
+    """``4.120 → 2.310 (first step → last)``, of those that are known."""
+    known = [(name, f"{value:.3f}") for name, value in named if value is not None]
+    names, values = (" → ".join(part) for part in zip(*known, strict=True)) if known else ("", "")
+    return values + aside(names)
 
 
 def first_loss(folder: Path) -> float | None:
@@ -223,15 +231,12 @@ def decimal(value: Any, form: str = ".3f") -> str:
 
 
 def loadtest(summary: dict[str, Any], folder: Path) -> list[Row]:
-    sent = summary.get("requests") or {}
-    text = _("{sent} sent, {ok} answered, {failed} failed, {open} unfinished").format(
-        sent=count(sent.get("sent", 0)), ok=count(sent.get("ok", 0)), failed=count(sent.get("failed", 0)),
-        open=count(sent.get("in_flight", 0)),
-    )  # fmt: skip
     rates = _("{requests} requests/s, {tokens} tokens/s").format(
         requests=count(summary.get("requests_per_second")), tokens=count(summary.get("output_tokens_per_second"))
     )
-    rows = [(_("requests"), text), (_("answered"), rates)]
+    refused = load.refused(summary)
+    none = refused and not (summary.get("requests") or {}).get("ok")
+    rows = [(_("requests"), load.sent(summary)), (_("answered"), "" if none else rates), (_("refused"), refused)]
     for key, label in (
         ("time_to_first_token", _("time to first token")),
         ("latency", _("latency")),
@@ -239,9 +244,9 @@ def loadtest(summary: dict[str, Any], folder: Path) -> list[Row]:
     ):
         values = summary.get(key) or {}
         told = " · ".join(f"{p.upper()} {seconds(values[p])}" for p in PERCENTILES if values.get(p) is not None)
-        rows.append((label, told))
+        rows.append((label, load.measured(values, told)))
     good = summary.get("goodput") or {}
-    if good:
+    if good.get("share") is not None:
         within = _("{share} within {seconds}")
         limit = seconds(good.get("time_to_first_token_objective"))
         rows.append((_("first token in time"), within.format(share=share(good.get("share")), seconds=limit)))

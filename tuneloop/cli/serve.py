@@ -3,21 +3,23 @@
 import contextlib
 import os
 import signal
-from types import FrameType
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from tuneloop import logbook
+from tuneloop import logbook, stopping
 from tuneloop.cli.options import Choice, as_json_option, command, print_json
-from tuneloop.errors import Conflict, Terminated, TuneloopError
+from tuneloop.errors import DONE, STOPPED, Conflict, TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.loopback import is_loopback
 from tuneloop.settings import public_origin
 from tuneloop.typed import as_typed
 
 PORT = click.IntRange(1, 65535)
+ENDED = stored("The server has stopped.")
+GIVEN_BACK = stored("Stopped. A run that was under way here is in the queue again.")
 
 
 def check_port(host: str, port: int) -> None:
@@ -58,8 +60,15 @@ PUBLIC = click.option(
 )  # fmt: skip
 
 
-def stop_on_terminate(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+@contextlib.contextmanager
+def until_stopped(words: str) -> Iterator[None]:
+    """A server, whoever has called it: SIGTERM is how it is meant to end, and it says ``words``, also after Ctrl-C."""
+    signal.signal(signal.SIGTERM, stopping.terminate)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        click.echo(_(words), err=True)
+        click.get_current_context().exit(DONE if isinstance(stop, stopping.Terminated) else STOPPED)
 
 
 def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
@@ -96,6 +105,7 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
 @click.option("--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out.")
 @PUBLIC
 @as_json_option
+@until_stopped(ENDED)
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
           no_auth: bool, public_url: str, parallel: int, context: int, passages: int, mark_unsupported: bool,
           language: str | None, as_json: bool) -> None:  # fmt: skip
@@ -104,7 +114,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
     """
     from tuneloop import serving
-    from tuneloop.runner import Workspace
+    from tuneloop.runner import Workspace, looked_into
 
     if bool(model) == bool(upstream):
         raise TuneloopError(
@@ -113,15 +123,16 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     logbook.keep_private()
     check_open(host, no_auth)
     check_port(host, port)
+    with looked_into() as found:  # before anything is made, and before an engine is begun
+        address = served(found, model) if model else ""
+        index = found.address(knowledge, "index") if knowledge else None
+        endpoint = serving.endpoint(found.store, upstream) if upstream else None
     workspace = Workspace()
     store = workspace.store
-    index = str(store.artifacts.resolve(knowledge, "index")) if knowledge else None
-    signal.signal(signal.SIGTERM, stop_on_terminate)
     shown = {"knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported}
     running = None
     with contextlib.ExitStack() as stack:
-        if upstream:
-            endpoint = serving.endpoint(store, upstream)
+        if endpoint:
             key_env = "TUNELOOP_ENDPOINT_KEY"  # the gateway inherits it, whichever source the endpoint names
             os.environ[key_env] = endpoint.api_key()
             routes = [
@@ -132,8 +143,9 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
             ]  # fmt: skip
         else:
             options = {"parallel": parallel, "context": context, "log": f"engine-{port}"}
-            running, label, address = local_engine(workspace, stack, str(model), quiet=as_json, **options)
-            routes = [serving.engine_route(store, name or label, running, model_address=address, **shown)]
+            running, runnable = local_engine(workspace, stack, str(model), address, quiet=as_json, **options)
+            label = str(model).partition(":")[2] or str(model)
+            routes = [serving.engine_route(store, name or label, running, model_address=runnable, **shown)]
         gateway = stack.enter_context(
             serving.gateway_process(
                 store,
@@ -154,19 +166,26 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
         serving.stay(gateway.child, running)
 
 
+def served(workspace: Any, model: str) -> str:
+    """The address of a model that an engine here is to serve. Raises where it is not here."""
+    if workspace.is_endpoint(model):
+        message = _("{value!r} is a server, and this needs a model whose weights are here").format(value=model)
+        raise TuneloopError(message, hint=_("Say: tuneloop serve --upstream {value}").format(value=model))
+    return workspace.address(model, "model", here=True)
+
+
 def local_engine(
-    workspace: Any, stack: contextlib.ExitStack, model: str, *, quiet: bool, **options: Any
-) -> tuple[Any, str, str]:
-    """Start the engine of a local model; with its name and address. Refuses a template that does not match."""
+    workspace: Any, stack: contextlib.ExitStack, model: str, address: str, *, quiet: bool, **options: Any
+) -> tuple[Any, str]:
+    """Start the engine of a local model; with the address of what it loads. Refuses a template that does not match."""
     from tuneloop import serving
     from tuneloop.cli.display import Display
 
     with Display(quiet=quiet) as display:
-        address = workspace.address(model, "model")
         runnable = workspace.runnable(address, watch=display.watch)
     click.echo(_("Loading {model}…").format(model=model), err=True)
     running = stack.enter_context(serving.engine(workspace.store, runnable, **options))
-    return running, model.partition(":")[2] or model, runnable
+    return running, runnable
 
 
 @command()
@@ -188,18 +207,20 @@ def web(host: str, port: int, no_auth: bool, public_url: str, no_worker: bool, a
     check_open(host, no_auth)
     check_port(host, port)
     workspace = Workspace()
-    signal.signal(signal.SIGTERM, stop_on_terminate)
     place = ("--workspace", str(workspace.store.root), "--host", host, "--port", str(port))
     argv = processes.module_command("tuneloop.web", *place)
     if no_auth:
         argv.append("--no-auth")
     if outside := public_url or workspace.store.settings.console_url:
         argv += ["--public-url", outside]
-    try:
-        child = processes.Child.start(argv, log=workspace.store.logs / f"web-{port}.log", ready_timeout=60)
-    except processes.ChildFailed as failed:
-        raise TuneloopError(_("the console did not start: {reason}").format(reason=failed.message)) from None
-    with child, serving.while_alive(child):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(until_stopped(ENDED if no_worker else GIVEN_BACK))
+        try:
+            child = processes.Child.start(argv, log=workspace.store.logs / f"web-{port}.log", ready_timeout=60)
+        except processes.ChildFailed as failed:
+            raise TuneloopError(_("the console did not start: {reason}").format(reason=failed.message)) from None
+        stack.enter_context(child)
+        stack.enter_context(serving.while_alive(child))
         url = child.ready["url"]
         text = _("Console at {url}/ · REST below /api · Ctrl-C stops").format(url=outside or url)
         print_ready(text, as_json=as_json, url=url, public_url=outside or None, worker=not no_worker)
@@ -212,12 +233,12 @@ def web(host: str, port: int, no_auth: bool, public_url: str, no_worker: bool, a
 @command()
 @click.option("--once", is_flag=True, help="End when nothing is queued.")
 @as_json_option
+@until_stopped(GIVEN_BACK)
 def worker(once: bool, as_json: bool) -> None:
     """Execute queued runs until interrupted."""
     from tuneloop.runner import Workspace, work
 
     logbook.keep_private()
-    signal.signal(signal.SIGTERM, stop_on_terminate)
     workspace = Workspace()
     if as_json:
         print_ready("", as_json=True, workspace=str(workspace.store.root))

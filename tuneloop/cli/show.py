@@ -12,6 +12,7 @@ import click
 from tuneloop.cli.display import apart, cut, left_out_of, number, span
 from tuneloop.cli.display import describe as progress_line
 from tuneloop.cli.results import columns, size, told
+from tuneloop.errors import told_again
 from tuneloop.language import _, aside, joined
 from tuneloop.registry import find_stage, targets
 from tuneloop.store import Artifact, Store
@@ -121,7 +122,7 @@ def describe_run(row: Any, curves: dict[str, Any]) -> list[str]:
     if any(len(points) > 1 for points in curves.values()):
         facts_.append((_("all points"), as_typed(f"tuneloop show {row.id} --json")))
     if row.error:
-        facts_.append((_("error"), str(row.error.get("message"))))
+        facts_.append((_("error"), told_again(row.error)))
     lines = [click.style(row.id, bold=True), *indented(columns(facts_))]
     return lines + str((row.error or {}).get("traceback") or "").splitlines()
 

@@ -133,10 +133,9 @@ def build(stage: type[Stage], values: dict[str, Any]) -> Stage:
 
 def run_stage(stage: Stage, *, name: str, rerun: bool, as_json: bool) -> None:
     from tuneloop.cli.display import Display, print_result
-    from tuneloop.runner import Workspace
+    from tuneloop.runner import workspace_for
 
     with Display(quiet=as_json) as display:
-        workspace = Workspace()
-        result = workspace.run(stage, name=name, rerun=rerun, watch=display.watch)
+        result = workspace_for(stage, name).run(stage, name=name, rerun=rerun, watch=display.watch)
     print_result(result, as_json=as_json)
     click.get_current_context().exit(result.status or DONE)

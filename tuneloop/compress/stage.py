@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
-from tuneloop.stage import Context, Kind, ModelRef, Stage
+from tuneloop.stage import Context, Kind, Stage, WeightsRef
 
 if TYPE_CHECKING:
     from tuneloop.compress.check import Result
@@ -24,7 +24,7 @@ class Compress(Stage):
     makes: ClassVar[Kind] = "model"
     positional: ClassVar[tuple[str, ...]] = ("model",)
 
-    model: ModelRef = Field(description="Model to compress.")
+    model: WeightsRef = Field(description="Model to compress.")
     to: Literal["gguf:q8_0", "gguf:bf16", "gguf:f16", "hf"] = Field(
         "gguf:q8_0", description="Format and type of the weights: GGUF for the engine, hf to train on."
     )

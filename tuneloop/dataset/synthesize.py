@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tuneloop.dataset.teacher import Teacher
 
 
+TOO_LITTLE = stored("too little prose to ask about")
+
+
 class Synthesize(Stage):
     """Have a teacher model write question-answer pairs from chunks, and keep those that their chunk carries."""
 
@@ -59,7 +62,7 @@ class Synthesize(Stage):
 
         ctx.phase(stored("choosing chunks"))
         chunks = list(read_table(ctx, self.chunks, "chunks", Chunk))
-        tasks = self.choose(ctx, chunks)
+        tasks, unasked = self.choose(ctx, chunks)
         teacher = self.open_teacher(ctx)
         replies = self.ask(ctx, teacher, tasks)
         ctx.phase(stored("checking pairs"))
@@ -73,18 +76,20 @@ class Synthesize(Stage):
             raise TuneloopError(_("no pair passed the gates"), where=self.chunks[:24], hint=hint)
         grounded = self.with_passages(examples, chunks)
         write_rows(ctx.out / "examples.parquet", Example, [*examples, *grounded])
+        reasons = kept.reasons + unasked
         ctx.metric("kept_share", len(examples) / kept.written if kept.written else 0.0)
         return {
             "examples": len(examples) + len(grounded), "chunks": len({t.chunk.id for t in tasks}),
-            "pairs": kept.written, "rejected": kept.reasons.total(),
-            "reasons": dict(kept.reasons.most_common()), "shortened": kept.shortened, "grounded": len(grounded),
+            "pairs": kept.written, "rejected": reasons.total(), "reasons": dict(reasons.most_common()),
+            "shortened": kept.shortened, "grounded": len(grounded),
             "passages": self.passages if grounded else 0,
             "documents": len({t.chunk.document for t in tasks}), "languages": dict(Counter(t.language for t in tasks)),
         }  # fmt: skip
 
-    def choose(self, ctx: Context, chunks: Sequence[Chunk]) -> list[Task]:
-        """What is asked: about one chunk of each document in turn, in an order drawn with the seed."""
-        make = self.task_maker(ctx)
+    def choose(self, ctx: Context, chunks: Sequence[Chunk]) -> tuple[list[Task], Counter[str]]:
+        """What is asked: about one chunk of each document in turn, in an order drawn with the seed; and how many of
+        those looked at were set aside, by reason."""
+        make, unasked = self.task_maker(ctx), Counter[str]()
         chosen: dict[str, list[Task]] = {}
         for chunk in spread(chunks, self.seed) if self.limit else chunks:
             if tasks := make(chunk):
@@ -92,10 +97,11 @@ class Synthesize(Stage):
                 if len(chosen) == self.limit:
                     break
             else:
-                ctx.reject(chunk.id, stored("too little prose to ask about"), chunk.text)
+                unasked[TOO_LITTLE] += 1
+                ctx.reject(chunk.id, TOO_LITTLE, chunk.text)
         if not chosen:
             raise TuneloopError(_("no chunk has enough prose to ask about"), where=self.chunks[:24])
-        return [task for chunk in chunks for task in chosen.get(chunk.id, ())]
+        return [task for chunk in chunks for task in chosen.get(chunk.id, ())], unasked
 
     def task_maker(self, ctx: Context) -> Callable[[Chunk], list[Task]]:
         """What makes requests of a chunk; none of one that has nothing to ask about."""

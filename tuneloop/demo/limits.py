@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tuneloop.demo.verdict import between, shows
-from tuneloop.language import _
+from tuneloop.demo.verdict import between, both, shows, side
+from tuneloop.evaluate import figures
+from tuneloop.language import _, shown
 
-JUDGED = {"en": (40, 50), "zh": (40, 50)}  # answers on which rule and judge agree, of all: docs/answers-judged.md
+# Answers on which rule and judge agree, of all, and by how many points of 100 the rule put the tuned model higher above
+# the base than the judge did: docs/answers-judged.md.
+JUDGED = {"en": (43, 50, 4), "zh": (44, 50, 8)}
 MIB = 2**20
 
 
@@ -18,7 +21,15 @@ def duration(seconds: float) -> str:
 
 
 def cells_note(correctness: dict[str, Any]) -> str:
-    """What was counted, and over how many pages."""
+    """What was counted, over how many pages, and that the two columns are not of the same questions, if so."""
+    return " ".join(filter(None, (with_documents_note(correctness), asked_note(correctness))))
+
+
+def asked_note(correctness: dict[str, Any]) -> str:
+    return shown(figures.asked({"correctness": correctness}))
+
+
+def with_documents_note(correctness: dict[str, Any]) -> str:
     cell = correctness.get("cells", {}).get("cited")
     if not cell:
         return ""
@@ -56,11 +67,17 @@ def cost(body: dict[str, Any], machine: str) -> list[tuple[str, str]]:
     if size := stage(body, "compress").get("summary", {}).get("bytes"):
         rows.append((_("size of the tuned model"), _("{n} MiB").format(n=f"{size / MIB:,.0f}")))
     load = body.get("loadtest") or {}
-    if first := load.get("time_to_first_token") or {}:
+    first = load.get("time_to_first_token") or {}
+    if first.get("count"):
         told = _("{median}, the slowest {slowest}")
-        value = told.format(median=duration(first.get("p50") or 0), slowest=duration(first.get("max") or 0))
+        value = told.format(median=duration(first["p50"]), slowest=duration(first["max"]))
         rows.append((_("until an answer begins, median"), value))
-        rows.append((_("measured with"), _("{count} requests").format(count=first.get("count", 0))))
+    refused, count = (load.get("requests") or {}).get("refused", 0), first.get("count", 0)
+    told = _("{count} requests")
+    if refused:
+        told = _("{count} answers of the model; {refused} more requests were refused before it was asked")
+    if load:
+        rows.append((_("measured with"), told.format(count=count, refused=refused)))
     rows.append((_("machine"), machine))
     return rows
 
@@ -109,7 +126,7 @@ def rests_on(body: dict[str, Any]) -> str:
     """How far the marks themselves can be trusted."""
     if not (body.get("correctness") or {}).get("cells"):
         return ""
-    agreed, judged = JUDGED.get(body["language"], (0, 0))
+    agreed, judged, points = JUDGED.get(body["language"], (0, 0, 0))
     if not judged:
         return _(
             "Right and wrong were told by a rule that compares with the reference answer; how often it errs in this "
@@ -117,8 +134,18 @@ def rests_on(body: dict[str, Any]) -> str:
         )
     text = _(
         "Right and wrong were told by a rule that compares with the reference answer. On {judged} answers of "
-        "Tuneloop's own demo that a language model judged one by one, without seeing what the rule says, "
-        "both agreed on {agreed}. It may err more often on one model's answers than on the other's: a few "
-        "points between them are within its error."
-    )
-    return text.format(judged=judged, agreed=agreed)
+        "Tuneloop's own demo that a language model, not a person, judged one by one without seeing what the rule says, "
+        "both agreed on {agreed}; there the rule put the tuned model {points} points too high against the base model, "
+        "which so few answers do not tell from chance."
+    ).format(judged=judged, agreed=agreed, points=points)
+    if could_turn(body["correctness"].get("differences", {}).get("with_documents"), points):
+        text = both(text, _("An error of that size could turn the result above."))
+    return text
+
+
+def could_turn(found: dict[str, Any] | None, points: int) -> bool:
+    """Whether the result would be another one, had the rule put the tuned model too high by so many points of 100."""
+    if not found or not found["interval"]:
+        return False
+    low, high = found["interval"]
+    return side(low, high) != side(low - points / 100, high - points / 100)

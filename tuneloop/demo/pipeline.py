@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tuneloop import serving
 from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.language import _, stored
 from tuneloop.registry import find_stage
@@ -85,6 +86,27 @@ def check_training() -> None:
             raise MissingExtra("train", package)
 
 
+def pulled(workspace: Workspace, model: str) -> bool:
+    """Whether a model is to be brought here by ``pull``: from the catalogue, a hub, a folder or a file."""
+    from tuneloop.engines.pull import HUB, is_path
+    from tuneloop.models import CATALOGUE
+
+    if workspace.is_endpoint(model):
+        return False
+    return bool(HUB.fullmatch(model)) or is_path(model) or model.lower() in [entry.name for entry in CATALOGUE]
+
+
+def check_models(workspace: Workspace, recipe: Recipe) -> None:
+    """Raise where a model is not here and cannot be pulled, or no server will do, before the first stage is begun."""
+    for model, here in ((recipe.base, True), (recipe.teacher, False)):
+        if pulled(workspace, model):
+            find_stage("pull").model_validate({"model": model}).check_outside()
+        else:
+            address = workspace.address(model, "model", here=here)
+            if workspace.is_endpoint(address):
+                serving.endpoint(workspace.store, address).api_key()  # where its key is to be found
+
+
 def own_documents(language: str) -> tuple[Path, Path]:
     """Tuneloop's own guide and its exam: beside the package, or, where that is installed, in the current folder."""
     for root in (REPOSITORY, Path.cwd()):
@@ -127,10 +149,12 @@ class Pipeline:
         self.told(result)
         return result
 
-    def pull(self, label: str, model: str) -> str:
-        if self.workspace.is_endpoint(model) or ":" in model:
-            return model
-        return str(self.stage(label, "pull", name=model, model=model).address)
+    def model(self, label: str, model: str, *, here: bool = False) -> str:
+        """A model as the stages take it: pulled, where a hub, the catalogue or a folder has it."""
+        if pulled(self.workspace, model):
+            given = find_stage("pull").model_validate({"model": model})
+            return str(self.stage(label, "pull", name=given.default_name(), model=model).address)
+        return self.workspace.address(model, "model", here=here)
 
     def run(self, documents: list[Path], exam: Path | None) -> Outcome:
         """Run every stage to the end."""
@@ -139,8 +163,8 @@ class Pipeline:
         chunks = self.stage("chunk", "chunk", documents=f"documents:{name}")
         index = self.stage("index", "index", chunks=f"chunks:{name}")
         self.outcome.index = str(index.address)
-        base = self.pull("base model", recipe.base)
-        teacher = base if recipe.teacher == recipe.base else self.pull("teacher", recipe.teacher)
+        base = self.model("base model", recipe.base, here=True)
+        teacher = base if recipe.teacher == recipe.base else self.model("teacher", recipe.teacher)
         questions = str(self.stage("exam", "import", name=f"{name}-exam", file=str(exam)).address) if exam else None
         if questions:
             dataset = self.synthesize(str(chunks.address), teacher, exclude=questions)

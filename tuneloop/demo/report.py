@@ -17,9 +17,12 @@ from tuneloop.demo.limits import duration
 from tuneloop.demo.pipeline import Outcome
 from tuneloop.evaluate import figures
 from tuneloop.language import _, aside, shown, speaking, stored
+from tuneloop.loadtest import figures as load_figures
 from tuneloop.runner import RunResult, Workspace
+from tuneloop.train.figures import LOSSES, losses
 from tuneloop.typed import as_typed
 
+TOLD_APART = ("rejected", "lost", *LOSSES)  # of a stage's summary
 FACTS = (stored("answerable"),)  # names of facts that nothing else says to people
 
 
@@ -101,13 +104,13 @@ def stage_rows(body: dict[str, Any]) -> list[dict[str, Any]]:
     for stage in body["stages"]:
         plain = {
             k: v for k, v in stage["summary"].items()
-            if isinstance(v, (int, float)) and not isinstance(v, bool) and k != "rejected"
+            if isinstance(v, (int, float)) and not isinstance(v, bool) and k not in TOLD_APART
         }  # fmt: skip
         rows.append({
             "label": _(stage["label"]), "time": duration(stage["seconds"]) + (" ↺" if stage["reused"] else ""),
             "artifact": (stage["output"] or "")[:22],
             "facts": _(", ").join(fact(k, v) for k, v in list(plain.items())[:5]),
-            "rejected": stage["summary"].get("rejected", 0),
+            "lost": stage["lost"]["count"], "set_aside": stage["set_aside"]["count"],
         })  # fmt: skip
     return rows
 
@@ -142,36 +145,23 @@ def headline(body: dict[str, Any]) -> list[str]:
     for row in verdict.refusal_rows(found):
         values = _(", ").join((f"{refused} {row['refused']}", f"{answered} {row['answered']}"))
         lines.append(_("{label}: {values}").format(label=row["label"], values=values))
-    return lines + beside.notes(body)
+    return [*lines, *filter(None, [limits.asked_note(found)]), *beside.notes(body)]
 
 
 def load_rows(load: dict[str, Any]) -> list[tuple[str, str]]:
-    count = load.get("requests") or {}
-    sent, rate = count.get("sent", 0), load.get("requests_per_second") or 0.0
-    text = _("{sent} sent, {ok} answered, {failed} failed, {open} unfinished")
-    rows = [
-        (
-            _("requests"),
-            text.format(
-                sent=sent, ok=count.get("ok", 0), failed=count.get("failed", 0), open=count.get("in_flight", 0)
-            ),
-        )
-    ]
-    rows.append((_("answered each second"), f"{rate:.2f}"))
+    rows = [(_("requests"), load_figures.sent(load))]
+    if (load.get("requests") or {}).get("ok"):
+        rows.append((_("answered each second"), f"{load.get('requests_per_second') or 0.0:.2f}"))
     for key, label in (
         ("time_to_first_token", _("time to first token")),
         ("latency", _("latency from the intended start")),
     ):
         values = load.get(key) or {}
-        if values:
-            rows.append(
-                (
-                    label,
-                    " · ".join(
-                        f"{p.upper()} {duration(values[p])}" for p in ("p50", "p90", "p99") if values.get(p) is not None
-                    ),
-                )
-            )
+        told = " · ".join(
+            f"{p.upper()} {duration(values[p])}" for p in ("p50", "p90", "p99") if values.get(p) is not None
+        )
+        if told:
+            rows.append((label, load_figures.measured(values, told)))
     return rows
 
 
@@ -179,9 +169,9 @@ def training_note(workspace: Workspace, outcome: Outcome) -> str:
     train = outcome.results.get("train")
     if not train:
         return ""
-    metrics = train.metrics
-    parts = [f"{_(k.replace('_', ' '))} {v:,.4g}" for k, v in metrics.items() if k in (
-        "tokens_per_second", "learned_tokens_per_second", "validation_loss", "peak_memory_mib", "loss")]  # fmt: skip
+    parts = [_("{label}: {values}").format(label=name, values=f"{value:.3f}") for name, value in losses(train.summary)]
+    parts += [f"{_(k.replace('_', ' '))} {v:,.4g}" for k, v in train.metrics.items() if k in (
+        "tokens_per_second", "learned_tokens_per_second", "peak_memory_mib")]  # fmt: skip
     return " · ".join(parts)
 
 
@@ -218,7 +208,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         exam_note=evaluation.exam_note(exam), warnings=[shown(w) for w in exam.get("warnings", [])],
         retrieval=evaluation.retrieval_rows(body),
         loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],
-        loadtest_chart=Markup(chart), commands=body["commands"],
+        load_note=load_figures.refused(body["loadtest"]), loadtest_chart=Markup(chart), commands=body["commands"],
     )  # fmt: skip
 
 

@@ -62,6 +62,11 @@ def shows(found: dict[str, Any]) -> Verdict:
     return found.get("verdict") or verdict_of(found["difference"], found.get("p_adjusted", found["p"]), LEVEL)
 
 
+def side(low: float, high: float) -> int:
+    """On which side of zero an interval lies: 1 above, -1 below, 0 where it holds zero."""
+    return (low > 0) - (high < 0)
+
+
 def without_a_model(correctness: dict[str, Any]) -> str:
     """What is right without any model, and whether the tuned model is better than that."""
     cells = correctness.get("cells", {})

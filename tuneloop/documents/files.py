@@ -32,7 +32,8 @@ ILLUSTRATIONS = frozenset(type_ for type_, reason in INSTEAD.items() if "OCR" in
 LINK = stored("a link to a folder, which is not followed: name that folder too")
 LEADS_OUT = stored("a link that leads out of the folder, which is not followed: name that file too")
 CLOSED = stored("cannot be read: {}")
-MISSING = ("no such file or folder", "no file matches the pattern")
+MISSING = (stored("no such file or folder"), stored("no file matches the pattern"))
+EMPTY = stored("the folder holds no files")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def find_files(paths: list[str], max_mb: int) -> list[SourceFile]:
     allowed = [os.path.realpath(part.root) for part in found if not part.alone]
     allowed += [os.path.realpath(file.path) for part in found if part.alone for file in part.files]
     for part in found:
-        part.files = [replace(f, expected=f.expected and not leads_into(f.path, inside)) for f in part.files]
+        part.files = [replace(f, expected=f.expected and not read_elsewhere(f, inside)) for f in part.files]
         part.files = [refuse_link(file, allowed) for file in part.files]
         part.files = [f for f in part.files if (key := identity(f)) not in seen and not seen.add(key)]
     return sorted(with_unique_names(found), key=lambda file: (file.name, str(file.path)))
@@ -94,7 +95,7 @@ def find(path: str, max_mb: int) -> Found:
     place = Path(path).expanduser()
     if place.is_dir():
         files = [look_at(Path(file), place, max_mb, problem) for file, problem in sorted(walk(place))]
-        return Found(place, files, whole=True)
+        return Found(place, files or [look_at(place, place, max_mb, EMPTY)], whole=True)
     if place.exists() or not glob.has_magic(path):
         return Found(place.parent, [replace(look_at(place, place.parent, max_mb), expected=True)], alone=True)
     root = fixed_part(place)
@@ -106,9 +107,10 @@ def find(path: str, max_mb: int) -> Found:
     return Found(root, files or [SourceFile(place, readable_name(path), problem=MISSING[1])])
 
 
-def leads_into(link: Path, folders: list[str]) -> bool:
-    """Whether a link to a folder leads to what is read anyway."""
-    return link.is_symlink() and link.is_dir() and lies_in(os.path.realpath(link), folders)
+def read_elsewhere(file: SourceFile, folders: list[str]) -> bool:
+    """Whether what was found is a link to a folder that is read anyway."""
+    link = file.path
+    return file.problem != EMPTY and link.is_symlink() and link.is_dir() and lies_in(os.path.realpath(link), folders)
 
 
 def fixed_part(pattern: Path) -> Path:

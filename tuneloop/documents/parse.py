@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from tuneloop.encoding import plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
-from tuneloop.language import _, labelled, shown, stored, strung
+from tuneloop.language import _, in_turn, shown, stored
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
@@ -55,17 +55,13 @@ class Parse(Stage):
         return name_of_paths(self.paths) or "documents"
 
     def _files(self) -> list["SourceFile"]:
-        """All files named. Raises where not one of the paths exists; one missing among others is set aside."""
-        from tuneloop.documents.files import MISSING, find_files
+        """All files named. Raises where none of the paths has any; one that has none, among others, is lost."""
+        from tuneloop.documents.files import EMPTY, MISSING, find_files
 
         files = find_files(self.paths, self.max_mb)
-        missing = [file for file in files if file.problem in MISSING]
-        if missing and len(missing) == len(files):
-            pattern = missing[0].problem == MISSING[1]
-            message = _("no file matches the pattern") if pattern else _("no such file or folder")
-            raise NotFound(message, where=readable_name(str(missing[0].path)))
-        if not files:
-            raise TuneloopError(_("the folder holds no files"), where=self.paths[0])
+        if all(file.problem in (*MISSING, EMPTY) for file in files):
+            kind = TuneloopError if files[0].problem == EMPTY else NotFound
+            raise kind(shown(files[0].problem), where=readable_name(str(files[0].path)))
         return files
 
     def run(self, ctx: Context) -> dict[str, Any]:
@@ -78,8 +74,8 @@ class Parse(Stage):
         self._read(ctx, jobs, len(files) - len(jobs), len(files))
         count = write_rows(ctx.out / "documents.parquet", Document, self._documents(ctx, jobs, facts))
         if not count:
-            reasons = strung(labelled(where, shown(reason)) for where, reason in facts.reasons[:SHOWN])
-            raise TuneloopError(_("none of the {count} files could be read").format(count=len(files)), hint=reasons)
+            message = _("none of the {count} files could be read").format(count=len(files))
+            raise TuneloopError(message, hint=in_turn(facts.reasons[:SHOWN]))
         return facts.summary()
 
     def _jobs(self, ctx: Context, files: list["SourceFile"], facts: "Facts") -> list["Job"]:

@@ -1,36 +1,39 @@
 """Whether an answer says what its reference says: right, wrong, or refused.
 
-To a question of yes or no, an answer is right that gives the reference's yes or no, or says of what was asked what the
-reference says of it. To "how many" it must give the number, to "how do I" the command or flag, and always enough of
-the reference's other content; of a reference in several statements the first, which holds the fact, or the whole.
+To a question of yes or no, an answer is right that gives the reference's yes or no, at its head or in the words of the
+question. To "how many" it must give the number, to "how do I" the flags or most of the command. The name, number or
+command that was asked for is right alone; else enough of the reference's other content must be there, of a reference
+in several statements that of the first, which holds the fact, or of the whole.
 Nothing may be turned round: a negation more or less, another number in the place of one, an opposite word. What the
 question holds already proves nothing and does not count. No model judges, so the same answer always gets the same
-verdict; what the rule is worth was measured by hand, in docs/answers-judged.md.
+verdict; what the rule is worth was measured against a judge, in docs/answers-judged.md.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from tuneloop.answer.numbers import Number
 from tuneloop.answer.prompt import REFUSAL
 from tuneloop.answer.statement import Statement, take_apart
 from tuneloop.answer.vocabulary import OPPOSITES
-from tuneloop.knowledge.terms import PARTS, stem, terms
+from tuneloop.evaluate.content import denied, held, parts, says, share, told_not, weights
+from tuneloop.evaluate.polarity import bare_lead, lead, patterns, polar, stance, without_lead, without_preamble
+from tuneloop.knowledge.terms import PARTS, stem
 from tuneloop.sentences import sentences
 
 Mark = Literal["right", "wrong", "refused"]
 
-ENOUGH = 0.5  # of the weight of what the reference says and the question does not
+ENOUGH = 0.55  # of the weight of what the reference says and the question does not
 FEW = 0.25  # the same, where the number that was asked for is there
 LEAST = 3.0  # weight of what a part of the reference must say, beyond the question, to be enough by itself
-CODE = 0.5  # of the parts of code and names that were asked for
+KEY = 0.6  # of the names, code and numbers of a statement: an answer of nothing else is what was asked for
+CODE = 0.6  # of the parts of code and names that were asked for
 SURE = 0.75  # of the reference: an answer without a negation may say a denial in other words
-SAME = 0.75  # of the question's content: an answer that holds it says yes or no to it
-NUMBER, WORD, BIGRAM = 2.0, 1.0, 0.5  # weights
 HOW_MANY = re.compile(
     r"\bhow (?:many|much|long|often|big|large|old|far|high|heavy|fast)\b|\b(?:which|what) (?:port|size|number|status)\b"
     r"|多少|几[个种条次步秒天位]|多[久大长高快]|哪个端口|多重",
@@ -42,22 +45,9 @@ HOW_TO = re.compile(
     r"|怎样|怎么(?!知道)|如何|什么命令|哪个(?:参数|命令|端点|字段|文件|变量|键)|用什么",
     re.I,
 )
-PREAMBLE = re.compile(  # before the answer itself
-    r"\s*(?:the\s+(?:short\s+|correct\s+)?answer\s+(?:is|would\s+be)(?:\s+that)?|(?:正确)?(?:的)?答案(?:是|为|就是))\s*[:：,，]?\s*",
-    re.I,
-)
-DENIAL, ASSENT = re.compile(r"否定的?"), re.compile(r"肯定的?")
+FLAG = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 MARKER = re.compile(r"\s*[\[［]\d{1,3}[\]］]")
 STOP = re.compile(r"[;；。！？]|[.!?](?=\s|$)|\n")
-YES = re.compile(
-    r"\s*(?:yes|yeah|sure|certainly|(?:当然)?可以|是的?|能|会|有|需要|支持|对)\s*(?:[,.，。；;:：!]|$)", re.I
-)
-NO = re.compile(
-    r"\s*(?:no|nope|不是|不可以|不能够?|不会|不需要?|不用|不必|不一定|不行|不支持|没有|否|无需)\s*(?:[,.，。；;:：!]|$)",
-    re.I,
-)
-BARE_NO = re.compile(r"\s*(?:不能|不会|不可|不需|不用|不必|不是|不支持|不一定|没有|无法|无需)")
-BARE_YES = re.compile(r"\s*(?:可以|能|会(?!议)|需要|支持)")
 REFUSING = re.compile(
     r"\b(?:documents?|passages?|context|text|information)\b[^.]{0,40}\b(?:do(?:es)?\s+not|don't|doesn't|is\s+not|no)\b"
     r"[^.]{0,30}\b(?:answer|say|mention|contain|provide|include|specif\w+|information|given|available)"
@@ -92,17 +82,6 @@ def judge(question: str, reference: str, answer: str) -> Verdict:
     return Verdict("wrong", problem) if problem else Verdict("right")
 
 
-def without_preamble(answer: str) -> str:
-    """``no.`` of ``The answer is no.``, and 不。 of 答案是否定的。"""
-    found = PREAMBLE.match(answer)
-    if not found:
-        return answer
-    rest = answer[found.end() :].strip()
-    for pattern, word in ((DENIAL, "不是"), (ASSENT, "是的")):
-        rest = pattern.sub(word, rest, count=1) if pattern.match(rest) else rest
-    return rest or answer
-
-
 def refuses(answer: str) -> bool:
     """Whether an answer says, at its start, that it has none."""
     text = MARKER.sub("", answer).strip()
@@ -112,59 +91,91 @@ def refuses(answer: str) -> bool:
 
 def fault(question: str, reference: str, answer: str) -> str:
     """Why an answer does not say what the reference says; "" where it does."""
-    asked, said = lead(reference), lead(answer) or bare_lead(answer)
-    rest = without_lead(answer)
-    told, known = take_apart(rest), take_apart(question)
-    first, whole = take_apart(core(reference)), take_apart(without_lead(reference))
+    asked, said = expected_lead(question, reference), lead(answer) or bare_lead(answer)
     if asked and said:
         return "" if asked == said else "opposite"
+    told, known = take_apart(without_lead(answer)), take_apart(question)
+    first, whole = take_apart(core(reference)), take_apart(without_lead(reference))
+    if HOW_MANY.search(question) and not any(new_numbers(first, known)):
+        count_ones(first, whole, told)
     everything = share(weights(whole), held(told), held(known))
-    seen = stance(known, opening(told)) if asked else ""
-    if seen and everything < ENOUGH:
+    seen = stance(question, answer) if asked else ""
+    if seen and (asked == seen or everything < ENOUGH or not told_not(told)):
         return "" if asked == seen else "opposite"
-    if turned(first, told) or (not asked and denies(known, told, first)):
+    return fault_of_content(question, told, known, first, whole)
+
+
+def fault_of_content(question: str, told: Statement, known: Statement, first: Statement, whole: Statement) -> str:
+    """The same of what is asked for otherwise than by yes or no."""
+    if chooses(question, told, known):
+        return "" if set(weights(told)) in heads(opening(first)) else "words"
+    if is_key(told, known, first, whole):
+        return ""
+    code = parts(first) if HOW_TO.search(question) else {}
+    if code and lacks_code(first, told, known):
+        return "code"
+    if turned(first, told) or (not code and denies(known, told, first)):
         return "opposite"
-    numbered = HOW_MANY.search(question) is not None and any(new_numbers(opening(first), known))
+    numbered = HOW_MANY.search(question) is not None and any(new_numbers(first, known))
     if wrong_numbers(first, told, known, whole, numbered):
         return "number"
-    if HOW_TO.search(question) and share(parts(first), held(told), held(known)) < CODE:
-        return "code"
-    least = FEW if numbered else ENOUGH
+    least = FEW if numbered or code else ENOUGH
     options = [w for part in (opening(first), first) if says(w := weights(part), known) >= LEAST]
-    found = max([everything, *(share(option, held(told), held(known)) for option in options)])
+    found = max([share(weights(whole), held(told), held(known)), *(share(o, held(told), held(known)) for o in options)])
     if says_no_more(told, whole, known):  # in few words, and none of its own
         found = max(found, share(weights(opening(first)), held(told), held(known)))
     return "" if found >= least and (told_not(told) or not told_not(first) or found >= SURE) else "words"
+
+
+def count_ones(*statements: Statement) -> None:
+    """Take ``one`` and 一个 for numbers, as they are where a number was asked for."""
+    for statement in statements:
+        places = {n.start for n in statement.numbers}
+        ones = [m for m in patterns()["one"].finditer(statement.folded) if m.start() not in places]
+        statement.numbers += [Number("1", "", "", m.start(), m.end()) for m in ones]
+
+
+def expected_lead(question: str, reference: str) -> str:
+    """The reference's yes or no, said at its head or, to a question of yes or no, in what it says of it."""
+    return lead(reference) or (stance(question, core(reference)) if polar(question) else "")
+
+
+def is_key(told: Statement, known: Statement, first: Statement, whole: Statement) -> bool:
+    """Whether an answer is the name, the code or the number that was asked for, and nothing else."""
+    if not says_no_more(told, whole, known):
+        return False
+    key = {t: w for t, w in weights(first).items() if t in keys(first) and t not in held(known)}
+    return bool(key) and share(key, set(weights(told)), set()) >= KEY
+
+
+def chooses(question: str, told: Statement, known: Statement) -> bool:
+    """Whether a question asks for one of those that it names, and an answer says nothing but names some of them."""
+    own = set(weights(told))
+    return bool(own) and patterns()["choice"].search(question) is not None and own <= held(known)
+
+
+def heads(statement: Statement) -> list[set[str]]:
+    """The terms of its first content word, of its first two, and so on."""
+    return [set(t) for t in accumulate([u.terms for u in statement.units if not u.light])]
+
+
+def keys(statement: Statement) -> set[str]:
+    """The terms of a statement that name something: numbers, code, names."""
+    return {*parts(statement), *(name for name, _start in statement.names), *(f"#{n.value}" for n in statement.numbers)}
+
+
+def lacks_code(needed: Statement, told: Statement, known: Statement) -> bool:
+    """Whether a flag that was asked for is missing, or too much of the code."""
+    flags = {stem(p) for c, _start in needed.codes for f in FLAG.findall(c) for p in PARTS.findall(f)} - held(known)
+    if flags - held(told):
+        return True
+    return not flags and share(parts(needed), held(told), held(known)) < CODE
 
 
 def says_no_more(told: Statement, whole: Statement, known: Statement) -> bool:
     """Whether all that an answer says beyond the question stands in the reference."""
     own = set(weights(told)) - held(known)
     return bool(own) and own <= held(whole)
-
-
-def stance(known: Statement, told: Statement) -> str:
-    """``yes`` or ``no``, where an answer repeats what was asked, as it is or denied; "" where it speaks of else."""
-    if share(weights(known), held(told), set()) < SAME:
-        return ""
-    asked = {unit.text for unit in known.units}
-    turns = [cue for cue in told.cues if cue.kind == "not" and (not cue.scope or asked & {u.text for u in cue.scope})]
-    return "no" if turns else "yes"
-
-
-def lead(text: str) -> str:
-    """``yes`` or ``no`` where a text begins with it."""
-    return "no" if NO.match(text) else "yes" if YES.match(text) else ""
-
-
-def bare_lead(answer: str) -> str:
-    """The same of a Chinese answer that begins with the verb itself: 不能共用。"""
-    return "no" if BARE_NO.match(answer) else "yes" if BARE_YES.match(answer) else ""
-
-
-def without_lead(text: str) -> str:
-    match = NO.match(text) or YES.match(text)
-    return text[match.end() :].strip() if match else text
 
 
 def core(reference: str) -> str:
@@ -181,35 +192,6 @@ def opening(statement: Statement) -> Statement:
     """The first clause."""
     first = next(iter(statement.clauses), None)
     return take_apart(statement.text[first.start : first.end]) if first else statement
-
-
-def says(expected: dict[str, float], known: Statement) -> float:
-    """The weight of what is expected beyond the question."""
-    asked = held(known)
-    return sum(weight for term, weight in expected.items() if term not in asked)
-
-
-def share(expected: dict[str, float], told: set[str], known: set[str]) -> float:
-    """The part by weight of what is expected, and is not in the question, that was told; 1 where nothing is."""
-    wanted = {term: weight for term, weight in expected.items() if term not in known} or expected
-    total = sum(wanted.values())
-    return sum(weight for term, weight in wanted.items() if term in told) / total if total else 1.0
-
-
-def weights(statement: Statement) -> dict[str, float]:
-    """What a statement says: its content words, the parts of its code, and its numbers, with their weights."""
-    found = {t: WORD if t.isascii() else BIGRAM for u in statement.units if not u.light for t in u.terms}
-    return found | parts(statement) | {f"#{n.value}": NUMBER for n in statement.numbers}
-
-
-def parts(statement: Statement) -> dict[str, float]:
-    """The words and numbers inside code, paths, flags and identifiers."""
-    return {stem(part): WORD for code, _start in statement.codes for part in PARTS.findall(code)}
-
-
-def held(statement: Statement) -> set[str]:
-    """Every term of a text, in code or not, and its numbers."""
-    return {*terms(statement.text), *weights(statement), *map(stem, PARTS.findall(statement.folded))}
 
 
 def new_numbers(fact: Statement, known: Statement) -> Iterator[Number]:
@@ -249,15 +231,6 @@ def turned(fact: Statement, told: Statement) -> bool:
 def denies(known: Statement, told: Statement, fact: Statement) -> bool:
     """Whether an answer denies what the question takes for granted, and the reference denies nothing."""
     return not told_not(fact) and bool({unit.text for unit in known.units} & set(denied(opening(told))))
-
-
-def told_not(statement: Statement) -> bool:
-    return any(cue.kind == "not" for cue in statement.cues)
-
-
-def denied(statement: Statement) -> Iterable[str]:
-    """The content words that a negation turns."""
-    return (unit.text for cue in statement.cues if cue.kind == "not" for unit in cue.scope)
 
 
 def opposed(fact: Statement, told: Statement, word: str, other: str) -> bool:

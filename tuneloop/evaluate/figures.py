@@ -50,6 +50,15 @@ CUT = {
     "against_cited": stored("The same of the other model's answers from the documents: {} of {}; not known: {}."),
 }
 ONE_DECIDES = stored("One difference decides, by its own p-value; the p-values of all others are adjusted (Holm).")
+APART = stored(
+    "The shares without the documents ({}) and those with them ({}) are not of the same questions: compare them only "
+    "by the differences that say so, over the {} questions asked both ways."
+)
+APART_WHOLLY = stored(
+    "The shares without the documents ({}) and those with them ({}) are not of the same questions, and no question was "
+    "asked both ways: do not compare them."
+)
+TOGETHER = stored("The shares without the documents and those with them are of the same {} questions.")
 DECIDES = stored("decides")
 NOT_KNOWN = stored("not known")
 NONE_LEARNED = stored("No question of the exam is one that a model was trained on.")
@@ -250,11 +259,27 @@ def unknown(body: Body) -> list[str]:
 def notes(body: Body) -> list[str]:
     """How to read the differences, how many answers were cut, and that nothing of the exam was learned, if so."""
     found = [ONE_DECIDES] if any(one.decides for one in differences(body)) else []
+    found += filter(None, [asked(body)])
     found += cut_notes(body)
     learned = part(body, "learned")
     if learned and not learned.get("count") and not learned.get("gone"):
         found.append(NONE_LEARNED)
     return found
+
+
+def asked(body: Body) -> str:
+    """Whether the answers without the documents and those with them are of the same questions, for a model that has
+    both; "" where none has."""
+    counts = {cell.key: cell.items for cell in cells(body)}
+    ways = (("answer", "cited", "documents_for_model"), ("against", "against_cited", "documents_for_against"))
+    pair = next((way for way in ways if counts.keys() >= set(way[:2])), None)
+    if not pair:
+        return ""
+    closed, cited = counts[pair[0]], counts[pair[1]]
+    both = part(body, "correctness", "differences", pair[2]).get("items", 0)
+    if closed == cited == both:
+        return TOGETHER.format(both)
+    return APART.format(closed, cited, both) if both else APART_WHOLLY.format(closed, cited)
 
 
 def cut_notes(body: Body) -> list[str]:

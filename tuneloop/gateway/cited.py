@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from tuneloop.answer import Answer, Answerer, Citation, Cited, Done, Passages, Text
-from tuneloop.chat import ChatClient, ChatError
+from tuneloop.chat import COUNTS_AS_IT_WRITES, ChatClient, ChatError
 from tuneloop.gateway.ask import Ask, latest, plain_messages
 from tuneloop.gateway.body import Reply
 from tuneloop.gateway.embeddings import LocalEmbedding
@@ -46,7 +46,7 @@ class CitedRoute:
         self.client = ChatClient(
             route.upstream_url, upstream.model, upstream.key, timeout=route.timeout, retries=1,
             concurrency=concurrency,  # as many as come in: what waits here would wait without a word
-            system_prompt=route.system_prompt or None,
+            system_prompt=route.system_prompt or None, extra=COUNTS_AS_IT_WRITES if route.engine else None,
         )  # fmt: skip
         self.answerer = Answerer(
             self.knowledge, self.client, k=route.passages, passage_tokens=max(4, route.passages) * PASSAGE,

@@ -41,6 +41,9 @@ class Route(BaseModel):
         default=False, description="Mark sentences whose words were not found in the text as well."
     )
     timeout: float = Field(default=120.0, gt=0, description="Seconds that the server may be silent.")
+    engine: bool = Field(
+        default=False, description="The server is llama.cpp as Tuneloop starts it, which can count as it writes."
+    )
 
     @field_validator("upstream_url")
     @classmethod

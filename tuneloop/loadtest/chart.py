@@ -1,4 +1,8 @@
-"""The picture of a load test: one SVG file that needs no network, no script and no font of its own."""
+"""The picture of a load test: one SVG file that needs no network, no script and no font of its own.
+
+Its colours are attributes, so that any program can draw it; where whoever looks prefers a dark page, ``DARK`` replaces
+them, in the file alone, in the console and inside the report.
+"""
 
 import math
 from collections.abc import Sequence
@@ -11,16 +15,23 @@ WIDTH, HEIGHT, LEFT, GAP = 860, 620, 76, 92
 PANEL = 204  # height of the drawing area of each of the two panels
 TOPS = (70, 70 + PANEL + GAP)
 RIGHT = WIDTH - 24
-BLUE, ORANGE, RED, GREY, INK = "#1f6fb2", "#d9822b", "#c0392b", "#d8dde3", "#222b36"
+BLUE, ORANGE, RED, GREY, INK, PAPER = "#1f6fb2", "#b8650f", "#c0392b", "#d8dde3", "#222b36", "#ffffff"
+SOFT = "#566370"
+DARK = {BLUE: "#6cb2ff", ORANGE: "#f0b35a", RED: "#ff8576", GREY: "#2b3642", INK: "#e6ebf0", PAPER: "#151c23",
+        SOFT: "#a3b0bd"}  # fmt: skip
+THEME = "".join(
+    f'svg.load [{name}="{light}"]{{{name}:{dark}}}' for light, dark in DARK.items() for name in ("fill", "stroke")
+)
 
 
 def chart(rows: Sequence[Request], title: str) -> str:
     """SVG text: above, each request's latency at its intended start; below, the share of first tokens by time."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'role="img" font-family="system-ui, \'Noto Sans CJK SC\', \'PingFang SC\', sans-serif" fill="{INK}">',
+        f'class="load" role="img" font-family="system-ui, \'Noto Sans CJK SC\', \'PingFang SC\', sans-serif">',
         f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        f"<style>@media screen and (prefers-color-scheme:dark){{{THEME}}}</style>",
+        f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{PAPER}"/>',
         text(LEFT, 28, title, size=16, weight=600),
         *over_time(rows, TOPS[0]),
         *first_tokens(rows, TOPS[1]),
@@ -39,6 +50,9 @@ def over_time(rows: Sequence[Request], top: int) -> list[str]:
         if row.state == "error":
             parts.append(cross(x, top + PANEL - 7))
             continue
+        if row.state == "refused":
+            parts.append(square(x, y))
+            continue
         if row.time_to_first_token is not None:
             first = place(row.time_to_first_token, up, top + PANEL, top)
             parts.append(f'<line x1="{x:.1f}" y1="{first:.1f}" x2="{x:.1f}" y2="{y:.1f}" stroke="{GREY}"/>')
@@ -50,6 +64,8 @@ def over_time(rows: Sequence[Request], top: int) -> list[str]:
              (f'<circle cx="0" cy="-4" r="4" fill="{ORANGE}"/>', _("first token"))]  # fmt: skip
     if any(row.state == "in_flight" for row in rows):
         marks.append((triangle(0, -4), _("not ended at the deadline")))
+    if any(row.state == "refused" for row in rows):
+        marks.append((square(0, -4), _("refused: no model was asked")))
     if any(row.state == "error" for row in rows):
         marks.append((cross(0, -4), _("failed")))
     return [*parts, *legend(top - 14, marks)]
@@ -57,12 +73,16 @@ def over_time(rows: Sequence[Request], top: int) -> list[str]:
 
 def first_tokens(rows: Sequence[Request], top: int) -> list[str]:
     """The share of requests whose first token had come; it stays below 100% where some still waited for one."""
-    counted = [r for r in rows if r.state != "error"]
+    counted = [r for r in rows if r.state in ("ok", "in_flight")]
     times = sorted(r.time_to_first_token for r in counted if r.time_to_first_token is not None)
     across, up = axis(times[-1] if times else 1.0), [0.0, 0.25, 0.5, 0.75, 1.0]
-    parts = frame(
-        top, across, up, _("Time to first token (seconds)"), _("Share of requests (failed ones left out)"), percent=True
-    )
+    left_out = _("Share of requests (failed ones left out)")
+    if any(r.state == "refused" for r in rows):
+        left_out = _("Share of requests (without failed and refused)")
+    parts = frame(top, across, up, _("Time to first token (seconds)"), left_out, percent=True)
+    if not counted:
+        none = _("No answer of a model to show")
+        return [*parts, text((LEFT + RIGHT) / 2, top + PANEL / 2, none, size=14, anchor="middle")]
     path, total = [f"M{LEFT},{top + PANEL}"], max(1, len(counted))
     for number, value in enumerate(times, 1):
         path.append(f"H{place(value, across, LEFT, RIGHT):.1f}V{place(number / total, up, top + PANEL, top):.1f}")
@@ -117,7 +137,8 @@ def text(
     x: float, y: float, words: str, *, size: int = 12, weight: int = 400, anchor: str = "start", turn: str = ""
 ) -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"{turn}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"{turn} '
+        f'fill="{INK}">'
         f"{escape(words)}</text>"
     )
 
@@ -134,8 +155,13 @@ def cross(x: float, y: float) -> str:
     return f'<path d="M{x - 4:.1f},{y - 4:.1f}l8,8m0,-8l-8,8" stroke="{RED}" stroke-width="2" fill="none"/>'
 
 
+def square(x: float, y: float) -> str:
+    where = f'x="{x - 3.5:.1f}" y="{y - 3.5:.1f}" width="7" height="7"'
+    return f'<rect {where} stroke="{SOFT}" fill="{PAPER}" stroke-width="1.5"/>'
+
+
 def triangle(x: float, y: float) -> str:
-    return f'<path d="M{x - 5:.1f},{y + 4:.1f}h10l-5,-9z" stroke="{BLUE}" fill="#ffffff" stroke-width="1.5"/>'
+    return f'<path d="M{x - 5:.1f},{y + 4:.1f}h10l-5,-9z" stroke="{BLUE}" fill="{PAPER}" stroke-width="1.5"/>'
 
 
 def duration(seconds: float) -> str:

@@ -29,7 +29,7 @@ class Request(Record):
 
     number: int
     scheduled: float
-    state: Literal["ok", "error", "in_flight"]
+    state: Literal["ok", "refused", "error", "in_flight"]  # refused: by the gateway's search, no model was asked
     error: str = ""  # kind: http_503, connection, broken_stream, …
     prompt: int = 0  # which conversation was asked
     started: float = 0.0  # how late this program was
@@ -129,7 +129,7 @@ class Generator(threading.Thread):
         except asyncio.CancelledError:
             row.state = "in_flight"
         row.latency = time.perf_counter() - intended
-        row.state = "error" if row.error else row.state
+        row.state = "error" if row.error else "refused" if row.state == "ok" and stream.refused() else row.state
         describe(row, stream, intended)
         self.progress.end(row)
 
@@ -150,8 +150,9 @@ def describe(row: Request, stream: Stream, intended: float) -> None:
     row.token_times = [round(t - intended, 6) for t in stream.times]
     row.time_to_first_token = row.token_times[0] if row.token_times else None
     row.prompt_tokens, row.finish_reason = stream.prompt_tokens, stream.finish_reason
-    row.output_tokens = stream.tokens or len(stream.times)
-    row.counted = "server" if stream.tokens else "events" if stream.times else ""
+    if row.state != "refused":  # what no model wrote has no tokens
+        row.output_tokens = stream.tokens or len(stream.times)
+        row.counted = "server" if stream.tokens else "events" if stream.times else ""
     row.started, row.latency = round(row.started, 6), round(row.latency, 6)
 
 

@@ -1,7 +1,8 @@
-"""One request before the clock runs: is anybody there, which model answers, does the key work."""
+"""A request before the clock runs: is anybody there, which model answers, does the key work."""
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, marked
@@ -10,6 +11,7 @@ from tuneloop.loadtest.stream import Stream
 from tuneloop.loadtest.wire import Lost, Pool, Target
 
 WAIT = 120.0  # a server may still be loading its model
+TRIES = 10  # questions, until one reaches the model
 
 
 def first_model(target: Target, where: str) -> str:
@@ -24,16 +26,22 @@ def first_model(target: Target, where: str) -> str:
     raise TuneloopError(_("the server lists no model"), where=where, hint=_("Name one with --model-name."))
 
 
-def warm_up(target: Target, body: bytes, where: str) -> None:
-    """Send one request and drop what it measures. Raises ``TuneloopError`` where none could succeed."""
-    status, said = ask(target, "POST", "/chat/completions", body, where)
-    refuse(status, said, where)
-    if problem := verdict(status, said):
-        raise TuneloopError(
-            _("the server does not stream chat completions ({})").format(problem),
-            where=where,
-            hint=marked(said.message()),
-        )
+def warm_up(target: Target, bodies: Sequence[bytes], where: str) -> None:
+    """Send a request, another where it was refused before a model was asked, and drop what they measure.
+
+    Raises ``TuneloopError`` where none could succeed.
+    """
+    for body in bodies[:TRIES]:
+        status, said = ask(target, "POST", "/chat/completions", body, where)
+        refuse(status, said, where)
+        if problem := verdict(status, said):
+            raise TuneloopError(
+                _("the server does not stream chat completions ({})").format(problem),
+                where=where,
+                hint=marked(said.message()),
+            )
+        if not said.refused():
+            return
 
 
 def refuse(status: int, said: Stream, where: str) -> None:

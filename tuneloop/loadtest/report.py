@@ -39,18 +39,22 @@ def distribution(values: Iterable[float], lower_bounds: Iterable[float] = ()) ->
 def summarize(
     rows: Sequence[Request], seconds: float, *, most_in_flight: int, objective: float | None
 ) -> dict[str, Any]:
-    """The summary of a test that took ``seconds`` from the first intended start to the last event."""
+    """The summary of a test that took ``seconds`` from the first intended start to the last event.
+
+    Times and rates are of what a model wrote; what was refused before a model was asked is counted apart.
+    """
+    count = Counter(r.state for r in rows)
     ok, waiting = [r for r in rows if r.state == "ok"], [r for r in rows if r.state == "in_flight"]
     first = [r.time_to_first_token for r in [*ok, *waiting] if r.time_to_first_token is not None]
     tokens = sum(r.output_tokens for r in rows)
     span = max(seconds, 1e-9)
     return {
         "requests": {
-            "sent": len(rows), "ok": len(ok), "failed": len(rows) - len(ok) - len(waiting), "in_flight": len(waiting),
-            "most_in_flight": most_in_flight,
+            "sent": len(rows), "ok": len(ok), "refused": count["refused"], "failed": count["error"],
+            "in_flight": len(waiting), "most_in_flight": most_in_flight,
         },
         "errors": dict(sorted(Counter(r.error for r in rows if r.error).items())),
-        "error_rate": round((len(rows) - len(ok) - len(waiting)) / max(1, len(rows)), 6),
+        "error_rate": round(count["error"] / max(1, len(rows)), 6),
         "seconds": round(seconds, 3),
         "time_to_first_token": distribution(first, (r.latency for r in waiting if r.time_to_first_token is None)),
         "latency": distribution((r.latency for r in ok), (r.latency for r in waiting)),
@@ -74,13 +78,18 @@ def time_per_output_token(row: Request) -> float | None:
 
 
 def goodput(rows: Sequence[Request], span: float, objective: float | None) -> dict[str, Any] | None:
-    """How many requests met the objective: answered in full, the first token in time. The share is of all sent."""
+    """How many requests met the objective: answered in full, the first token in time.
+
+    The share is of all that were sent and not refused before a model was asked; None where none is left.
+    """
     if objective is None:
         return None
+    asked = sum(r.state != "refused" for r in rows)
     good = sum(
         r.state == "ok" and r.time_to_first_token is not None and r.time_to_first_token <= objective for r in rows
     )
     return {
-        "time_to_first_token_objective": objective, "requests": good, "share": round(good / max(1, len(rows)), 6),
+        "time_to_first_token_objective": objective, "requests": good,
+        "share": round(good / asked, 6) if asked else None,
         "requests_per_second": round(good / span, 4),
     }  # fmt: skip

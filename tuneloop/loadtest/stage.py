@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tuneloop.language import stored
-from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage
+from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, Stage, WeightsRef
 
 if TYPE_CHECKING:
     from tuneloop.loadtest.generator import Plan, Request
@@ -26,10 +26,11 @@ class LoadTest(Stage):
     name: ClassVar[str] = "loadtest"
     makes: ClassVar[Kind] = "loadtest"
     outside: ClassVar[bool] = True
+    version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("url",)
 
     url: str = Field("", description="Base URL of an OpenAI-compatible server; empty where --model is given.")
-    model: ModelRef | None = Field(None, description="Model to serve and measure instead of a URL.")
+    model: WeightsRef | None = Field(None, description="Model to serve and measure instead of a URL.")
     knowledge: IndexRef | None = Field(None, description="Index that the served model answers from.")
     model_name: str = Field("", description="Model to ask for; the first that the server lists where empty.")
     dataset: DatasetRef | None = Field(
@@ -80,7 +81,7 @@ class LoadTest(Stage):
         asked = self.model_name or preflight.first_model(target, url)
         options = {"model": asked, "max_tokens": self.max_tokens, "seed": self.seed}
         bodies = [prompts.body(conversation, **options) for conversation in conversations]
-        preflight.warm_up(target, bodies[0], url)
+        preflight.warm_up(target, bodies, url)
         starts = arrivals(self.arrivals, self.rate, self.seconds, self.seed)
         order = prompts.choose(conversations, len(starts), self.seed)
         return Plan(target, starts, order, bodies, self.drain), asked

@@ -17,6 +17,7 @@ class Stream:
     prompt_tokens: int = 0
     finish_reason: str = ""
     ended: bool = False  # [DONE] was seen
+    stopped: bool = False  # the search of a gateway of ours found that the documents do not answer
     trouble: str = ""  # what the server says went wrong, or what cannot be read
     body: bytes = b""  # the first bytes, for messages
     _rest: bytes = b""
@@ -47,6 +48,8 @@ class Stream:
         if usage := event.get("usage"):
             self.tokens = int(usage.get("completion_tokens") or 0)
             self.prompt_tokens = int(usage.get("prompt_tokens") or 0)
+        if isinstance(told := event.get("tuneloop"), dict) and told.get("answerable") is False:
+            self.stopped = True
         if choices := event.get("choices"):
             delta = choices[0].get("delta") or {}
             text = delta.get("content") or delta.get("reasoning_content") or ""  # a role alone is not a token
@@ -58,6 +61,10 @@ class Stream:
     def whole(self) -> bool:
         """Whether the answer has come to its end."""
         return self.ended or bool(self.finish_reason)
+
+    def refused(self) -> bool:
+        """Whether the gateway refused before any model was asked: a model would have used tokens."""
+        return self.stopped and self.whole() and not self.tokens
 
     def message(self) -> str:
         """What an error answer says, in one line."""

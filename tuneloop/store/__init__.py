@@ -1,6 +1,9 @@
 """The only opener of the database and of the artifact folder."""
 
+import contextlib
+import os
 import shutil
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -8,9 +11,11 @@ from tuneloop import permissions
 from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
+from tuneloop.nearest import nearest
 from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
 from tuneloop.store.names import Move, Version
+from tuneloop.store.room import Reserve, is_full
 from tuneloop.store.runs import Runs, holder_is_dead
 from tuneloop.store.traffic import Traffic, as_json
 
@@ -25,7 +30,11 @@ class Store:
     It is its owner's alone: folders are 0700 and files 0600.
     """
 
-    def __init__(self, root: Path | str | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, root: Path | str | None = None, settings: Settings | None = None, *, though_full: bool = False
+    ) -> None:
+        """``though_full``: for a command that reads, or makes room, and ends soon; see ``open_engine``."""
+        self.though_full = though_full
         self.root = Path(root).resolve() if root is not None else find_workspace()
         self.settings = settings or load_settings(self.root)
         self.folder = self.root / FOLDER
@@ -41,22 +50,45 @@ class Store:
         if not (self.folder / ".gitignore").exists():
             with permissions.open_append(self.folder / ".gitignore") as file:
                 file.write(b"*\n")
+        self.reserve = Reserve(self.folder / "reserve")
+        if not though_full and not self.settings.database:
+            self.reserve.keep()
+
+    @contextlib.contextmanager
+    def making_room(self) -> Iterator[None]:
+        """While the block runs, a full disk lacks the reserve, so that what is removed can be recorded."""
+        if not is_full(self.folder):
+            yield
+            return
+        self.reserve.give_up()
+        try:
+            yield
+        finally:
+            self.reserve.take_back()
 
     @classmethod
-    def existing(cls, root: Path | str | None = None) -> "Store":
+    def existing(cls, root: Path | str | None = None, *, though_full: bool = False) -> "Store":
         """The workspace that is there: what only reads makes none. Raises ``NoWorkspace``."""
         place = Path(root).resolve() if root is not None else find_workspace()
         settings = load_settings(place)  # what is wrong in tuneloop.toml is said first
         if not (place / FOLDER).is_dir():
-            hint = _("Go to its folder, or name it: tuneloop -w DIR. The first stage makes one: tuneloop parse FOLDER")
+            ways = _("Go to its folder, or name it: tuneloop -w DIR. The first stage makes one: tuneloop parse FOLDER")
+            hint = beside(place) if root is not None or os.environ.get("TUNELOOP_WORKSPACE") else ""
+            hint = hint or ways
             raise NoWorkspace(_("there is no workspace here"), where=str(place), hint=hint)
-        return cls(place, settings)
+        return cls(place, settings, though_full=though_full)
 
     @cached_property
     def engine(self):
-        from tuneloop.store.database import open_engine
+        from tuneloop.store.database import DiskFull, open_engine
 
-        engine = open_engine(self.settings.database, self.folder)
+        try:
+            engine = open_engine(self.settings.database, self.folder, though_full=self.though_full)
+        except DiskFull:
+            if not self.though_full:
+                raise
+            self.reserve.give_up()  # a disk may be out of places for files: the log of the database takes one
+            engine = open_engine(self.settings.database, self.folder, though_full=True)
         if self.settings.database:  # SQLite lies in the workspace and can be no other's
             from tuneloop.store.owner import claim
 
@@ -92,3 +124,11 @@ class Store:
 
     def drop_scratch(self, key: str) -> None:
         shutil.rmtree(self.folder / "scratch" / key[:32], ignore_errors=True)
+
+
+def beside(place: Path) -> str:
+    """The workspace in the same folder that was most likely meant, as a hint; "" where there is none."""
+    with contextlib.suppress(OSError):
+        near = nearest(place.name, (folder.name for folder in place.parent.iterdir() if (folder / FOLDER).is_dir()))
+        return _("Did you mean {name!r}?").format(name=str(place.with_name(near))) if near else ""
+    return ""

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from tuneloop.language import _, agreeing, joined
 from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
-from tuneloop.store.names import Move, Version, check_name, point, point_wanted
+from tuneloop.store.names import Move, Version, addressed, check_free, point, point_wanted
+from tuneloop.store.room import is_full
 
 MANIFEST = "manifest.json"
+REMOVED = "removed-"  # in the scratch folder, before what is about to go
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Artifacts:
         """
         prefix, colon, name = composed(text).partition(":")
         if not colon:
-            prefix, name = kind or "", text
+            prefix, name = kind or "", prefix
         if prefix not in KINDS:
             raise NotFound(
                 _("{text!r} names no artifact").format(text=text),
@@ -213,11 +215,19 @@ class Artifacts:
         hint = near or _("{known} See: tuneloop ls {kind}").format(known=known, kind=prefix)
         raise NotFound(_("there is no {name}").format(name=f"{prefix}:{name}"), hint=hint)
 
+    def check_free(self, kind: str, name: str) -> None:
+        """Raise where an artifact of this kind cannot be given the name."""
+        with self.engine.connect() as connection:
+            check_free(connection, kind, name)
+
     def tag(self, name: str, address: Address) -> Move | None:
-        """Let a name lead to an artifact; the move, where it led elsewhere before. Raises for a malformed name."""
+        """Let a name lead to an artifact; the move, where it led elsewhere before.
+
+        Raises for a malformed name, and for one that reads as an address.
+        """
         name = composed(name)
-        check_name(name)
         with alone(self.engine) as connection:
+            check_free(connection, address.kind, name)
             self.path(address)
             return point(connection, name, address)
 
@@ -286,23 +296,21 @@ class Artifacts:
                 used_by(address, len(made), made[0].output[:24]),
                 hint=_("Remove those first, or use --force."),
             )
-        with alone(self.engine) as connection:
+        with self._aside(address) as aside, alone(self.engine) as connection:
             self._check_unread(connection, address)
-            leftover = self._take_out(connection, address)
-        shutil.rmtree(leftover, ignore_errors=True)
+            self._take_out(connection, address, aside)
 
     def collect(self, address: Address, *, history: bool = False) -> bool:
         """Delete an artifact that was found ``unreachable``, unless a name or a run has come to it meanwhile.
 
         ``history``: also where a name led to it once.
         """
-        with alone(self.engine) as connection:
+        with self._aside(address) as aside, alone(self.engine) as connection:
             if self._tags(connection, address) or self._reader(connection, address):
                 return False
             if not history and self._versions(connection, address):
                 return False
-            leftover = self._take_out(connection, address)
-        shutil.rmtree(leftover, ignore_errors=True)
+            self._take_out(connection, address, aside)
         return True
 
     def check_unread(self, address: Address) -> None:
@@ -325,14 +333,26 @@ class Artifacts:
         query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id)
         return connection.execute(query.where(run_inputs.c.ref == str(address), runs.c.state.in_(LIVE))).first()
 
-    def _take_out(self, connection: sa.Connection, address: Address) -> Path:
+    @contextlib.contextmanager
+    def _aside(self, address: Address) -> Iterator[Path]:
+        """Where the folder of an artifact waits for its end; it is put back where the end could not be recorded."""
+        aside = self.folder.parent / "scratch" / f"{REMOVED}{secrets.token_hex(8)}"
+        try:
+            yield aside
+        except BaseException:
+            with contextlib.suppress(OSError):  # it was not moved, or the same content has come again
+                aside.replace(self.folder / address.kind / address.hash)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _take_out(self, connection: sa.Connection, address: Address, aside: Path) -> None:
         """Forget an artifact and move its folder aside: whoever makes it again meanwhile finds its place free."""
         for table in (tags, artifacts):
             connection.execute(table.delete().where(table.c.kind == address.kind, table.c.hash == address.hash))
-        aside = self.folder.parent / "scratch" / f"removed-{secrets.token_hex(8)}"
         with contextlib.suppress(FileNotFoundError):
             (self.folder / address.kind / address.hash).replace(aside)
-        return aside
+        if is_full(self.folder):  # to record it takes some of the room that it makes; done again, it ends the same
+            shutil.rmtree(aside, ignore_errors=True)
 
     def unreachable(self, *, history: bool = False) -> list[Address]:
         """The artifacts that no name leads or led to, from which no such one was made, and which no live run reads.
@@ -348,14 +368,6 @@ class Artifacts:
         for address in list(keep):
             keep.update(Address.parse(far) for _near, _stage, far in self.ancestry(address))
         return [a.address for a in everything if a.address not in keep]
-
-
-def addressed(connection: sa.Connection, kind: str, digits: str) -> Sequence[str]:
-    """The hashes of artifacts that begin with these digits: of 8 or more, and of an address in full."""
-    if len(digits) < 8 or not set(digits) <= set("0123456789abcdef"):
-        return []
-    query = sa.select(artifacts.c.hash).where(artifacts.c.kind == kind, artifacts.c.hash.startswith(digits))
-    return connection.scalars(query).all()
 
 
 def two_meanings(text: str, named: Address, other: Address) -> Conflict:

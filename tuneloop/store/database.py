@@ -4,7 +4,6 @@ What is changed here needs a step in ``migrations``. A workspace of a newer vers
 """
 
 import errno
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from tuneloop.errors import Conflict, MissingExtra, TuneloopError
 from tuneloop.foreign import quoted, told
 from tuneloop.language import _
 from tuneloop.store.migrations import MIGRATIONS
+from tuneloop.store.room import Turn, is_full
 
 BUSY = 30.0  # seconds that a statement waits for another process that writes; SQLite only
 
@@ -184,22 +184,49 @@ feedback = sa.Table(
 )
 
 
-def open_engine(url: str, folder: Path) -> Engine:
-    """The engine for ``url``, or for SQLite in ``folder`` where it is empty, with all migrations applied."""
+def open_engine(url: str, folder: Path, *, though_full: bool = False) -> Engine:
+    """The engine for ``url``, or for SQLite in ``folder`` where it is empty, with all migrations applied.
+
+    ``though_full``: also where the disk is full and no other process has the database open. It is then kept to this
+    process until the engine is disposed of; others wait, as for one that writes. For commands that end soon.
+    """
     try:
-        engine = postgres_engine(url) if url else sqlite_engine(folder / "tuneloop.db")
-        migrate(engine)
+        return up_to_date(postgres_engine(url) if url else sqlite_engine(folder / "tuneloop.db"))
+    except (DBAPIError, OSError) as error:
+        known = fixable(error, folder)
+        if url or not though_full or not isinstance(known, DiskFull):
+            raise known or error from None
+    try:
+        return up_to_date(sqlite_engine(folder / "tuneloop.db", by_itself=True))
     except (DBAPIError, OSError) as error:
         raise fixable(error, folder) or error from None
+
+
+def up_to_date(engine: Engine) -> Engine:
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
-def sqlite_engine(path: Path) -> Engine:
-    """The engine for a file, which is made with 0600; SQLite gives the files beside it the same."""
+def sqlite_engine(path: Path, *, by_itself: bool = False) -> Engine:
+    """The engine for a file, which is made with 0600; SQLite gives the files beside it the same.
+
+    ``by_itself``: with one connection, which locks the file. The index of the write-ahead log, which processes share
+    in the file ``-shm`` and a full disk has no place for, is then in memory; what the log holds is read all the same,
+    unlike with ``immutable``. Source: https://sqlite.org/wal.html#noshm
+    """
     permissions.touch(path)
     for name in ("", "-wal", "-shm"):
         permissions.close(path.with_name(path.name + name))
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY}, hide_parameters=True)
+    one = {"pool_size": 1, "max_overflow": 0} if by_itself else {}
+    turn = Turn(path.parent, BUSY) if by_itself else None  # two that begin at once would each keep half a lock
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY}, hide_parameters=True, **one)
+    if by_itself:  # before anything is read, or it is too late for it
+        event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA locking_mode=EXCLUSIVE"))
+        event.listen(engine, "engine_disposed", lambda _engine: turn and turn.end())
     event.listen(engine, "connect", prepare_sqlite)
     return engine
 
@@ -215,6 +242,10 @@ def postgres_engine(url: str) -> Engine:
         ) from None
 
 
+class DiskFull(TuneloopError):
+    """There is no room for what was to be written."""
+
+
 def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
     """What a failed write into the workspace means to its user: a full disk, no permission, an unusable database.
 
@@ -224,9 +255,9 @@ def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
         return TuneloopError(told(error), where=str(error.filename or folder))
     reason = str(error.orig).strip().partition("\n")[0] if isinstance(error, DBAPIError) else ""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or "disk is full" in reason or ("I/O error" in reason and shutil.disk_usage(folder).free < 2**20):
-        hint = _("Free some space and run the same command again: it continues where it was.")
-        return TuneloopError(_("the disk is full"), where=str(folder), hint=hint)
+    unwritten = "I/O error" in reason or "unable to open" in reason
+    if full or "disk is full" in reason or (unwritten and is_full(folder)):
+        return disk_full(folder)
     if isinstance(error, OperationalError):
         return Conflict(
             _("cannot use the database: {reason}").format(reason=quoted(reason)),
@@ -238,6 +269,11 @@ def fixable(error: BaseException, folder: Path) -> TuneloopError | None:
             hint=_("Bring it back from a backup."),
         )  # fmt: skip
     return None
+
+
+def disk_full(folder: Path) -> DiskFull:
+    hint = _("Free some space and run the same command again: it continues where it was.")
+    return DiskFull(_("the disk is full"), where=str(folder), hint=hint)
 
 
 def postgres_url(url: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -85,6 +85,23 @@ def check_name(name: str) -> None:
     if NUMBERED.fullmatch(name):
         hint = _("A number after @ counts what a name has led to. Begin with a letter there, as in @v2.")
         raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
+
+
+def addressed(connection: sa.Connection, kind: str, digits: str) -> Sequence[str]:
+    """The hashes of artifacts that begin with these digits: of 8 or more, and of an address in full."""
+    if len(digits) < 8 or not set(digits) <= set("0123456789abcdef"):
+        return []
+    query = sa.select(artifacts.c.hash).where(artifacts.c.kind == kind, artifacts.c.hash.startswith(digits))
+    return connection.scalars(query).all()
+
+
+def check_free(connection: sa.Connection, kind: str, name: str) -> None:
+    """Raise where ``name`` cannot be a tag of this kind: a date is one, as long as no address here begins so."""
+    check_name(name)
+    if begun := addressed(connection, kind, name):
+        message = _("{name!r} cannot be a name: the address {address} begins so")
+        hint = _("Choose another name, such as {name}.").format(name=f"n-{name}")
+        raise TuneloopError(message.format(name=name, address=Address(kind, begun[0]).short), hint=hint)
 
 
 def point(

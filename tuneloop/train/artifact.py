@@ -15,6 +15,7 @@ from tuneloop.models.probes import token_check
 from tuneloop.records import write_rows
 from tuneloop.train import adapter
 from tuneloop.train.examples import Trained
+from tuneloop.train.figures import LAST
 from tuneloop.train.lesson import Lesson
 from tuneloop.train.preview import preview_page
 
@@ -66,7 +67,7 @@ def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_pr
 def summary(card: ModelCard, progress: Progress, learned: Sequence[Lesson], times: Sequence[int],
             held_out: Sequence[Lesson]) -> dict[str, Any]:  # fmt: skip
     """What is said of the model: small, and the same for the same training. Tokens are those of one reading."""
-    last = [loss for _step, loss in progress.losses[-10:]]
+    last = [loss for _step, loss in progress.losses[-LAST:]]
     seen = [lesson for lesson, count in zip(learned, times, strict=True) if count]
     found: dict[str, Any] = {
         "name": card.name, "format": card.format, "base": card.base, "examples": len(seen), "steps": progress.step,

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
-from tuneloop.stage import Context, DatasetRef, Kind, ModelRef, Stage
+from tuneloop.stage import Context, DatasetRef, Kind, Stage, WeightsRef
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ class Train(Stage):
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
 
     dataset: list[DatasetRef] = Field(description="Datasets to learn from.", min_length=1)
-    model: ModelRef = Field(description="Base model: a catalogue name, a tag or an address.")
+    model: WeightsRef = Field(description="Base model: a catalogue name, a tag or an address.")
     method: Literal["lora"] = Field("lora", description="How the weights are changed.")
     epochs: int = Field(3, ge=1, le=1000, description="Passes over the dataset.")
     learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")

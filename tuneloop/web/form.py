@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tuneloop.address import composed
 from tuneloop.errors import TuneloopError
 from tuneloop.runner import Workspace
 from tuneloop.settings import reason
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Artifact
-from tuneloop.store.artifacts import check_name
 
 PREFIX = "field."
 OTHER = ".other"  # what is typed where none of a list is meant
@@ -37,6 +37,7 @@ class Field:
     choices: Sequence[Any] = ()
     kind: str = ""  # of the artifacts that a reference may name
     item: str = "string"  # the type of the values of a list
+    here: bool = False  # a server's model will not do
 
     @property
     def key(self) -> str:
@@ -45,7 +46,7 @@ class Field:
     @property
     def typed(self) -> bool:
         """Whether something that is not in the list may be typed: a model may lie on a server."""
-        return self.kind == "model"
+        return self.kind == "model" and not self.here
 
     @property
     def several(self) -> bool:
@@ -77,6 +78,7 @@ def fields_of(stage: type[Stage]) -> list[Field]:
             shape = "references" if shape in ("lines", "choices") else "reference"
         found.append(Field(
             name, facts.get("description", ""), shape, name in required, facts.get("default"), choices, kind, item,
+            name in stage.kept_here(),
         ))  # fmt: skip
     return found
 
@@ -160,20 +162,20 @@ def check(stage: type[Stage], given: Given, workspace: Workspace) -> Stage | Non
         for problem in error.errors(include_url=False):
             place = str(problem["loc"][0]) if problem["loc"] else ""
             given.errors.setdefault(place, reason(problem))
-    check_output(given)
-    for name, kind in stage.references().items() if made else ():
+    check_output(stage, given, workspace)
+    for name in stage.references() if made else ():
         for ref in listed(getattr(made, name)):
             try:
-                workspace.address(ref, kind)
+                workspace.referred(stage, name, ref)
             except TuneloopError as error:
                 given.errors.setdefault(name, str(error))
     return None if given.errors else made
 
 
-def check_output(given: Given) -> None:
+def check_output(stage: type[Stage], given: Given, workspace: Workspace) -> None:
     if name := given.text(OUTPUT).strip():
         try:
-            check_name(name)
+            workspace.store.artifacts.check_free(stage.makes, composed(name))
         except TuneloopError as error:
             given.errors[OUTPUT] = str(error)
 

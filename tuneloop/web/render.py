@@ -15,7 +15,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from tuneloop.language import _, shown
+from tuneloop.errors import told_again
+from tuneloop.language import CHINESE, _, shown
 from tuneloop.registry import BUILT_IN
 from tuneloop.web.visitor import THEMES, language_of, place_of, safe_place, theme_of
 
@@ -93,6 +94,13 @@ def pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
+def failure(error: dict[str, Any], *, language: str, short: bool = False) -> Markup:
+    """Why a run failed, in the reader's language; what nobody has translated is marked as English."""
+    text = told_again(error, language)
+    foreign = language == "zh" and not CHINESE.search(text)
+    return Markup('<span lang="en">{}</span>' if foreign else "{}").format(clip(text) if short else text)
+
+
 @cache
 def environment() -> Environment:
     made = Environment(
@@ -121,6 +129,7 @@ def text_of(request: Request, template: str, **values: Any) -> str:
         t=partial(_, language=language), told=partial(shown, language=language), language=language,
         step=partial(step, language=language), step_name=partial(step_name, language=language),
         colon="：" if language == "zh" else ": ", comma="、" if language == "zh" else ", ",
+        failure=partial(failure, language=language),
         theme=theme_of(request), themes=THEMES, place=safe_place(place_of(request), login=True), edition=edition(),
         caller=caller if caller and caller.id not in ("", "local") else None, path=request.url.path, **values,
     )  # fmt: skip

@@ -15,7 +15,9 @@ from markupsafe import Markup
 from tuneloop.demo.chart import line_chart
 from tuneloop.evaluate import figures
 from tuneloop.language import _, shown
+from tuneloop.loadtest import figures as load_figures
 from tuneloop.store import Artifact
+from tuneloop.train.figures import LOSSES, losses
 
 REASONS = 20  # that are named on the page itself
 SHARES = ("p50", "p90", "p95", "p99", "mean", "max")
@@ -88,14 +90,18 @@ def model(artifact: Artifact, folder: Path, language: str) -> dict[str, Any]:
     curves = {name: [(int(p[0]), float(p[1])) for p in training.get(name, [])] for name in ("loss", "validation_loss")}
     hidden = ("chat_template", "token_check", "sha256", "special_tokens")
     facts = {name: value for name, value in card.items() if name not in hidden and value not in (None, "", [], {}, 0)}
-    return {"card": facts, "template": card.get("chat_template", ""), "chart": loss_chart(curves, language)}
+    return {
+        "card": facts, "template": card.get("chat_template", ""), "chart": loss_chart(curves, language),
+        "losses": losses(artifact.summary), "apart": LOSSES,
+    }  # fmt: skip
 
 
 def loadtest(artifact: Artifact, folder: Path, language: str) -> dict[str, Any]:
     """The latencies, a row a measure."""
     summary = artifact.summary
     times = {name: summary[name] for name in TIMES if isinstance(summary.get(name), dict) and summary[name]}
-    return {"times": times, "shares": SHARES, "apart": (*TIMES, "quantile")}
+    note = load_figures.refused(summary)
+    return {"times": times, "shares": SHARES, "note": note, "apart": (*TIMES, "quantile")}
 
 
 def read_json(path: Path) -> dict[str, Any]:
