@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from unittest.mock import Mock
@@ -41,6 +42,14 @@ def test_a_kind_or_state_that_is_not_is_refused_by_name(client: TestClient) -> N
     assert refused.status_code == 422 and "\n" not in refused.json()["error"]
     assert all(kind in refused.json()["error"] for kind in ("kind: ", *KINDS))
     assert client.get("/api/artifacts?kind=model").json() == []
+    for path, near in (
+        ("/api/artifacts?kind=modle", "model"), ("/api/runs?state=dnoe", "done"), ("/artifacts?kind=modle", "model"),
+        ("/runs?state=dnoe", "done"), ("/runs?stage=pars", "parse"), ("/api/stages/pars", "parse"), ("/rusn", "/runs"),
+    ):  # fmt: skip
+        for language, says in (("en", "id you mean"), ("zh", "是不是想写")):
+            told = client.get(f"{path}{'&' if '?' in path else '?'}language={language}")
+            assert told.status_code in (404, 422) and f"{says} '{near}'" in unescape(told.text), told.text
+    assert "Did you mean 'chunk'?" in client.post("/api/stages/chnk", json={}).json()["error"]
     refused = client.get("/api/runs?state=zz")
     assert refused.status_code == 422 and "cancelled" in refused.json()["error"]
 

@@ -22,6 +22,8 @@ from tuneloop.nearest import perhaps
 
 FILE = "tuneloop.toml"
 FOLDER = ".tuneloop"
+FOR_TESTS = "TUNELOOP_TEST_"
+VARIABLES = ("TUNELOOP_WORKSPACE", "TUNELOOP_ENDPOINT_KEY", "TUNELOOP_API_KEY", "TUNELOOP_MEMORY")  # beside settings
 
 
 class Endpoint(BaseModel):
@@ -80,6 +82,23 @@ class Settings(BaseModel):
         return public_origin(value)
 
 
+def endpoint_of(settings: Settings, value: str) -> Endpoint:
+    """The endpoint behind a name of ``tuneloop.toml`` or behind ``URL#model``."""
+    if value in settings.endpoints:
+        return settings.endpoints[value]
+    url, _hash, model = value.partition("#")
+    if holds_a_secret(url):  # not repeated in the message
+        raise TuneloopError(
+            _("a URL may not hold a password or a key: name the server in tuneloop.toml, with api_key_env")
+        )
+    if not model:
+        raise TuneloopError(
+            _("{value!r} does not say which model to ask").format(value=value),
+            hint=_("Write URL#MODEL, ending the URL in /v1."),
+        )
+    return Endpoint(url=url.rstrip("/"), model=model)  # type: ignore[call-arg]
+
+
 def public_origin(url: str) -> str:
     """The origin of a URL under which others call; "" stays. Raises ``ValueError`` where it is none, or has a path."""
     origin = origin_of(url)
@@ -120,6 +139,28 @@ def load_settings(root: Path) -> Settings:
     except ValidationError as error:
         places = dict.fromkeys(variables.get(str(problem["loc"][0]), str(path)) for problem in error.errors())
         raise TuneloopError(describe_invalid(error, Settings), where=joined(places)) from None
+
+
+def unknown_variables(root: Path) -> list[str]:
+    """The ``TUNELOOP_*`` variables of the environment that nothing reads, each with the one that was most likely meant.
+
+    One that the settings name as the key of an endpoint is somebody's own, and is read.
+    """
+    known = [*VARIABLES, *(f"TUNELOOP_{name.upper()}" for name in Settings.model_fields if name != "endpoints")]
+    own = variables_of_keys(root)
+    ours = [name for name in sorted(os.environ) if name.startswith("TUNELOOP_") and not name.startswith(FOR_TESTS)]
+    strange = [name for name in ours if name not in (*known, *own)]
+    return [name + perhaps(name, known) for name in strange]
+
+
+def variables_of_keys(root: Path) -> list[str]:
+    """The variables that a settings file names as keys of endpoints; none of one that cannot be read."""
+    try:
+        named = tomllib.loads((root / FILE).read_text(encoding="utf-8")).get("endpoints")
+    except (OSError, ValueError):
+        return []
+    endpoints = named.values() if isinstance(named, dict) else ()
+    return [str(one.get("api_key_env")) for one in endpoints if isinstance(one, dict)]
 
 
 def use_language(root: Path) -> None:
@@ -165,7 +206,7 @@ def wanted(problem: Any, model: type[BaseModel] | None) -> tuple[str, list[str]]
     """What was given where only certain names go, and those names: the fields of an object, or the values of one."""
     if problem["type"] == "extra_forbidden" and problem["loc"]:
         return str(problem["loc"][-1]), fields_at(model, problem["loc"][:-1])
-    if model and problem["type"] == "literal_error" and isinstance(problem.get("input"), str):
+    if problem["type"] == "literal_error" and isinstance(problem.get("input"), str):
         return problem["input"], re.findall("'([^']*)'", str(problem["ctx"]["expected"]))
     return "", []
 

@@ -54,18 +54,29 @@ class LoopFailed(TuneloopError):
 
 
 def check_inputs(workspace: Any, stage: Any, made: set[str]) -> None:
-    """Raise where a step refers to what is not there and was not ``made`` by a step before it."""
+    """Raise where a step refers to what is not there and was not ``made`` by a step before it, in the kind it needs."""
     for field, kind in stage.references().items():
         for value in listed(getattr(stage, field)):
-            if composed(value if ":" in value else f"{kind}:{value}") in made:
+            if composed(value if value.startswith(f"{kind}:") else f"{kind}:{value}") in made:
                 continue
             try:
-                workspace.referred(stage, field, value)
+                check_reference(workspace, stage, field, value)
             except NotFound as error:
                 near = nearest(value, [m if ":" in value else m.partition(":")[2] for m in made if m.startswith(kind)])
                 hint = _("Did you mean {name!r}?").format(name=near) if near else error.hint
                 raise NotFound(error.message, where=field, hint=hint) from None
-    stage.check_outside()
+            except TuneloopError as error:
+                raise TuneloopError(error.message, where=field, hint=error.hint) from None
+    stage.check_outside(workspace.store.settings)
+
+
+def check_reference(workspace: Any, stage: Any, field: str, value: str) -> None:
+    """Raise where a field refers to nothing that is here, or to a server whose key is not."""
+    from tuneloop.serving import endpoint
+
+    address = workspace.referred(stage, field, value)
+    if workspace.is_endpoint(address):
+        endpoint(workspace.store, address).api_key()
 
 
 def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> None:
@@ -73,11 +84,13 @@ def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> Non
     made: set[str] = set()
     for number, (stage, name) in enumerate(steps, 1):
         try:
+            name = composed(name or stage.default_name())
+            workspace.store.artifacts.check_free(stage.makes, name) if name else None
             check_inputs(workspace, stage, made)
         except TuneloopError as error:
             place = at(file, number, stage.name)
             raise LoopFailed(error, place, stage.name, len(steps), [], valid=False) from None
-        made.add(f"{stage.makes}:{name or stage.default_name()}")
+        made.add(f"{stage.makes}:{name}")
 
 
 @command()

@@ -126,15 +126,20 @@ def read_record(work: Fetching) -> dict[str, Any]:
         return {}
 
 
-def from_sources(work: Fetching, only: str) -> None:
-    """Try the sources in order; remember what came."""
-    sources = [s for s in work.entry.sources if only in ("", s.kind)]
-    if not sources:
-        kinds = list(dict.fromkeys(s.kind for s in work.entry.sources))
+def check_source(entry: Entry, only: str) -> None:
+    """Raise where a model does not come from the one source that was named."""
+    kinds = list(dict.fromkeys(source.kind for source in entry.sources))
+    if only not in ("", "folder", *kinds):
         raise TuneloopError(
-            _("{} does not come from {!r}").format(work.entry.name, only),
+            _("{} does not come from {!r}").format(entry.name, only),
             hint=meant(only, kinds) or _("It comes from: {}.").format(joined(kinds)),
         )
+
+
+def from_sources(work: Fetching, only: str) -> None:
+    """Try the sources in order; remember what came."""
+    check_source(work.entry, only)
+    sources = [s for s in work.entry.sources if only in ("", s.kind)]
     need_space(work)
     silent = passed_over(sources)
     failures = []
