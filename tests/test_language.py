@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from tuneloop.address import Address
 from tuneloop.cli.formatter import cells, pieces, wrap
 from tuneloop.errors import Denied, MissingExtra, TuneloopError
-from tuneloop.language import _, shown
+from tuneloop.language import _, kept, marked, retold, shown, speaking
 from tuneloop.registry import find_stage
 from tuneloop.serving import endpoint
 from tuneloop.settings import Endpoint, load_settings
@@ -169,6 +169,19 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
         assert shown(text, "en") == text
     assert shown("a value is not text: no question", "zh") == "有一个值不是文本：no question", "a detail is data"
     assert shown("answer: this is needed", "zh") == "answer：必须填写", "the name of a field is a name"
+
+
+def test_what_another_server_said_is_quoted_in_chinese_whoever_kept_it() -> None:
+    for made_in in ("en", "zh"):
+        with speaking(made_in):
+            said = _("the endpoint answered {status}: {said}").format(status=400, said=marked("too long for me"))
+            found = kept(_("each of {count} attempts failed: {reason}").format(count=3, reason=said))
+        assert retold(found, "en") == "each of 3 attempts failed: the endpoint answered 400: too long for me"
+        assert retold(found, "zh") == "3 次尝试均失败：端点返回了 400：“too long for me”"
+    stored_in_english = (
+        "not answered: answer: http://h/v1: the endpoint answered 400: too long for me; against: no answer"
+    )
+    assert shown(stored_in_english, "zh").startswith("未得到回答：answer：http://h/v1：端点返回了 400：“too long")
 
 
 @pytest.mark.parametrize(
