@@ -181,7 +181,7 @@ class Workspace:
         if name := composed(name or stage.default_name()):
             check_name(name)
         self.resolve(stage)
-        stage.check_outside()
+        stage.check_outside(self.store.settings)
 
     def referred(self, stage: Stage | type[Stage], field: str, value: str) -> str:
         """The address that a field of a stage refers to. Raises where it is not here, or may not be a server."""

@@ -15,7 +15,7 @@ from tuneloop import __version__, logbook, stopping
 from tuneloop.cli.formatter import Context
 from tuneloop.cli.options import HelpfulGroup, is_empty, print_json, printed
 from tuneloop.errors import BUG, DONE, UNDONE, TuneloopError
-from tuneloop.language import LOCALES, _, current_language
+from tuneloop.language import LOCALES, _, current_language, joined
 from tuneloop.nearest import meant
 from tuneloop.settings import FOLDER, find_workspace, use_language
 from tuneloop.typed import as_typed, started
@@ -145,6 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
         gettext.textdomain("tuneloop")
+    warn_of_variables(workspace_of(arguments))
     try:
         sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or DONE)
     except click.exceptions.Exit as stop:
@@ -167,6 +168,15 @@ def main(arguments: list[str] | None = None) -> None:
                 print_failure(text, arguments, None, status=BUG)
             raise
         fail(str(known), arguments, known)
+
+
+def warn_of_variables(workspace: Path) -> None:
+    """One line on standard error for variables that look like settings and are none, as a mistyped one does."""
+    from tuneloop.settings import unknown_variables
+
+    if strange := unknown_variables(workspace):
+        text = _("environment variables that nothing reads: {names}").format(names=joined(strange))
+        click.echo(f"tuneloop: {text}", err=True)
 
 
 def worded(error: click.ClickException) -> str:

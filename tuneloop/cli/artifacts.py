@@ -16,7 +16,7 @@ from tuneloop.cli.results import size
 from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError, told_again
 from tuneloop.evaluate.figures import METRICS
-from tuneloop.language import _, agreeing, joined, shown
+from tuneloop.language import _, agreeing, joined, shown, strung
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
 from tuneloop.store.artifacts import used_by
@@ -344,7 +344,7 @@ def plainly(value: Any) -> str:
         return agreeing(len(value), _("{count} entry"), _("{count} entries")).format(count=len(value))
     if isinstance(value, list) and any(isinstance(part, dict) for part in value):
         return agreeing(len(value), _("{count} entry"), _("{count} entries")).format(count=len(value))
-    return ", ".join(map(plainly, value)) or "–" if isinstance(value, list) else number(value)
+    return joined(map(plainly, value)) or "–" if isinstance(value, list) else number(value)
 
 
 def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
@@ -382,7 +382,7 @@ def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     click.echo(_("Removed: {names}").format(names=joined(a.short for a in addresses)))
     for name, places in before.items():
         known = _("before: {places}").format(places=joined(places)) if places else ""
-        click.echo("  " + "; ".join(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
+        click.echo("  " + strung(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
     return None
 
 

@@ -49,7 +49,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     Every stage that is done is reused; killed half-way, the same command continues.
     """
     from tuneloop.demo import RECIPES, Outcome, Pipeline, check_training, own_documents, write_report
-    from tuneloop.demo.pipeline import check_models, guess_language
+    from tuneloop.demo.pipeline import check_begun, check_models, guess_language
     from tuneloop.store.names import check_name
 
     if name := composed(name):
@@ -77,6 +77,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     outcome = Outcome(name=name or default, language=language, recipe=recipe, synthetic=exam is None)
     with looked_into() as found:
         check_models(found, recipe)
+        check_begun(found, outcome, paths, exam)
     workspace = Workspace()
     announce(workspace, recipe.base, recipe.teacher)
     with Display(quiet=as_json) as display:

@@ -16,6 +16,7 @@ from tuneloop.stage import Context, Kind, Stage
 if TYPE_CHECKING:
     from tuneloop.documents.files import SourceFile
     from tuneloop.documents.pool import Job
+    from tuneloop.settings import Settings
 
 SHOWN = 3  # reasons in an error
 
@@ -48,7 +49,7 @@ class Parse(Stage):
 
         return fingerprint(self._files())
 
-    def check_outside(self) -> None:
+    def check_outside(self, settings: "Settings") -> None:
         self._files()
 
     def output_name(self) -> str:

@@ -19,6 +19,7 @@ from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
     from tuneloop.models import Entry, ModelCard
+    from tuneloop.settings import Settings
 
 HUB = re.compile(r"(hf|huggingface|modelscope):([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?:#(.+\.gguf))?")
 
@@ -91,13 +92,15 @@ class Pull(Stage):
         facts = [f"{p.relative_to(path.parent).as_posix()} {hash_file(p)}" for p in model_files(path)]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
-    def check_outside(self) -> None:
+    def check_outside(self, settings: Settings) -> None:
         from tuneloop.models import find_entry
+        from tuneloop.models.fetch import check_source
 
         if self.local and not Path(self.model).exists():
             raise NotFound(_("there is no such model"), where=self.model)
-        if not self.local and not HUB.fullmatch(self.model):
-            find_entry(self.model)
+        if not self.local:
+            entry = hub_entry(self.model) if HUB.fullmatch(self.model) else find_entry(self.model)
+            check_source(entry, self.source or settings.model_source)
 
     def output_name(self) -> str:
         name = self.model.partition("#")[0].partition("@")[0] if HUB.fullmatch(self.model) else self.model

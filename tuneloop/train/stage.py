@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, Kind, Stage, WeightsRef
 
@@ -14,9 +15,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tuneloop.models import ModelCard
+    from tuneloop.settings import Settings
     from tuneloop.train.lesson import Encoder, Lesson
     from tuneloop.train.memory import Need
     from tuneloop.train.sft import Recipe
+
+NEEDED = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors", "gguf")
+
+
+def check_training() -> None:
+    """Raise ``MissingExtra`` where training could not start, without importing what it needs."""
+    for package in NEEDED:
+        if find_spec(package) is None:
+            raise MissingExtra("train", package)
 
 
 class Train(Stage):
@@ -56,6 +67,9 @@ class Train(Stage):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="Precision of the weights; auto takes bf16 where the processor computes in it."
     )
+
+    def check_outside(self, settings: Settings) -> None:
+        check_training()
 
     @field_validator("dataset", mode="before")
     @classmethod
