@@ -13,8 +13,9 @@ import pytest
 from gateway_house import Engine, Running, answer_json
 from starlette.testclient import TestClient
 
+from tuneloop import stopping
 from tuneloop.cli import main
-from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, TERMINATED, UNDONE
+from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE
 from tuneloop.registry import find_stage
 from tuneloop.runner import Workspace, work
 from tuneloop.web.app import build_app
@@ -272,7 +273,7 @@ def test_the_guide_says_once_what_the_statuses_mean(language: str) -> None:
     listed = [name for name, text in pages.items() if len(set(re.findall(r"\b(?:130|143)\b", text))) == 2]
     assert listed == ["22-runs.md"]
     said = {int(status) for status in re.findall(r"^- (?:Status|状态) (\d+) ", pages["22-runs.md"], re.MULTILINE)}
-    assert said == {DONE, BUG, UNDONE, INCOMPLETE, STOPPED, TERMINATED}
+    assert said == {DONE, BUG, UNDONE, INCOMPLETE, STOPPED, stopping.status(stopping.Terminated())}
     anchor = {"en": "exit-statuses", "zh": "退出状态"}[language]
     heads = {"en": "Exit statuses", "zh": "退出状态"}[language]
     linked = [name for name, text in pages.items() if f"22-runs.md#{anchor}" in text]
