@@ -145,8 +145,8 @@ def test_gc_and_ls_name_commands_as_they_can_be_typed(here: Path) -> None:
 
 # Where commands are named and not to be typed as they stand; what a server says is for another machine's terminal.
 NAMED_ONLY = {
-    "cli/doctor.py: asked by nothing but tuneloop models and tuneloop demo: {places}",
-    "cli/doctor.py: asked by nothing but tuneloop models, tuneloop demo and a stage {stages}, as in a loop file: {places}",
+    "cli/doctor.py: asked by nothing but tuneloop models, tuneloop demo and a stage {stages}, as in a loop file: "
+    "{places}"
 }
 TYPED = ("as_typed", "HTTPBearer", "TuneloopError", "NotFound", "NoWorkspace", "Conflict")
 
