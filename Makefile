@@ -46,7 +46,8 @@ kill-test: $(VENV)/.train
 # Optional, asks the package index: has every package a wheel on each platform that the guide names?
 
 wheels: $(VENV)/.dev
-	$(BIN)/python tools/wheels.py
+	$(BIN)/python tools/wheels.py --python 3.11 3.12 3.13
+	$(BIN)/python tools/wheels.py --extra train
 
 translations: $(VENV)/.dev
 	$(BIN)/python tools/translations.py

@@ -1,6 +1,7 @@
 """A small workspace with something of every kind, the console before it, and a browser: what its tests stand on."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +12,14 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from gateway_house import Engine, Running
-from tiny import TEMPLATE
+from gateway_house import PARTS, Engine, Running
+from tiny import make_tiny_gguf, make_tiny_model
 
 from tuneloop.access import Verifier, create_key
-from tuneloop.models import ModelCard, write_card
-from tuneloop.records import Rejected, Trained, write_rows
+from tuneloop.records import Example, Message, Rejected, content_id, write_rows
 from tuneloop.registry import find_stage
 from tuneloop.runner import Workspace
 from tuneloop.store import Store
-from tuneloop.train.lesson import Lesson
-from tuneloop.train.preview import preview_page
 from tuneloop.web.app import build_app
 
 BELIEVED = 0.5  # seconds for which a key that was checked is believed
@@ -43,6 +41,18 @@ def chromium(*arguments: str) -> Iterator[Any]:
         browser.close()
 
 
+class Teacher(Engine):
+    """An engine that, asked for pairs, makes one of the text that it is shown."""
+
+    async def good(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        self.parts = PARTS
+        if "response_format" in body:
+            found = re.search(r"Press the red button to start the (\w+) again\.", body["messages"][-1]["content"])
+            pairs = [{"question": f"How is the {found[1]} started again?", "answer": found[0]}] if found else []
+            self.parts = [json.dumps({"pairs": pairs})]
+        await super().good(body, receive, send)
+
+
 @dataclass
 class Console:
     """The console on a port of its own, with a key for each role."""
@@ -58,6 +68,21 @@ class Console:
     def url(self) -> str:
         return self.running.url
 
+    @property
+    def training(self) -> dict[str, Any]:
+        """What to fill in for a training of two steps, with a value other than the default in each field."""
+        return {
+            "dataset": ["dataset:faq", self.refs["nameless"]], "model": "model:base", "method": "lora", "epochs": 2,
+            "learning_rate": 1e-3, "rank": 4, "alpha": 8, "dropout": 0.1, "max_length": 200, "truncate": True,
+            "batch": 256, "packing": False, "warmup": 0.1, "scheduler": "linear", "weight_decay": 0.01,
+            "max_gradient": 0.5, "validation": 0.2, "steps": 2, "save_steps": 5, "seed": 1,
+            "system_prompt": "Answer, briefly:\nin one line.", "precision": "fp32",
+        }  # fmt: skip
+
+    def tuned(self) -> str:
+        """The model that this training makes, as ``model:tuned``; made once, by whichever test is first."""
+        return str(self.workspace.run(find_stage("train").model_validate(self.training), name="tuned").output)
+
     def key(self, role: str) -> str:
         if role not in self.keys:
             self.keys[role] = create_key(self.workspace.store, role, role=role).key
@@ -71,7 +96,7 @@ def console(folder: Path) -> Iterator[Console]:
     refs = furnish(workspace, folder)
     with patch("tuneloop.web.app.Verifier", partial(Verifier, seconds=BELIEVED)):
         running = Running(build_app(workspace))
-    engine = Running(Engine())
+    engine = Running(Teacher())
     try:
         yield Console(workspace, running, engine, folder, refs)
     finally:
@@ -100,50 +125,23 @@ def furnish(workspace: Workspace, folder: Path) -> dict[str, str]:
     refs["dataset"] = made("import", "faq", file=str(folder / "faq.jsonl"), columns="question=ask,answer=reply")
     for name in ("alpha", "beta"):  # names beyond the first, and an artifact that has none
         workspace.store.artifacts.tag(name, workspace.store.artifacts.resolve("documents:hand"))
-    refs["nameless"] = save(workspace.store, folder, "dataset", "", rejected=60)
-    refs["base"] = save(workspace.store, folder, "model", "base", card=ModelCard(format="hf", name="tiny base"))
-    refs["model"] = trained(workspace.store, folder, refs)
+    refs["nameless"] = save(workspace.store, folder, rejected=60)
+    make_tiny_gguf(folder / "tiny", make_tiny_model(folder / "source"))
+    refs["base"] = made("pull", "base", model=str(folder / "tiny"))
     return refs
 
 
-def save(store: Store, folder: Path, kind: str, name: str, *, card: ModelCard | None = None, rejected: int = 0) -> str:
+def save(store: Store, folder: Path, *, rejected: int) -> str:
+    """A dataset of no name with more rows that were set aside than a page shows."""
     out = folder / "made"
     out.mkdir()
-    if card:
-        write_card(out, card)
-    if rejected:
-        rows = [
-            Rejected(where=f"row {n}", reason="the passage is empty", row=f"row number {n}") for n in range(rejected)
-        ]
-        write_rows(out / "rejected.parquet", Rejected, rows)
-    address = store.artifacts.save(kind, out, {"rejected": rejected} if rejected else {})
-    if name:
-        store.artifacts.tag(name, address)
-    return str(address)
-
-
-def trained(store: Store, folder: Path, refs: dict[str, str]) -> str:
-    """What a training leaves behind, without the training: an adapter's card, curves, preview and rows."""
-    out = folder / "made"
-    out.mkdir()
-    card = ModelCard(format="adapter", base=refs["base"], name="tiny", chat_template=TEMPLATE, context_length=256)
-    write_card(out, card)
-    loss = [[step, 3.0 - step / 10] for step in range(1, 13)]
-    facts = {"loss": loss, "validation_loss": [[0, 3.0], [12, 2.0]], "steps": 12}
-    (out / "training.json").write_text(json.dumps(facts))
-    lesson = Lesson("a", refs["dataset"], [1, 2, 3], [False, True, True], "Where? Here.", [(0, 6), (6, 11), (11, 12)])
-    (out / "preview.html").write_text(preview_page([lesson], [[0]], []))
-    row = Trained(
-        example=first_id(store, refs["dataset"]), dataset=refs["dataset"], part="train", tokens=3, learned_tokens=2
-    )
-    write_rows(out / "trained.parquet", Trained, [row])
-    address = store.artifacts.save("model", out, {"name": "tiny", "format": "adapter", "loss": 1.8})
-    store.artifacts.tag("tuned", address)
-    return str(address)
-
-
-def first_id(store: Store, dataset: str) -> str:
-    import pyarrow.parquet as pq
-
-    folder = store.artifacts.path(store.artifacts.resolve(dataset))
-    return pq.read_table(folder / "examples.parquet", columns=["id"])["id"][0].as_py()
+    rows = [Rejected(where=f"row {n}", reason="the passage is empty", row=f"row number {n}") for n in range(rejected)]
+    write_rows(out / "rejected.parquet", Rejected, rows)
+    said = [(f"What is number {n}?", f"Number {n} is a meter.") for n in range(20)]
+    examples = [
+        Example(id=content_id(question), origin="import",
+                messages=[Message(role="user", content=question), Message(role="assistant", content=answer)])
+        for question, answer in said
+    ]  # fmt: skip
+    write_rows(out / "examples.parquet", Example, examples)
+    return str(store.artifacts.save("dataset", out, {"examples": len(examples), "rejected": rejected}))

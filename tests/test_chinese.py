@@ -1,5 +1,6 @@
 """``language = "zh"`` in tuneloop.toml reaches every surface, with no English in a Chinese line; JSON is the same."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from gateway_house import Engine, Running, answer_json
 
 from tuneloop import language, processes, serving
 from tuneloop.cli import main
@@ -24,14 +26,23 @@ CHINESE = re.compile(r"[\u4e00-\u9fff]")
 LOCALE = ("TUNELOOP_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 # What stays as it is in a Chinese line: what is quoted, typed, or the name of something.
 KEPT = re.compile(
-    r"""'[^']*'|“[^”]*”|`[^`]*`|https?://\S+|(?<![\w])[\w.~-]*[/\\][\w./\\~…-]*|--?[a-z][\w-]*|[A-Z][A-Z_]+\b"""
-    r"|\b\w*[._:\d-][\w.:-]*|\btuneloop( [a-z]+)*|\b\w+="
+    r"""'[^']*'|“[^”]*”|`[^`]*`|https?://[^\s：，。；“]+|(?<![\w])[\w.~-]*[/\\][\w./\\~…-]*|--?[a-z][\w-]*|[A-Z][A-Z_]+\b"""
+    r"|\b[a-z_]+(?=：)|\b\w*[._:\d-][\w.:-]*|\btuneloop( [a-z]+)*|\b\w+="
+)
+CARE = (
+    "水泵在压力达到 40 bar 时自动停止运行。再次启动时，请按下控制面板上的红色按钮，并等待三分钟。"
+    "每周应清洗一次过滤器，每年应更换一次密封圈。操作人员必须佩戴手套，并在维护之前切断电源。"
+)
+# Half-width punctuation between Chinese words, a stop behind a stop, a foreign bracket, or two signs in a row.
+HALF = re.compile(
+    r"(?<!^tuneloop)[,;:](?=\s|$)|[\u4e00-\u9fff）”][.!?]|[。，；：、！？]([。，；：、]|[.,;:](?=\s|$))"
+    r"|[\u4e00-\u9fff）”] ?\(|\([^()]*[\u4e00-\u9fff][^()]*\)"
 )
 NAMES = """Tuneloop Python SQLite PostgreSQL GiB MiB GB MB kB Ctrl torch transformers peft trl accelerate datasets
     psycopg
     xllamacpp huggingface modelscope pypi admin member caller documents chunks dataset model index evaluation safety
     loadtest traffic filing runs parse chunk md pip synthesize split train compress evaluate pull count import cpu toml
-    tokens paths name en zh Unicode bar id HTTP qa torn Bearer"""
+    tokens paths name stage en zh Unicode bar id HTTP qa torn Bearer"""
 
 
 @pytest.fixture
@@ -74,6 +85,12 @@ def english(text: str) -> list[str]:
             if word not in NAMES.split()]  # fmt: skip
 
 
+def punctuated_otherwise(text: str) -> list[str]:
+    """The Chinese lines of a text that are punctuated as English is, outside of what is quoted."""
+    lines = [line for line in text.splitlines() if CHINESE.search(line)]
+    return [line for line in lines if HALF.search(re.sub(r"“[^”]*”|`[^`]*`|'[^',]*'|\w+: Bearer", "…", line))]
+
+
 def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, int]:
     """What a command prints, and its status."""
     capsys.readouterr()
@@ -92,16 +109,77 @@ MISTAKES = [
     "serve m --host 10.9.9.9 --no-auth", "web --port many", "web --host 192.0.2.1 --port 9", "worker --once x",
     "demo --documents /nowhere", "evaluate", "train dataset:none --model none", "compress model:none --bits 3",
     "split dataset:none", "import /nowhere", "synthesize chunks:none --teacher none", "index chunks:none",
-    "loadtest none", "doctor --nonsense",
+    "loadtest none", "doctor --nonsense", "chunk documents:none --tokens", "serve --port", "key create n --role", "-w",
+    "import /x.jsonl --format alpacca", "run {wrong}", "run {wrong} --check", "loadtest http://127.0.0.1:9/v1#x",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("typed", MISTAKES)
 def test_a_mistake_is_told_in_chinese_and_in_nothing_else(typed: str, chinese: Path, capsys: Any) -> None:
-    said, status = say(capsys, *typed.split())
+    (wrong := chinese / "wrong.toml").write_text('[[stage]]\nstage = "parse"\npahts = ["x"]\n', encoding="utf-8")
+    said, status = say(capsys, *typed.format(wrong=wrong).split())
     assert status == 2 and CHINESE.search(said) and len(said.strip().splitlines()) == 1, said
     assert not english(said)
-    assert not re.search(r"[\u4e00-\u9fff)）'][.,:;](\s|$)", said), "Chinese punctuation in a Chinese line"
+    assert not punctuated_otherwise(said)
+
+
+class Server(Engine):
+    """A model's server of somebody else, which speaks English."""
+
+    async def choosy(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        refused = "第 3 步" in body["messages"][-1]["content"]
+        await (self.picky if refused else self.good)(body, receive, send)
+
+    async def dull(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        choice = {"index": 0, "message": {"role": "assistant", "content": "nothing to ask"}, "finish_reason": "stop"}
+        await answer_json(send, 200, {"choices": [choice]})
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    running = Running(Server())
+    yield f"{running.url}/v1"
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def care(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Chinese workspace with a passage to ask about, and an exam."""
+    folder = tmp_path_factory.mktemp("care")
+    (folder / "care.md").write_text(f"# 维护\n\n{CARE}\n", encoding="utf-8")
+    asked = [{"question": f"第 {n} 步做什么？", "answer": "按下按钮。"} for n in range(11)]
+    (folder / "exam.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in asked))
+    (folder / "tuneloop.toml").write_text('language = "zh"\n', encoding="utf-8")
+    workspace = Workspace(folder)
+    workspace.run(find_stage("import").model_validate({"file": str(folder / "exam.jsonl")}))
+    workspace.run(find_stage("parse").model_validate({"paths": [str(folder / "care.md")]}))
+    workspace.run(find_stage("chunk").model_validate({"documents": "documents:care"}))
+    return folder
+
+
+SERVERS = [
+    ("evaluate http://nosuchhost.invalid/v1#x dataset:exam", 2, "无法解析主机名"),
+    ("synthesize chunks:care --teacher http://127.0.0.1:9/v1#x", 2, "连接被拒绝"),
+    ("evaluate {server}#picky dataset:exam", 2, "端点返回了 400：“the context is too long”"),
+    ("evaluate {server}#locked dataset:exam", 2, "“who are you?”"),
+    ("synthesize chunks:care --teacher {server}#dull", 2, "最常见的原因：教师模型的回答中没有问题"),
+    ("synthesize chunks:care --teacher {server}#picky", 2, "教师模型没有回答（端点返回了 400"),
+    ("index chunks:care --embedding {server}#down", 2, "端点返回了 503：“cannot load"),
+    ("loadtest {server} --model-name picky --seconds 1", 2, "服务器返回了 400：“the context is too long”"),
+    ("loadtest {server} --model-name broken --seconds 1", 2, "连接中断"),
+    ("loadtest {server} --model-name wrong --seconds 1", 2, "）。“overloaded"),
+    ("evaluate {server}#choosy dataset:exam --name choosy", 3, "未得到回答：answer：http"),
+]
+
+
+@pytest.mark.parametrize(("typed", "ends", "zh"), SERVERS)
+def test_a_server_that_fails_or_refuses_is_told_in_chinese_and_its_own_words_are_quoted(
+    typed: str, ends: int, zh: str, server: str, care: Path, chinese: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(care))
+    said, status = say(capsys, *typed.format(server=server).split())
+    assert status == ends and zh in said, said
+    assert not english(said) and not punctuated_otherwise(said)
 
 
 def test_what_works_is_told_in_chinese_and_in_nothing_else(worked: Path, capsys: Any) -> None:
@@ -119,10 +197,10 @@ def test_what_works_is_told_in_chinese_and_in_nothing_else(worked: Path, capsys:
         said, _status = say(capsys, *command)
         told_at_all += bool(CHINESE.search(said))
         body = said if "--help" not in command else ""
-        assert not english(body), command
+        assert not english(body) and not punctuated_otherwise(body), command
     assert told_at_all >= len(commands) - 3, "tag and worker say nothing in words"
     assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d", say(capsys, "ls")[0]), "dates have their year"
-    assert "不是合法的 JSON：此处应有用双引号括起的键名 (2)" in say(capsys, "show", "dataset:t", "--rejected")[0]
+    assert "不是合法的 JSON：此处应有用双引号括起的键名（2）" in say(capsys, "show", "dataset:t", "--rejected")[0]
 
 
 def test_json_for_programs_is_the_same_in_both_languages(worked: Path, capsys: Any, monkeypatch: Any) -> None:
@@ -232,6 +310,12 @@ def test_the_workspace_that_is_typed_decides_also_for_help(chinese: Path) -> Non
     assert (done.returncode == 2 and "不是合法的 TOML" in done.stderr) or "not valid TOML" in done.stderr
 
 
+async def asked(url: str) -> None:
+    """As the client of every endpoint asks (chat.py): its errors are those of asyncio."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.get(url)
+
+
 def refuse(kind: Callable[[], Any]) -> BaseException:
     with pytest.raises(Exception) as raised:
         kind()
@@ -247,6 +331,9 @@ def refuse(kind: Callable[[], Any]) -> BaseException:
         (lambda: Path("/").read_text(), "这是一个目录"),
         (lambda: b"a\xff".decode(), "第 1 个字节处不是 UTF-8"),
         (lambda: httpx.get("http://127.0.0.1:9", trust_env=False), "连接被拒绝"),
+        (lambda: asyncio.run(asked("http://127.0.0.1:9")), "连接被拒绝"),
+        (lambda: asyncio.run(asked("http://localhost:9")), "连接被拒绝"),
+        (lambda: asyncio.run(asked("http://nosuchhost.invalid")), "无法解析主机名"),
         (lambda: (_ for _ in ()).throw(ValueError("no such thing")), "“no such thing”"),
     ],
 )

@@ -228,7 +228,7 @@ def test_a_refused_option_is_told_in_our_words_and_the_language_of_the_reader(
     with speaking(language), pytest.raises(TuneloopError) as caught:
         build(find_stage(stage), values)
     shown = str(caught.value)
-    assert says.replace("：", ": ") in shown and "Value error" not in shown and "value:" not in shown
+    assert says in shown and "Value error" not in shown and "value:" not in shown
     assert language == "en" or not re.search("Input|should|above", shown)
 
 

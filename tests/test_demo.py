@@ -27,6 +27,7 @@ from tuneloop.loadtest.chart import chart
 from tuneloop.loadtest.generator import Request
 from tuneloop.records import write_rows
 from tuneloop.runner import Account, RunResult, Workspace
+from tuneloop.train import stage as training
 
 PUMP = """# The P7 pump
 
@@ -483,7 +484,7 @@ def test_what_training_needs_is_checked_before_anything_is_made(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNELOOP_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr(pipeline, "find_spec", lambda name: None if name == missing else sys)
+    monkeypatch.setattr(training, "find_spec", lambda name: None if name == missing else sys)
     (tmp_path / "pump.md").write_text(PUMP)
     with pytest.raises(MissingExtra, match=rf"'{missing}'.*tuneloop\[train\]"):
         command.main(["--documents", str(tmp_path / "pump.md")], standalone_mode=False)

@@ -22,7 +22,7 @@ from tuneloop.documents.read import language_of, read_file, read_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.records import LEAD, Document, read_rows
 from tuneloop.records import Chunk as ChunkRow
-from tuneloop.settings import describe_invalid
+from tuneloop.settings import Settings, describe_invalid
 from tuneloop.tokens import estimate_tokens
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -684,7 +684,7 @@ def test_a_folder_that_is_named_and_holds_no_files_is_lost(ctx, tmp_path):
         (file,) = find_files([str(tmp_path / name)], 1)
         assert file.expected and file.problem == "the folder holds no files"
         with pytest.raises(TuneloopError, match=f"{name}: the folder holds no files"):
-            Parse(paths=[str(tmp_path / name)]).check_outside()
+            Parse(paths=[str(tmp_path / name)]).check_outside(Settings.model_validate({}))
 
 
 def test_nothing_readable_is_an_error_with_the_reasons(ctx, bad_folder):

@@ -193,7 +193,7 @@ def test_two_models_are_compared_on_the_same_items(ctx: Any, models: dict[str, S
     page = (ctx.out / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "&lt;script&gt;" in page and "http" not in page
     assert "<span lang=en>reference</span><span lang=zh>参考答案</span>" in page, "the same page for every reader"
-    assert "<span lang=zh>against: 回答为空</span>" in page
+    assert "<span lang=zh>against：回答为空</span>" in page
     told = json.loads((ctx.out / "evaluation.json").read_text(encoding="utf-8"))
     assert told["definitions"]["tokenization"] and told["settings"]["temperature"] == 0.0
     assert all(v["p"] is v["interval"] is None for v in told["metrics"].values()), "of three pages nothing is known"

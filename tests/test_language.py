@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from tuneloop.address import Address
 from tuneloop.cli.formatter import cells, pieces, wrap
 from tuneloop.errors import Denied, MissingExtra, TuneloopError
-from tuneloop.language import _, shown
+from tuneloop.language import _, kept, marked, retold, shown, speaking
 from tuneloop.registry import find_stage
 from tuneloop.serving import endpoint
 from tuneloop.settings import Endpoint, load_settings
@@ -168,7 +168,20 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
         assert told == _(text, "zh").format(*values, **named) and CHINESE.search(told), text
         assert shown(text, "en") == text
     assert shown("a value is not text: no question", "zh") == "有一个值不是文本：no question", "a detail is data"
-    assert shown("answer: this is needed", "zh") == "answer: 必须填写", "the name of a field is a name"
+    assert shown("answer: this is needed", "zh") == "answer：必须填写", "the name of a field is a name"
+
+
+def test_what_another_server_said_is_quoted_in_chinese_whoever_kept_it() -> None:
+    for made_in in ("en", "zh"):
+        with speaking(made_in):
+            said = _("the endpoint answered {status}: {said}").format(status=400, said=marked("too long for me"))
+            found = kept(_("each of {count} attempts failed: {reason}").format(count=3, reason=said))
+        assert retold(found, "en") == "each of 3 attempts failed: the endpoint answered 400: too long for me"
+        assert retold(found, "zh") == "3 次尝试均失败：端点返回了 400：“too long for me”"
+    stored_in_english = (
+        "not answered: answer: http://h/v1: the endpoint answered 400: too long for me; against: no answer"
+    )
+    assert shown(stored_in_english, "zh").startswith("未得到回答：answer：http://h/v1：端点返回了 400：“too long")
 
 
 @pytest.mark.parametrize(
@@ -184,9 +197,9 @@ def test_every_stored_text_is_shown_in_chinese(translations: ModuleType) -> None
         ),
         (
             "the endpoint answered 500: Internal error. Check the API key.",
-            "端点返回了 500: Internal error。请检查 API 密钥。",
+            "端点返回了 500：“Internal error”。请检查 API 密钥。",
         ),
-        ("/a b.pdf: cannot read the file: Permission denied (line 3)", "/a b.pdf: 无法读取文件：没有权限 (line 3)"),
+        ("/a b.pdf: cannot read the file: Permission denied (line 3)", "/a b.pdf：无法读取文件：没有权限（line 3）"),
         ("'x' is not a thing that anybody knows.", ""),
         ("the model is not loaded. Something else is here.", ""),
         ("there is no table 'x'. Nobody has put one there yet.", ""),
@@ -224,8 +237,8 @@ def test_the_chinese_guide_quotes_messages_as_they_are_told() -> None:
             lambda root: Endpoint(url="u", model="m", api_key_env="NO_KEY_HERE", api_key_file="").api_key(),
             "u 的密钥没有设置",
         ),
-        (lambda root: settings_of(root, "threads = -1"), "threads: 应大于或等于 0（给出的是 -1）"),
-        (lambda root: settings_of(root, "thread = 1"), "thread: 没有这个参数"),
+        (lambda root: settings_of(root, "threads = -1"), "threads：应大于或等于 0（给出的是 -1）"),
+        (lambda root: settings_of(root, "thread = 1"), "thread：没有这个参数"),
         (lambda root: settings_of(root, "threads ="), "不是合法的 TOML"),
         (lambda root: raise_missing(), "这需要软件包 'torch'，而它没有安装。安装命令：pip install"),
     ],

@@ -300,6 +300,25 @@ def test_the_last_of_two_commands_to_leave_cancels(workspace: Workspace) -> None
     assert ended.state == "cancelled" and not alive(row.pid)
 
 
+def test_a_run_left_to_a_command_that_is_interrupted_before_it_follows_is_cancelled_too(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first saw somebody who waits, and left the run; it stayed queued when that one went without having begun."""
+    first = command(workspace, "count", "1000", "--pause", "0.05")
+    row = wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))
+
+    def queue(_work: object, *, rerun: bool) -> None:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=40)
+        assert workspace.store.runs.get(row.id).state == "queued", "it was left to us"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workspace, "_queue", queue)
+    with pytest.raises(KeyboardInterrupt):
+        workspace.run(Count(to=1000, pause=0.05))
+    assert workspace.store.runs.get(row.id).state == "cancelled" and not alive(row.pid)
+
+
 def test_ctrl_c_does_not_cancel_a_run_that_was_queued_over_rest(workspace: Workspace) -> None:
     run = workspace.submit(Count(to=1000, pause=0.05)).run
     watcher = command(workspace, "count", "1000", "--pause", "0.05")

@@ -5,17 +5,22 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway_house import Engine, Running, answer_json
 from starlette.testclient import TestClient
 
+from tuneloop import stopping
 from tuneloop.cli import main
-from tuneloop.errors import BUG, DONE, INCOMPLETE, UNDONE
+from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE
+from tuneloop.registry import find_stage
 from tuneloop.runner import Workspace, work
 from tuneloop.web.app import build_app
 
+REPOSITORY = Path(__file__).parent.parent
 GOOD = "# Pump\n\nThe pump stops at 40 bar.\n"
 QA = '{"question": "When does it stop?", "answer": "At 40 bar."}\n'
 TORN = '{"question": "Why'
@@ -141,6 +146,97 @@ def test_rest_and_the_console_say_the_same(here: Path) -> None:
     assert client.get("/api/artifacts/documents:d@1").json()["versions"] == ["d@1"]
 
 
+# -- the stages that ask a server ----------------------------------------------------------------------------------
+
+
+class Partial(Engine):
+    """An engine that answers from the text it is shown, and refuses whatever speaks of the valve."""
+
+    async def good(self, body: dict[str, Any], receive: Any, send: Any) -> None:
+        text = body["messages"][-1]["content"]
+        if "valve" in text:
+            return await answer_json(send, 400, {"error": {"message": "the context is too long"}})
+        answer = "It stops at 40 bar."
+        if "response_format" in body:
+            topic = re.search(r"The (\w+) stops at \d+ bar\.", text)
+            assert topic
+            pair = {"question": f"When does the {topic[1]} stop?", "answer": topic[0]}
+            answer = json.dumps({"pairs": [pair]})
+        self.parts = [answer]
+        await super().good(body, receive, send)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A workspace with twelve pages and a question on each, and a server that answers all but one of them."""
+    folder = tmp_path_factory.mktemp("asked")
+    topics = ["pump", "valve", "meter", "filter", "gauge", "boiler", "lamp", "fan", "heater", "drill", "crane", "mixer"]
+    (folder / "pages").mkdir()
+    for n, topic in enumerate(topics):
+        text = f"# {topic}\n\nThe {topic} stops at {40 + n} bar. Press its red button to start the {topic} again.\n"
+        (folder / "pages" / f"{topic}.md").write_text(text)
+    rows = [{"question": f"When does the {t} stop?", "answer": f"At {40 + n} bar."} for n, t in enumerate(topics)]
+    (folder / "exam.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    workspace = Workspace(folder)
+    for stage, fields in (
+        ("parse", {"paths": [str(folder / "pages")]}), ("chunk", {"documents": "documents:pages"}),
+        ("import", {"file": str(folder / "exam.jsonl")}),
+    ):  # fmt: skip
+        workspace.run(find_stage(stage).model_validate(fields))
+    running = Running(Partial())
+    yield folder, f"{running.url}/v1"
+    running.stop()
+
+
+def test_evaluate_names_what_was_not_answered_and_tells_its_scores_and_its_report(asked: tuple[Path, str]) -> None:
+    here, url = asked
+    command = ("evaluate", f"{url}#good", "dataset:exam", "--against", f"{url}/#good")
+    done = tuneloop(*command, cwd=here)
+    assert done.returncode == INCOMPLETE, done.stderr
+    said = done.stdout
+    assert re.search(r"rows lost: 1; see all with: .*tuneloop show evaluation:\S+ --rejected", said)
+    assert re.search(r"\n  - \w+: not answered: .*the context is too long", said)
+    assert re.search(r"model +against +difference +95% interval", said), said
+    assert re.search(r"ROUGE-L F1 +0\.\d{3} +0\.\d{3} +\+0\.000 ", said), said
+    report = re.search(r"\n  report +(\S+report\.html)\n", said)
+    assert report and "ROUGE-L" in Path(report[1]).read_text(encoding="utf-8")
+    told = json.loads(tuneloop(*command, "--json", cwd=here).stdout)
+    assert (told["status"], told["lost"]["count"], told["set_aside"]["count"]) == (INCOMPLETE, 1, 0)
+    shown = tuneloop("show", re.search(r"evaluation:\S+", said)[0], cwd=here).stdout  # type: ignore[index]
+    assert "ROUGE-L F1" in shown and report[1] in shown
+
+
+def test_synthesize_names_the_chunk_for_which_the_teacher_failed(asked: tuple[Path, str]) -> None:
+    here, url = asked
+    command = (
+        "synthesize",
+        "chunks:pages",
+        "--teacher",
+        f"{url}#good",
+        "--answers",
+        "written",
+        "--grounded-share",
+        "0",
+    )
+    done = tuneloop(*command, "--json", cwd=here)
+    body = json.loads(done.stdout)
+    assert done.returncode == body["status"] == INCOMPLETE, done.stderr
+    (lost,) = body["lost"]["first"]
+    assert "the teacher did not answer" in lost["reason"] and body["metrics"] is not None
+    assert body["summary"]["examples"] == 11 and body["set_aside"]["count"] == 0
+
+
+def test_loadtest_tells_its_latencies_and_a_refused_request_is_measured_and_not_lost(asked: tuple[Path, str]) -> None:
+    here, url = asked
+    command = ("loadtest", url, "--model-name", "good", "--dataset", "dataset:exam", "--rate", "20", "--seconds", "1")
+    done = tuneloop(*command, cwd=here)
+    assert done.returncode == DONE, done.stderr
+    for label in ("time to first token", "latency"):
+        assert re.search(rf"\n  {label} +P50 \d.* · P95 \d.* · P99 \d", done.stdout), done.stdout
+    assert re.search(r"\n  errors +http_400 \d", done.stdout) and "lost" not in done.stdout
+    assert re.search(r"\n  chart +\S+chart\.svg\n", done.stdout)
+
+
 # -- what only reads makes nothing ---------------------------------------------------------------------------------
 
 READING = [
@@ -168,3 +264,17 @@ def test_a_command_that_reads_makes_no_workspace(
         if form:
             listed = json.loads(told.out)
             assert listed.get("artifacts", []) == listed.get("runs", []) == listed.get("keys", []) == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_guide_says_once_what_the_statuses_mean(language: str) -> None:
+    """The chapter on runs says it; any other page leads there, and has not a list of its own that can differ."""
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs" / language).glob("*.md")}
+    listed = [name for name, text in pages.items() if len(set(re.findall(r"\b(?:130|143)\b", text))) == 2]
+    assert listed == ["22-runs.md"]
+    said = {int(status) for status in re.findall(r"^- (?:Status|状态) (\d+) ", pages["22-runs.md"], re.MULTILINE)}
+    assert said == {DONE, BUG, UNDONE, INCOMPLETE, STOPPED, stopping.status(stopping.Terminated())}
+    anchor = {"en": "exit-statuses", "zh": "退出状态"}[language]
+    heads = {"en": "Exit statuses", "zh": "退出状态"}[language]
+    linked = [name for name, text in pages.items() if f"22-runs.md#{anchor}" in text]
+    assert f"\n## {heads}\n" in pages["22-runs.md"] and "04-concepts.md" in linked and "08-synthesize.md" in linked

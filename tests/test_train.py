@@ -482,7 +482,7 @@ def test_nothing_to_learn_is_one_clear_line(ctx, folder, tmp_path):
     assert len(ctx.rejected) == 2
 
 
-def test_a_row_with_an_unknown_role_is_set_aside(ctx, folder, tmp_path):
+def test_a_row_that_cannot_be_learned_is_lost_and_one_that_repeats_is_set_aside(ctx, folder, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -490,11 +490,16 @@ def test_a_row_with_an_unknown_role_is_set_aside(ctx, folder, tmp_path):
     path = ctx.path(dataset) / "examples.parquet"
     rows = pq.read_table(path).to_pylist()
     rows[2]["messages"][0]["role"] = "robot"
+    rows[3]["messages"][-1]["content"] = "far too long " * 200
+    rows[4]["messages"] = rows[4]["messages"][:-1]
+    rows.append(rows[0])
     pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
     summary = train(ctx, model, dataset, steps=2)
-    assert summary["examples"] + summary["not_reached"] == 7
-    (where, reason, _row), *rest = ctx.rejected
-    assert where.endswith("row 3") and "role" in reason and not rest
+    assert summary["examples"] + summary["not_reached"] == 5
+    reasons = {where.rpartition(" ")[2]: reason for where, reason, _row in ctx.rejected}
+    wanted = {"3": "role", "4": "raise max_length", "5": "does not end with an answer", "9": "came before"}
+    assert reasons.keys() == wanted.keys() and all(words in reasons[row] for row, words in wanted.items())
+    assert [where.rpartition(" ")[2] for where in ctx.lost] == ["3", "4", "5"]
 
 
 def test_control_tokens_are_known(encoder):

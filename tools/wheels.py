@@ -77,17 +77,21 @@ def refused(pins: list[str], tags: list[str], python: str) -> bool:
         return subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
-def main() -> int:
+def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", nargs="+", default=["3.11"], help="versions of Python")
     parser.add_argument("--extra", default="", help="an extra of Tuneloop to look at too")
-    options = parser.parse_args()
-    pins, missing = closure(options.extra), {}
-    print(f"{len(pins)} packages: the core" + (f" and [{options.extra}]" if options.extra else ""))
-    print(f"{'':<14} " + "  ".join(f"Python {python}" for python in options.python))
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    asked = options(sys.argv[1:])
+    pins, missing = closure(asked.extra), {}
+    print(f"{len(pins)} packages: the core" + (f" and [{asked.extra}]" if asked.extra else ""))
+    print(f"{'':<14} " + "  ".join(f"Python {python}" for python in asked.python))
     for platform, tags in PLATFORMS.items():
         cells = []
-        for python in options.python:
+        for python in asked.python:
             gone = missing[platform, python] = lacking(pins, tags, python)
             cells.append("all" if not gone else f"{len(pins) - len(gone)} of {len(pins)}")
         print(f"{platform:<14} " + "  ".join(f"{cell:<11}" for cell in cells), flush=True)

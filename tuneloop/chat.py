@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _
+from tuneloop.language import _, marked
 from tuneloop.loopback import is_local
 from tuneloop.records import Message
 
@@ -264,12 +264,14 @@ class ChatClient:
         await asyncio.sleep(min(LONGEST_WAIT, max(wait, problem.wait or 0.0)))
 
     def _failure(self, problem: Passing, attempts: int) -> ChatError:
-        tried = _("after {} attempts").format(attempts) if attempts > 1 else ""
-        return ChatError(f"{problem.reason} {tried}".strip(), where=self.base_url, status=problem.status)
+        tried = _("each of {count} attempts failed: {reason}").format(count=attempts, reason=problem.reason)
+        return ChatError(tried if attempts > 1 else problem.reason, where=self.base_url, status=problem.status)
 
     def _refusal(self, status: int, headers: Any, text: str) -> Exception:
         said = error_text(text)
-        message = _("the endpoint answered {}").format(status) + (f": {said}" if said else "")
+        message = _("the endpoint answered {}").format(status)
+        if said:
+            message = _("the endpoint answered {status}: {said}").format(status=status, said=marked(said))
         if status in PASSING or status >= 500:
             return Passing(message, status=status, wait=retry_after(headers.get("retry-after", "")))
         hints = {
@@ -284,7 +286,7 @@ class ChatClient:
 
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
             return ChatError(_("not a URL"), where=self.base_url, hint=_("Expected https://HOST/v1."), status=400)
-        return Passing(_("cannot be reached: {}").format(told(error)))
+        return Passing(_("cannot be reached: {reason}").format(reason=told(error)))
 
 
 def read_event(line: str) -> Delta | None:
@@ -294,7 +296,7 @@ def read_event(line: str) -> Delta | None:
     try:
         event = json.loads(line[5:])
         if error := event.get("error"):
-            raise Passing(_("the stream says: {}").format(error_text(json.dumps({"error": error}))))
+            raise Passing(_("the stream says: {said}").format(said=marked(error_text(json.dumps({"error": error})))))
         choice = (event.get("choices") or [{}])[0]
         delta, (prompt_tokens, completion_tokens) = choice.get("delta") or {}, counts_of(event)
         return Delta(

@@ -5,7 +5,7 @@ Everything that is not a ``TuneloopError`` is a bug, and its traceback is kept o
 
 from typing import Any
 
-from tuneloop.language import _, kept, retold
+from tuneloop.language import CHINESE, _, current_language, kept, labelled, retold, speaking
 
 # How a command ends; the guide says the same in its chapter on runs.
 DONE = 0  # all of it
@@ -29,10 +29,10 @@ class TuneloopError(Exception):
         self.message, self.where, self.hint = message, where, hint
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.message}" if self.where else self.message
+        line = labelled(self.where, self.message) if self.where else self.message
         if self.hint:
-            stop = ". " if self.hint[0].isascii() else "。"
-            line = f"{line.rstrip('.。')}{stop}{self.hint}"
+            chinese = not self.hint[0].isascii() or (current_language() == "zh" and CHINESE.search(line))
+            line = f"{line.rstrip('.。')}{'。' if chinese else '. '}{self.hint}"
         return " ".join(line.split())
 
     def kept(self) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def told_again(error: dict[str, Any], language: str | None = None) -> str:
     if not (told := error.get("told")):
         return retold(str(error.get("message")), language)
     message, hint = retold(told["message"], language), retold(told.get("hint", ""), language)
-    return str(TuneloopError(message, where=told.get("where", ""), hint=hint))
+    with speaking(language or current_language()):
+        return str(TuneloopError(message, where=told.get("where", ""), hint=hint))
 
 
 class NotFound(TuneloopError):

@@ -5,14 +5,16 @@ that a reader sees that it is somebody else's; in English it stands as it is.
 """
 
 import json
+import os
 import re
 import socket
+import ssl
 import tomllib
+from collections.abc import Iterator
 
-from tuneloop.language import _, current_language
+from tuneloop.language import _, marked
 from tuneloop.overheard import OVERHEARD
 
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
 AT = re.compile(r"^(.*?) ?\(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
 
@@ -30,7 +32,7 @@ def told(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return _("the host name is not known")
     if isinstance(error, OSError) and error.strerror:
-        return quoted(str(error.strerror))
+        return system(error)
     if kind := connection(error):
         return kind
     return quoted(str(error) or type(error).__name__)
@@ -39,8 +41,7 @@ def told(error: BaseException) -> str:
 def connection(error: BaseException) -> str:
     """What an error of httpx means; "" for any other."""
     name = type(error).__name__ if type(error).__module__.partition(".")[0] in ("httpx", "httpcore") else ""
-    below = error
-    while name and (below := below.__cause__ or below.__context__):  # what the system said, where it said something
+    for below in beneath(error) if name else ():  # what the system said, where it said something
         if isinstance(below, OSError) and (isinstance(below, socket.gaierror) or below.errno) and below.strerror:
             return told(below)
     return {
@@ -54,6 +55,24 @@ def connection(error: BaseException) -> str:
         "DecodingError": _("the answer is compressed in a way that cannot be read"),
         "TooManyRedirects": _("the server sends from one address to the next"),
     }.get(name, "")
+
+
+def beneath(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, nearest first; of several attempts at once, what led to each."""
+    if below := error.__cause__ or error.__context__:
+        yield below
+        for one in below.exceptions if isinstance(below, BaseExceptionGroup) else ():
+            yield one
+            yield from beneath(one)
+        yield from beneath(below)
+
+
+def system(error: OSError) -> str:
+    """What the system says of an error number, where a library says it in words of its own, such as asyncio's
+    "Connect call failed"."""
+    said = str(error.strerror)
+    own = os.strerror(error.errno) if error.errno and not isinstance(error, ssl.SSLError) else ""
+    return quoted(own if said not in OVERHEARD and own in OVERHEARD else said)
 
 
 def toml(message: str) -> str:
@@ -71,6 +90,4 @@ def quoted(text: str) -> str:
     text = " ".join(text.split())
     if text in OVERHEARD:
         return _(text)
-    if current_language() == "zh" and text and not CHINESE.search(text):
-        return f"“{text}”"
-    return text
+    return marked(text)

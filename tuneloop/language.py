@@ -20,11 +20,14 @@ from tuneloop.overheard import OVERHEARD
 
 LOCALES = Path(__file__).parent / "locale"
 LANGUAGES = ("en", "zh")
+PROSE = re.compile(r"[A-Za-z]{2}")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 FIELD = re.compile(r"\{[^{}]*\}")
 QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({].*[\])}]|[^\s'"]+)"""  # as repr writes a value
 BREAK = re.compile(r"\. (?=[A-Z])")  # between a message and its hint
 MOST_BREAKS = 4
-PLACED = re.compile(r"(.*?):?( \([^()]*\))?", re.DOTALL)
+ASIDE = re.compile(r"(.+?) \((.+)\)", re.DOTALL)
+PLACED = re.compile(r"(.*?):?(?: \(([^()]*)\))?", re.DOTALL)
 chosen: ContextVar[str] = ContextVar("chosen", default="")
 of_workspace = ""  # what the tuneloop.toml of this process's workspace says
 
@@ -59,15 +62,25 @@ def retold(value: Any, language: str | None = None) -> Any:
         return value
     if not value["values"] and not value["named"]:
         return _(value["text"], language)
-    named = {name: retold(one, language) for name, one in value["named"].items()}
+    named = {name: retold_field(name, one, language) for name, one in value["named"].items()}
     return _(value["text"], language).format(*(retold(one, language) for one in value["values"]), **named)
+
+
+def retold_field(name: str, value: Any, language: str | None) -> Any:
+    """The same of what stands in a field: what somebody else said is quoted as the reader's language quotes."""
+    told = retold(value, language)
+    if isinstance(value, str) and (name == "said" or (name == "reason" and told == value)):
+        return marked(value.strip("“”"), language)
+    return told
 
 
 def in_turn(reasons: Iterable[tuple[str, str]]) -> Text:
     """Places with the stored reason of each, in one line."""
-    listed = list(reasons)
-    text = "; ".join(f"{where}: {shown(reason)}" for where, reason in listed)
-    return Text(text, "; ".join("{}: {}" for _one in listed), [part for pair in listed for part in pair])
+    parts: list[str] = []
+    for where, reason in reasons:
+        told = _("{where}: {reason}").format(where=where, reason=shown(reason))
+        parts += [Text(told, "{where}: {reason}", (), {"where": where, "reason": reason}), _("; ")]
+    return Text("".join(parts[:-1]), "{}" * len(parts[:-1]), parts[:-1])
 
 
 @lru_cache
@@ -130,6 +143,27 @@ def joined(names: Iterable[str]) -> str:
     return ("、" if current_language() == "zh" else ", ").join(names)
 
 
+def colon() -> str:
+    """What stands between a label and what it labels."""
+    return "：" if current_language() == "zh" else ": "
+
+
+def labelled(name: str, text: str) -> str:
+    """``name: text``, with the colon of the language that the text is in."""
+    return f"{name}{colon() if CHINESE.search(text) else ': '}{text}"
+
+
+def strung(parts: Iterable[str]) -> str:
+    """Statements in a row: ``a; b`` or ``a；b``."""
+    return ("；" if current_language() == "zh" else "; ").join(parts)
+
+
+def marked(text: str, language: str | None = None) -> str:
+    """Words that are somebody else's, in quotation marks where they stand in a Chinese line."""
+    language = language or current_language()
+    return f"“{text}”" if language == "zh" and PROSE.search(text) and not CHINESE.search(text) else text
+
+
 def aside(text: str) -> str:
     """What is added to a word in brackets, with the space before it: `` (text)`` or ``（text）``."""
     return f"（{text}）" if current_language() == "zh" else f" ({text})"
@@ -153,15 +187,17 @@ def stored(text: str) -> str:
 def shown(text: str, language: str | None = None) -> str:
     """A stored text in the user's language: ``REASON``, ``REASON: DETAIL`` or ``FIELD: REASON``, with a hint behind it.
 
-    A detail and the name of a field stay as they are, but for what the system says ("Permission denied"). Otherwise a
-    text is told as a whole or left as a whole: half of a sentence in each language is in none.
+    A detail and the name of a field stay as they are, but for what the system says ("Permission denied"). The reason
+    within a message is told too, and what a server said (``{said}``) is quoted. Otherwise a text is told as a whole or
+    left as a whole: half of a sentence in each language is in none.
     """
     language = language or current_language()
     if language == "en" or not text:
         return text
     if (whole := _(text, language)) != text:
         return whole
-    return by_sentence(text, language) or by_template(text, language) or by_part(text, language)
+    ways = (by_sentence, by_list, by_aside, by_template, by_part)
+    return next(filter(None, (way(text, language) for way in ways)), text)
 
 
 def by_sentence(text: str, language: str) -> str:
@@ -176,13 +212,37 @@ def by_sentence(text: str, language: str) -> str:
     return ""
 
 
+def by_list(text: str, language: str) -> str:
+    """Several stored texts in a row, where each can be told; "" otherwise."""
+    parts = text.split("; ")
+    told = [shown(part, language) for part in parts] if 1 < len(parts) <= MOST_BREAKS else []
+    return "；".join(told) if told and all(one != part for one, part in zip(told, parts, strict=True)) else ""
+
+
+def by_aside(text: str, language: str) -> str:
+    """A text and another behind it in brackets, where both can be told; "" otherwise."""
+    if not (found := ASIDE.fullmatch(text)):
+        return ""
+    told = [shown(part, language) for part in found.groups()]
+    return f"{told[0]}（{told[1]}）" if all(a != b for a, b in zip(told, found.groups(), strict=True)) else ""
+
+
 def by_template(text: str, language: str) -> str:
     """A text with fields, where the fields hold names and numbers, or a detail behind a colon; "" otherwise."""
     for pattern, source in templates(language):
         if (found := pattern.fullmatch(text)) and not holds_prose(source, found.groups()):
-            values = [overheard(value, language) for value in found.groups()]
-            return filled(_(source, language), FIELD.findall(source), values)
+            fields, before = FIELD.findall(source), FIELD.split(source)
+            values = [field_told(*each, language) for each in zip(fields, before, found.groups(), strict=False)]
+            return filled(_(source, language), fields, values)
     return ""
+
+
+def field_told(field: str, before: str, value: str, language: str) -> str:
+    """What stands in a field: a reason is a text of ours or of the system, ``{said}`` is somebody else's."""
+    told = overheard(value, language)
+    if told == value and field != "{said}" and before.endswith(": ") and " " in value:
+        told = shown(value, language)
+    return marked(told, language) if field == "{said}" or (field == "{reason}" and told == value) else told
 
 
 def holds_prose(source: str, values: Sequence[str]) -> bool:
@@ -202,13 +262,16 @@ def by_part(text: str, language: str) -> str:
     if not colon:
         return text
     told = shown(head, language) if " " in head else head
-    return f"{told}：{overheard(detail, language)}" if told != head else f"{head}: {shown(detail, language)}"
+    if told != head:
+        return f"{told}：{overheard(detail, language)}"
+    told = shown(detail, language)
+    return f"{head}：{told}" if told != detail else text
 
 
 def overheard(text: str, language: str) -> str:
     """What the system or a library says, with the place behind it, where we know it; any other text as it is."""
     said, place = PLACED.fullmatch(text).groups()  # type: ignore[union-attr] (it matches anything)
-    return _(said, language) + (place or "") if said in OVERHEARD else text
+    return _(said, language) + (f"（{place}）" if place else "") if said in OVERHEARD else text
 
 
 @lru_cache

@@ -182,7 +182,7 @@ class Workspace:
         if name := composed(name or stage.default_name()):
             check_name(name)
         self.resolve(stage)
-        stage.check_outside()
+        stage.check_outside(self.store.settings)
 
     def referred(self, stage: Stage | type[Stage], field: str, value: str) -> str:
         """The address that a field of a stage refers to. Raises where it is not here, or may not be a server."""
@@ -289,12 +289,16 @@ class Workspace:
     def run(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None) -> RunResult:
         """Run a stage to its end in a child process. Raises ``TuneloopError`` where it fails, with its reason."""
         work = self._work(stage, name)
-        with self.watchers.watching(work.key) as me:  # before it is queued, so that no worker takes it
-            self._outlive_cancelled(work.key)
-            result = self._queue(work, rerun=rerun)
-            if result.state != "done":
-                self._follow(result.run, me, watch=watch)
-                result = self.result(result.run, tag=work.tag)  # it may be shared with who named its output otherwise
+        try:
+            with self.watchers.watching(work.key) as me:  # before it is queued, so that no worker takes it
+                self._outlive_cancelled(work.key)
+                result = self._queue(work, rerun=rerun)
+                if result.state != "done":
+                    self._follow(result.run, me, watch=watch)
+                    result = self.result(result.run, tag=work.tag)  # shared, maybe, with who named its output otherwise
+        except KeyboardInterrupt:
+            self._leave_to_nobody(work.key)
+            raise
         if result.state == "cancelled":
             raise Cancelled(_("the run was cancelled"), where=stage.name)
         if result.state != "done":
@@ -352,11 +356,18 @@ class Workspace:
                 kill_group(child)
         return self.result(run)
 
-    def _leave(self, run: str, me: Path, child: subprocess.Popen[bytes] | None) -> None:
+    def _leave_to_nobody(self, key: str) -> None:
+        """Interrupted before we followed a run, or while: who left it meanwhile may have counted on us to go on."""
+        row = self.store.runs.live(key)
+        if row and not row.cancel:
+            self._leave(row.id, None, None)
+
+    def _leave(self, run: str, me: Path | None, child: subprocess.Popen[bytes] | None) -> None:
         """Cancel the run, unless somebody else wants it: then whoever that is continues it where our child stops."""
         key = self.store.runs.get(run).key
         with self.watchers.alone():
-            me.unlink(missing_ok=True)
+            if me:
+                me.unlink(missing_ok=True)
             if self.watchers.living(key) or self.watchers.wish(run).exists():
                 return
             self.store.runs.cancel(run)

@@ -19,8 +19,7 @@ from tuneloop import processes
 from tuneloop.address import Address
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
-from tuneloop.loopback import holds_a_secret
-from tuneloop.settings import Endpoint
+from tuneloop.settings import Endpoint, endpoint_of
 
 if TYPE_CHECKING:
     from tuneloop.engines import Engine
@@ -29,19 +28,7 @@ if TYPE_CHECKING:
 
 def endpoint(store: Store, value: str) -> Endpoint:
     """The endpoint behind a name of ``tuneloop.toml`` or behind ``URL#model``."""
-    if value in store.settings.endpoints:
-        return store.settings.endpoints[value]
-    url, _hash, model = value.partition("#")
-    if holds_a_secret(url):  # not repeated in the message
-        raise TuneloopError(
-            _("a URL may not hold a password or a key: name the server in tuneloop.toml, with api_key_env")
-        )
-    if not model:
-        raise TuneloopError(
-            _("{value!r} does not say which model to ask").format(value=value),
-            hint=_("Write URL#MODEL, ending the URL in /v1."),
-        )
-    return Endpoint(url=url.rstrip("/"), model=model)  # type: ignore[call-arg]
+    return endpoint_of(store.settings, value)
 
 
 @contextmanager

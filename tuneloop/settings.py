@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tuneloop import language
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import quoted, told
-from tuneloop.language import _, joined, shown, stored
+from tuneloop.language import _, joined, labelled, shown, stored, strung
 from tuneloop.loopback import holds_a_secret, origin_of
 from tuneloop.nearest import perhaps
 
 FILE = "tuneloop.toml"
 FOLDER = ".tuneloop"
+FOR_TESTS = "TUNELOOP_TEST_"
+VARIABLES = ("TUNELOOP_WORKSPACE", "TUNELOOP_ENDPOINT_KEY", "TUNELOOP_API_KEY", "TUNELOOP_MEMORY")  # beside settings
 
 
 class Endpoint(BaseModel):
@@ -80,6 +82,23 @@ class Settings(BaseModel):
         return public_origin(value)
 
 
+def endpoint_of(settings: Settings, value: str) -> Endpoint:
+    """The endpoint behind a name of ``tuneloop.toml`` or behind ``URL#model``."""
+    if value in settings.endpoints:
+        return settings.endpoints[value]
+    url, _hash, model = value.partition("#")
+    if holds_a_secret(url):  # not repeated in the message
+        raise TuneloopError(
+            _("a URL may not hold a password or a key: name the server in tuneloop.toml, with api_key_env")
+        )
+    if not model:
+        raise TuneloopError(
+            _("{value!r} does not say which model to ask").format(value=value),
+            hint=_("Write URL#MODEL, ending the URL in /v1."),
+        )
+    return Endpoint(url=url.rstrip("/"), model=model)  # type: ignore[call-arg]
+
+
 def public_origin(url: str) -> str:
     """The origin of a URL under which others call; "" stays. Raises ``ValueError`` where it is none, or has a path."""
     origin = origin_of(url)
@@ -122,6 +141,28 @@ def load_settings(root: Path) -> Settings:
         raise TuneloopError(describe_invalid(error, Settings), where=joined(places)) from None
 
 
+def unknown_variables(root: Path) -> list[str]:
+    """The ``TUNELOOP_*`` variables of the environment that nothing reads, each with the one that was most likely meant.
+
+    One that the settings name as the key of an endpoint is somebody's own, and is read.
+    """
+    known = [*VARIABLES, *(f"TUNELOOP_{name.upper()}" for name in Settings.model_fields if name != "endpoints")]
+    own = variables_of_keys(root)
+    ours = [name for name in sorted(os.environ) if name.startswith("TUNELOOP_") and not name.startswith(FOR_TESTS)]
+    strange = [name for name in ours if name not in (*known, *own)]
+    return [name + perhaps(name, known) for name in strange]
+
+
+def variables_of_keys(root: Path) -> list[str]:
+    """The variables that a settings file names as keys of endpoints; none of one that cannot be read."""
+    try:
+        named = tomllib.loads((root / FILE).read_text(encoding="utf-8")).get("endpoints")
+    except (OSError, ValueError):
+        return []
+    endpoints = named.values() if isinstance(named, dict) else ()
+    return [str(one.get("api_key_env")) for one in endpoints if isinstance(one, dict)]
+
+
 def use_language(root: Path) -> None:
     """Speak the language that the workspace at ``root`` names, before anything else of it is read or can be wrong."""
     try:
@@ -156,15 +197,16 @@ def describe_problems(problems: Iterable[Any], model: type[BaseModel] | None = N
         ):
             given_text = _(" (given: {value})").format(value=repr(given)[:70])
         near = perhaps(*wanted(problem, model))
-        parts.append((f"{place}: " if place else "") + reason(problem) + given_text + near)
-    return "; ".join(parts)
+        told = reason(problem) + given_text + near
+        parts.append(labelled(place, told) if place else told)
+    return strung(parts)
 
 
 def wanted(problem: Any, model: type[BaseModel] | None) -> tuple[str, list[str]]:
     """What was given where only certain names go, and those names: the fields of an object, or the values of one."""
     if problem["type"] == "extra_forbidden" and problem["loc"]:
         return str(problem["loc"][-1]), fields_at(model, problem["loc"][:-1])
-    if model and problem["type"] == "literal_error" and isinstance(problem.get("input"), str):
+    if problem["type"] == "literal_error" and isinstance(problem.get("input"), str):
         return problem["input"], re.findall("'([^']*)'", str(problem["ctx"]["expected"]))
     return "", []
 
@@ -178,6 +220,12 @@ def fields_at(model: Any, place: Iterable[Any]) -> list[str]:
         else:
             model = (get_args(model) or (None,))[-1]
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def one_of(text: str) -> str:
+    """What pydantic says may be given, as the user's language writes a row of names."""
+    *names, last = text.split(", ")
+    return joined([*names, last.replace(" or ", _(" or "))])
 
 
 def reason(problem: Any) -> str:
@@ -213,5 +261,5 @@ def reason(problem: Any) -> str:
         "json_invalid": _("Input should be valid JSON: {error}"),
     }
     text = words.get(problem["type"])
-    known = {name: str(value).replace(" or ", _(" or ")) for name, value in problem.get("ctx", {}).items()}
+    known = {name: one_of(str(value)) for name, value in problem.get("ctx", {}).items()}
     return text.format(**known) if text else quoted(problem["msg"])

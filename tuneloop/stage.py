@@ -23,6 +23,7 @@ from tuneloop.loopback import holds_a_secret
 if TYPE_CHECKING:
     from tuneloop.kinds import Table
     from tuneloop.records import Record
+    from tuneloop.settings import Settings
     from tuneloop.store import Store
 
 
@@ -135,8 +136,12 @@ class Stage(BaseModel):
         """What the output depends on beside parameters and input artifacts: of files, the hash of their bytes."""
         return ""
 
-    def check_outside(self) -> None:
-        """Raise where a file that is named is not there, before anything is run; of a long loop, before its start."""
+    def check_outside(self, settings: Settings) -> None:
+        """Raise for what can be known to be wrong before anything is run; of a long loop, before its start.
+
+        That is what the stage names beside its references: files that are not there or that it cannot read as it was
+        told to, servers that the settings do not know, packages that are not installed.
+        """
 
     def output_name(self) -> str:
         """The tag that the output is to have where the user names none: that of the first input.

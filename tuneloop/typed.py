@@ -13,7 +13,7 @@ from pathlib import Path
 COMMAND = re.compile(r"(?<![\w/.'\"-])tuneloop (?=-?[a-z])")
 PIP = re.compile(r"(?<![\w/.'\"-])pip install(?= )")
 NAME = "tuneloop"
-prefixes = {"tuneloop": NAME, "pip": "pip"}  # what stands for each here
+prefixes = {"tuneloop": NAME, "program": NAME, "pip": "pip"}  # what stands for each here; the program without a -w
 
 
 def started(program: str, workspace: str = "") -> None:
@@ -21,13 +21,12 @@ def started(program: str, workspace: str = "") -> None:
     python = near(sys.executable)
     prefixes["pip"] = "pip" if on_path("pip", str(Path(sys.executable).with_name("pip"))) else f"{python} -m pip"
     if Path(program).name == "__main__.py":
-        prefixes["tuneloop"] = f"{python} -m {NAME}"
+        prefixes["program"] = f"{python} -m {NAME}"
     elif Path(program).name != NAME or on_path(NAME, program):
-        prefixes["tuneloop"] = NAME
+        prefixes["program"] = NAME
     else:
-        prefixes["tuneloop"] = near(program)
-    if workspace:
-        prefixes["tuneloop"] += f" -w {shlex.quote(workspace)}"
+        prefixes["program"] = near(program)
+    prefixes["tuneloop"] = prefixes["program"] + (f" -w {shlex.quote(workspace)}" if workspace else "")
 
 
 def on_path(name: str, program: str) -> bool:
@@ -48,5 +47,5 @@ def near(program: str) -> str:
 
 def as_typed(text: str) -> str:
     """A message with each ``tuneloop …`` and ``pip install …`` in it as it works in this terminal."""
-    text = COMMAND.sub(lambda _found: prefixes["tuneloop"] + " ", text)
+    text = COMMAND.sub(lambda found: prefixes["program" if text[found.end() :].startswith("-w ") else NAME] + " ", text)
     return PIP.sub(lambda _found: prefixes["pip"] + " install", text)

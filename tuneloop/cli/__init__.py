@@ -13,9 +13,9 @@ import click
 
 from tuneloop import __version__, logbook, stopping
 from tuneloop.cli.formatter import Context
-from tuneloop.cli.options import HelpfulGroup, print_json, printed
+from tuneloop.cli.options import HelpfulGroup, is_empty, print_json, printed
 from tuneloop.errors import BUG, DONE, UNDONE, TuneloopError
-from tuneloop.language import LOCALES, _, current_language
+from tuneloop.language import LOCALES, _, current_language, joined
 from tuneloop.nearest import meant
 from tuneloop.settings import FOLDER, find_workspace, use_language
 from tuneloop.typed import as_typed, started
@@ -128,15 +128,14 @@ def first_line(text: str | None) -> str:
 @click.option("--workspace", "-w", metavar="DIR", envvar="TUNELOOP_WORKSPACE")
 @click.pass_context
 def root(ctx: click.Context, workspace: str | None) -> None:
-    if not workspace:
-        return
     if ctx.get_parameter_source("workspace") is click.core.ParameterSource.COMMANDLINE:
-        from tuneloop.settings import find_workspace
-
+        if not workspace:
+            raise is_empty("--workspace")
         os.environ.pop("TUNELOOP_WORKSPACE", None)
         found_again = find_workspace() == Path(workspace).expanduser().resolve()
         started(sys.argv[0], "" if found_again else workspace)
-    os.environ["TUNELOOP_WORKSPACE"] = workspace
+    if workspace:
+        os.environ["TUNELOOP_WORKSPACE"] = workspace
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -152,6 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
         gettext.textdomain("tuneloop")
+    warn_of_variables(workspace_of(arguments))
     try:
         sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or DONE)
     except click.exceptions.Exit as stop:
@@ -176,6 +176,15 @@ def main(arguments: list[str] | None = None) -> None:
         fail(str(known), arguments, known)
 
 
+def warn_of_variables(workspace: Path) -> None:
+    """One line on standard error for variables that look like settings and are none, as a mistyped one does."""
+    from tuneloop.settings import unknown_variables
+
+    if strange := unknown_variables(workspace):
+        text = _("environment variables that nothing reads: {names}").format(names=joined(strange))
+        click.echo(f"tuneloop: {text}", err=True)
+
+
 def worded(error: click.ClickException) -> str:
     """Click's message, with the option that was most likely meant, or where the options are described."""
     from tuneloop.cli.words import told_by_click
@@ -193,15 +202,14 @@ def worded(error: click.ClickException) -> str:
 
 
 def workspace_of(arguments: list[str]) -> Path:
-    """The workspace that was typed, as far as it can be known before anything is parsed: help too has a language."""
-    for number, word in enumerate(arguments):
-        name, sign, value = word.partition("=")
-        if name in ("-w", "--workspace"):
-            value = value if sign else next(iter(arguments[number + 1 :]), "")
-            return Path(value).expanduser()
-        if not word.startswith("-"):
-            break
-    return find_workspace()
+    """The workspace that was typed, before what else was typed is looked at: help and its errors have a language."""
+    named = typed_before_command(arguments).params.get("workspace")
+    return Path(named).expanduser() if named else find_workspace()
+
+
+def typed_before_command(arguments: list[str]) -> click.Context:
+    """The program's own options, whatever is wrong with them and what follows, which is in the context's ``args``."""
+    return root.make_context("tuneloop", list(arguments) or [""], resilient_parsing=True)
 
 
 def interrupted(stop: BaseException) -> NoReturn:
@@ -220,8 +228,7 @@ def stage_of(arguments: list[str]) -> str | None:
 
 def command_of(arguments: list[str]) -> str | None:
     """The command that was typed: the first word, after the options that stand before one."""
-    rest = arguments[2:] if arguments[:1] in (["-w"], ["--workspace"]) else arguments
-    return next((a for a in rest if not a.startswith("-")), None)
+    return next((a for a in HelpfulGroup.typed(typed_before_command(arguments)) if not a.startswith("-")), None)
 
 
 def print_failure(message: str, arguments: list[str], error: TuneloopError | None, *, status: int) -> None:

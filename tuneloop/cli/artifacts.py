@@ -16,7 +16,7 @@ from tuneloop.cli.show import describe, describe_run, when
 from tuneloop.errors import NotFound, NoWorkspace, TuneloopError, told_again
 from tuneloop.evaluate.figures import METRICS
 from tuneloop.kinds import KINDS
-from tuneloop.language import _, agreeing, joined, shown
+from tuneloop.language import _, agreeing, joined, shown, strung
 from tuneloop.nearest import meant
 from tuneloop.store import Artifact, Store, Version, as_json
 from tuneloop.store.artifacts import used_by
@@ -68,7 +68,7 @@ def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None
     rows = [[names_of(a), a.address.hash[:12], size(a.bytes), when(a.created), facts(a.summary)[:70]] for a in found]
     print_table(rows, [_("name"), _("hash"), _("size"), _("made"), _("contents")])
     if more := len(there) - len(found):
-        click.echo(_("{count} more that no name leads to: tuneloop ls --all").format(count=more))
+        click.echo(as_typed(_("{count} more that no name leads to: tuneloop ls --all").format(count=more)))
     return None
 
 
@@ -112,7 +112,7 @@ def list_runs(as_json_: bool) -> None:
             _(r.state),
             when(r.created),
             span(r.seconds),
-            (r.output or (told_again(r.error) if r.error else ""))[:60],
+            (r.output or (as_typed(told_again(r.error)) if r.error else ""))[:60],
         ]
         for r in runs
     ]
@@ -345,7 +345,7 @@ def plainly(value: Any) -> str:
         return agreeing(len(value), _("{count} entry"), _("{count} entries")).format(count=len(value))
     if isinstance(value, list) and any(isinstance(part, dict) for part in value):
         return agreeing(len(value), _("{count} entry"), _("{count} entries")).format(count=len(value))
-    return ", ".join(map(plainly, value)) or "–" if isinstance(value, list) else number(value)
+    return joined(map(plainly, value)) or "–" if isinstance(value, list) else number(value)
 
 
 def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
@@ -383,7 +383,7 @@ def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
     click.echo(_("Removed: {names}").format(names=joined(a.short for a in addresses)))
     for name, places in before.items():
         known = _("before: {places}").format(places=joined(places)) if places else ""
-        click.echo("  " + "; ".join(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
+        click.echo("  " + strung(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
     return None
 
 

@@ -11,6 +11,7 @@ import click
 from tuneloop.address import composed, name_from
 from tuneloop.cli.display import Display, print_result
 from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
+from tuneloop.encoding import readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, aside, joined
 from tuneloop.runner import RunResult, Workspace, looked_into, told_together, worst
@@ -48,7 +49,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     Every stage that is done is reused; killed half-way, the same command continues.
     """
     from tuneloop.demo import RECIPES, Outcome, Pipeline, check_training, own_documents, write_report
-    from tuneloop.demo.pipeline import check_models, guess_language
+    from tuneloop.demo.pipeline import check_begun, check_models, guess_language
     from tuneloop.store.names import check_name
 
     if name := composed(name):
@@ -76,6 +77,7 @@ def demo(documents: tuple[Path, ...], exam: Path | None, language: str | None, n
     outcome = Outcome(name=name or default, language=language, recipe=recipe, synthetic=exam is None)
     with looked_into() as found:
         check_models(found, recipe)
+        check_begun(found, outcome, paths, exam)
     workspace = Workspace()
     announce(workspace, recipe.base, recipe.teacher)
     with Display(quiet=as_json) as display:
@@ -122,7 +124,7 @@ def announce(workspace: Workspace, *models: str) -> None:
 
 def name_of(path: Path) -> str:
     """A name that an artifact can have, from that of a file or folder: ``My docs`` gives ``My-docs``."""
-    return name_from(path.resolve().name) or "documents"
+    return name_from(readable_name(path.resolve().name)) or "documents"
 
 
 def finish(outcome, data: Path, page: Path, *, as_json: bool, last: bool = True) -> dict[str, Any]:

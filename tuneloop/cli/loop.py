@@ -10,7 +10,7 @@ from tuneloop.address import composed
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _, agreeing
+from tuneloop.language import _, agreeing, aside, colon
 from tuneloop.nearest import nearest
 from tuneloop.stage import listed
 
@@ -31,12 +31,15 @@ def read_loop(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     found = []
     for number, table in enumerate(tables, 1):
         if not isinstance(table, dict) or not isinstance(table.get("stage"), str):
-            raise TuneloopError(
-                _('this table does not say which stage it is: stage = "parse"'), where=f"{path}: [[stage]] {number}"
-            )
+            raise TuneloopError(_('this table does not say which stage it is: stage = "parse"'), where=at(path, number))
         fields = dict(table)
         found.append((fields.pop("stage"), composed(str(fields.pop("name", ""))), fields))
     return found
+
+
+def at(file: Path, number: int, stage: str = "") -> str:
+    """Where in a loop file."""
+    return f"{file}{colon()}[[stage]] {number}" + (aside(stage) if stage else "")
 
 
 class LoopFailed(TuneloopError):
@@ -44,25 +47,36 @@ class LoopFailed(TuneloopError):
 
     def __init__(self, error: TuneloopError, place: str, stage: str, stages: int, done: list[Any], *,
                  valid: bool = True) -> None:  # fmt: skip
-        where = f"{place}: {error.where}" if error.where else place
+        where = place + colon() + error.where if error.where else place
         super().__init__(error.message, where=where, hint=error.hint)
         self.result, self.bug = getattr(error, "result", None), getattr(error, "bug", False)
         self.more = {"stage": stage, "stages": stages, "valid": valid, "runs": [run.as_json() for run in done]}
 
 
 def check_inputs(workspace: Any, stage: Any, made: set[str]) -> None:
-    """Raise where a step refers to what is not there and was not ``made`` by a step before it."""
+    """Raise where a step refers to what is not there and was not ``made`` by a step before it, in the kind it needs."""
     for field, kind in stage.references().items():
         for value in listed(getattr(stage, field)):
-            if composed(value if ":" in value else f"{kind}:{value}") in made:
+            if composed(value if value.startswith(f"{kind}:") else f"{kind}:{value}") in made:
                 continue
             try:
-                workspace.referred(stage, field, value)
+                check_reference(workspace, stage, field, value)
             except NotFound as error:
                 near = nearest(value, [m if ":" in value else m.partition(":")[2] for m in made if m.startswith(kind)])
                 hint = _("Did you mean {name!r}?").format(name=near) if near else error.hint
                 raise NotFound(error.message, where=field, hint=hint) from None
-    stage.check_outside()
+            except TuneloopError as error:
+                raise TuneloopError(error.message, where=field, hint=error.hint) from None
+    stage.check_outside(workspace.store.settings)
+
+
+def check_reference(workspace: Any, stage: Any, field: str, value: str) -> None:
+    """Raise where a field refers to nothing that is here, or to a server whose key is not."""
+    from tuneloop.serving import endpoint
+
+    address = workspace.referred(stage, field, value)
+    if workspace.is_endpoint(address):
+        endpoint(workspace.store, address).api_key()
 
 
 def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> None:
@@ -70,11 +84,13 @@ def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> Non
     made: set[str] = set()
     for number, (stage, name) in enumerate(steps, 1):
         try:
+            name = composed(name or stage.default_name())
+            workspace.store.artifacts.check_free(stage.makes, name) if name else None
             check_inputs(workspace, stage, made)
         except TuneloopError as error:
-            place = f"{file}: [[stage]] {number} ({stage.name})"
+            place = at(file, number, stage.name)
             raise LoopFailed(error, place, stage.name, len(steps), [], valid=False) from None
-        made.add(f"{stage.makes}:{name or stage.default_name()}")
+        made.add(f"{stage.makes}:{name}")
 
 
 @command()
@@ -93,7 +109,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
         try:
             steps.append((build(find_stage(stage), fields), name))
         except TuneloopError as error:
-            raise TuneloopError(error.message, where=f"{file}: [[stage]] {number} ({stage})", hint=error.hint) from None
+            raise TuneloopError(error.message, where=at(file, number, stage), hint=error.hint) from None
     with looked_into() as workspace:
         check_steps(workspace, file, steps)
     if not check:
@@ -104,7 +120,7 @@ def run(file: Path, check: bool, as_json: bool) -> None:
             with Display(quiet=as_json) as display:
                 results.append(workspace.run(stage, name=name, watch=display.watch))
         except TuneloopError as error:
-            place = f"{file}: [[stage]] {len(results) + 1} ({stage.name})"
+            place = at(file, len(results) + 1, stage.name)
             raise LoopFailed(error, place, stage.name, len(steps), results) from None
         if not as_json:
             print_result(results[-1], as_json=False)

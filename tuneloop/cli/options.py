@@ -9,11 +9,28 @@ from typing import Any
 import click
 
 from tuneloop.cli.formatter import Context
-from tuneloop.errors import NotFound
+from tuneloop.encoding import plain_text
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined
 from tuneloop.nearest import meant
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class FreeText(click.Option):
+    """An option that may be empty: any text will do, and "" is one."""
+
+
+def is_empty(name: str) -> TuneloopError:
+    hint = _("A variable of the shell that is not set leaves such a gap.")
+    return TuneloopError(_("{name} is empty").format(name=name), hint=hint)
+
+
+def in_utf8(value: Any) -> Any:
+    """A typed value, with the texts in it as any file and database can hold them (a stage's paths are known again)."""
+    if isinstance(value, tuple):
+        return tuple(map(in_utf8, value))
+    return plain_text(value) if isinstance(value, str) else value
 
 
 class Translated(click.Command):
@@ -24,6 +41,19 @@ class Translated(click.Command):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.help = inspect.cleandoc(self.help or "")  # as the catalogue has it, whatever the version of Python
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it; "" where something is to be named is refused, and bytes that are not UTF-8 are escaped."""
+        given, _rest, _order = self.make_parser(ctx).parse_args(list(args))
+        for parameter in self.params:
+            value = given.get(parameter.name or "")
+            if "" in (value if isinstance(value, (list, tuple)) else [value]) and not isinstance(parameter, FreeText):
+                raise is_empty(
+                    parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(ctx)
+                )
+        rest = super().parse_args(ctx, args)
+        ctx.params = {name: in_utf8(value) for name, value in ctx.params.items()}
+        return rest
 
     def get_help(self, ctx: click.Context) -> str:
         self.help = _(self.help) if self.help else self.help
@@ -41,7 +71,7 @@ class HelpfulGroup(click.Group):
     """A group that prints its help where no command follows, and suggests one for a command that does not exist."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        if not self._typed(ctx):
+        if not self.typed(ctx):
             click.echo(self.get_help(ctx))
             ctx.exit(0)
         return super().invoke(ctx)
@@ -59,7 +89,7 @@ class HelpfulGroup(click.Group):
         raise NotFound(_("there is no command {name!r}").format(name=name), hint=hint)
 
     @staticmethod
-    def _typed(ctx: click.Context) -> list[str]:
+    def typed(ctx: click.Context) -> list[str]:
         """The command and its arguments, after the options of the group itself."""
         return [*ctx._protected_args, *ctx.args]
 

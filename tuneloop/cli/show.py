@@ -113,7 +113,7 @@ def describe_run(row: Any, curves: dict[str, Any]) -> list[str]:
     if any(len(points) > 1 for points in curves.values()):
         facts_.append((_("all points"), as_typed(f"tuneloop show {row.id} --json")))
     if row.error:
-        facts_.append((_("error"), told_again(row.error)))
+        facts_.append((_("error"), as_typed(told_again(row.error))))
     lines = [click.style(row.id, bold=True), *indented(columns(facts_))]
     return lines + str((row.error or {}).get("traceback") or "").splitlines()
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from tuneloop.cli.options import Translated
+from tuneloop.cli.options import FreeText, Translated
 from tuneloop.errors import DONE, TuneloopError
 from tuneloop.language import _
 from tuneloop.settings import describe_invalid
@@ -78,7 +78,9 @@ def parameter(name: str, field: FieldInfo, positional: bool) -> click.Parameter:
     flag = "--" + name.replace("_", "-")
     if field.annotation is bool:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=help_of(field))
-    return click.Option(
+    is_free = field.annotation is str and not reference_kind(field.annotation, field.metadata)
+    kind = FreeText if is_free else click.Option
+    return kind(
         [flag, name], required=required, multiple=is_list(field), metavar=metavar(name, field), help=help_of(field)
     )
 

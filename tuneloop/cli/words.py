@@ -16,7 +16,7 @@ def told_by_click(error: click.ClickException) -> str:
     text = SUGGESTION.sub(lambda found: shown(found[0]), shown(said or error.format_message()))
     if current_language() == "zh":
         text = NUMBER.sub(lambda found: _(found[1]), text)
-        text = re.sub(r"。 ", "。", re.sub(r"(?<![？?])[.。]?$", "。", text)).replace("', '", "'、'")
+        text = re.sub(r"。 ", "。", re.sub(r"(?<![？?.。])[.。]*$", "。", text)).replace("', '", "'、'")
     return text
 
 

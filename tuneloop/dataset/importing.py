@@ -20,6 +20,7 @@ from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
     from tuneloop.dataset.rows import Row, Table
+    from tuneloop.settings import Settings
 
 REPEATED = stored("repeats an earlier row")
 LOOKED_AT = 200  # rows that decide on the format
@@ -50,6 +51,8 @@ class ImportDataset(Stage):
     @classmethod
     def absolute(cls, value: str) -> str:
         """A run may be executed in another folder than the one it was asked for in."""
+        if not value:  # which would be the current folder
+            raise ValueError(stored("a path is empty"))
         return plain_text(str(Path(value).expanduser().absolute()))
 
     def fingerprint(self) -> str:
@@ -61,9 +64,11 @@ class ImportDataset(Stage):
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def check_outside(self) -> None:
+    def check_outside(self, settings: Settings) -> None:
+        """The file, its encoding, the form of its first rows, and the columns that are named."""
         if not Path(meant_path(self.file)).exists():
             raise NotFound(_("there is no such file"), where=readable_name(self.file))
+        self.understand(self.open())
 
     def output_name(self) -> str:
         return name_from(readable_name(Path(meant_path(self.file)).stem)) or "dataset"

@@ -11,7 +11,7 @@ from pydantic import Field
 from tuneloop.errors import TuneloopError
 from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.kinds.documents import CHUNKS
-from tuneloop.language import _, shown, stored
+from tuneloop.language import _, aside, shown, stored
 from tuneloop.records import Chunk, Example, Message, Origin, Source, content_id
 from tuneloop.stage import ChunksRef, Context, DatasetRef, Kind, RefTo, Stage, read_table
 
@@ -72,7 +72,7 @@ class Synthesize(Stage):
             reason = kept.reasons.most_common(1)
             hint = _("Most frequent reason: {}").format(shown(reason[0][0])) if reason else ""
             if detail := next((reply.detail for reply in replies if reply.detail), ""):
-                hint += f" ({shown(detail)})"
+                hint += aside(shown(detail))
             raise TuneloopError(_("no pair passed the gates"), where=self.chunks[:24], hint=hint)
         grounded = self.with_passages(examples, chunks)
         EXAMPLES.write(ctx.out, [*examples, *grounded])
@@ -221,11 +221,12 @@ class Sieve:
     def set_aside(self, chunk: Chunk, reason: str, detail: str, row: object) -> None:
         from dataclasses import asdict, is_dataclass
 
-        from tuneloop.dataset.teacher import NO_ANSWER
+        from tuneloop.dataset.teacher import NO_ANSWER, NO_ANSWER_WHY
 
         self.reasons[reason] += 1
+        why = NO_ANSWER_WHY.format(reason=detail) if reason == NO_ANSWER else f"{reason}: {detail}"
         text = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row
-        self.ctx.reject(chunk.id, f"{reason}: {detail}" if detail else reason, text, lost=reason == NO_ANSWER)
+        self.ctx.reject(chunk.id, why if detail else reason, text, lost=reason == NO_ANSWER)
 
 
 def spread(chunks: Sequence[Chunk], seed: int) -> Iterator[Chunk]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tuneloop.chat import ChatClient
 
 NO_ANSWER = stored("the teacher did not answer")
+NO_ANSWER_WHY = stored("the teacher did not answer: {reason}")
 ATTEMPTS = 3  # seeds tried for a request before it is set aside
 HEAT = 0.3  # added to the temperature with each further seed, since the likeliest words were no good
 DOWN = 6  # chunks that fail one after the other before the teacher counts as down

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tuneloop import serving
-from tuneloop.errors import MissingExtra, TuneloopError
+from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunResult, Watcher, Workspace
+from tuneloop.store.names import check_name
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-TRAINING = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors", "gguf")
 
 EXAM_SHARE = 0.25  # of the passages asked about, where no exam is given
 
@@ -79,13 +78,6 @@ class Outcome:
         return self.recipe.base.rpartition(":")[2]
 
 
-def check_training() -> None:
-    """Raise ``MissingExtra`` where training could not start, without importing what it needs."""
-    for package in TRAINING:
-        if find_spec(package) is None:
-            raise MissingExtra("train", package)
-
-
 def pulled(workspace: Workspace, model: str) -> bool:
     """Whether a model is to be brought here by ``pull``: from the catalogue, a hub, a folder or a file."""
     from tuneloop.engines.pull import HUB, is_path
@@ -100,11 +92,24 @@ def check_models(workspace: Workspace, recipe: Recipe) -> None:
     """Raise where a model is not here and cannot be pulled, or no server will do, before the first stage is begun."""
     for model, here in ((recipe.base, True), (recipe.teacher, False)):
         if pulled(workspace, model):
-            find_stage("pull").model_validate({"model": model}).check_outside()
+            find_stage("pull").model_validate({"model": model}).check_outside(workspace.store.settings)
         else:
             address = workspace.address(model, "model", here=here)
             if workspace.is_endpoint(address):
                 serving.endpoint(workspace.store, address).api_key()  # where its key is to be found
+
+
+def check_begun(workspace: Workspace, outcome: Outcome, documents: list[Path], exam: Path | None) -> None:
+    """Raise for what else would end the main job after its first stages: a name, a file, what makes the vectors."""
+    for name in ("", "-exam", "-train", "-q8_0"):
+        check_name(outcome.name + name)
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("parse", {"paths": [str(path) for path in documents]}),
+        ("index", {"chunks": f"chunks:{outcome.name}"}),
+        *([("import", {"file": str(exam)})] if exam else []),
+    ]
+    for stage, fields in steps:
+        find_stage(stage).model_validate(fields).check_outside(workspace.store.settings)
 
 
 def own_documents(language: str) -> tuple[Path, Path]:

@@ -17,7 +17,7 @@ from tuneloop.demo.limits import duration
 from tuneloop.demo.pipeline import Outcome
 from tuneloop.evaluate import figures
 from tuneloop.kinds.model import LOSSES, losses
-from tuneloop.language import _, shown, speaking, stored
+from tuneloop.language import _, aside, shown, speaking, stored
 from tuneloop.loadtest import figures as load_figures
 from tuneloop.runner import RunResult, Workspace
 from tuneloop.typed import as_typed
@@ -137,7 +137,7 @@ def headline(body: dict[str, Any]) -> list[str]:
     columns = (_("without documents"), _("with documents"))
     for row in verdict.cell_rows(found):
         told = [
-            f"{column} {cell['text']} ({cell['between']})"
+            f"{column} {cell['text']}" + aside(cell["between"])
             for column, cell in zip(columns, row["cells"], strict=True) if cell
         ]  # fmt: skip
         lines.append(_("{label}: {values}").format(label=row["label"], values=_(", ").join(told)))

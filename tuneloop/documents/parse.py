@@ -16,6 +16,7 @@ from tuneloop.stage import Context, Kind, Stage
 if TYPE_CHECKING:
     from tuneloop.documents.files import SourceFile
     from tuneloop.documents.pool import Job
+    from tuneloop.settings import Settings
 
 SHOWN = 3  # reasons in an error
 
@@ -39,6 +40,8 @@ class Parse(Stage):
     @classmethod
     def _absolute(cls, paths: list[str]) -> list[str]:
         """The run may be made by a process in another folder."""
+        if "" in paths:  # which would be the current folder
+            raise ValueError(stored("a path is empty"))
         return [plain_text(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (patterns)
 
     def fingerprint(self) -> str:
@@ -46,7 +49,7 @@ class Parse(Stage):
 
         return fingerprint(self._files())
 
-    def check_outside(self) -> None:
+    def check_outside(self, settings: "Settings") -> None:
         self._files()
 
     def output_name(self) -> str:

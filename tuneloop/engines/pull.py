@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
+from tuneloop.encoding import meant_path, plain_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, stored
@@ -18,6 +19,7 @@ from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
     from tuneloop.models import Entry, ModelCard
+    from tuneloop.settings import Settings
 
 HUB = re.compile(r"(hf|huggingface|modelscope):([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?:#(.+\.gguf))?")
 
@@ -39,8 +41,13 @@ class Pull(Stage):
     @field_validator("model")
     @classmethod
     def make_absolute(cls, value: str) -> str:
-        """A path as it is from here: the stage runs in another folder."""
-        return str(Path(value).expanduser().absolute()) if is_path(value) else value
+        """A path as it is from here: the stage runs in another folder. Engines open no name that is not UTF-8."""
+        if not is_path(value):
+            return plain_text(value)
+        path = meant_path(str(Path(value).expanduser().absolute()))
+        if any(plain_text(name) != name for name in (path, *map(str, Path(path).glob("*")))):
+            raise ValueError(stored("the name of the folder or of a file in it is not in UTF-8; rename it"))
+        return path
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.models import card_of, write_card
@@ -85,13 +92,15 @@ class Pull(Stage):
         facts = [f"{p.relative_to(path.parent).as_posix()} {hash_file(p)}" for p in model_files(path)]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
-    def check_outside(self) -> None:
+    def check_outside(self, settings: Settings) -> None:
         from tuneloop.models import find_entry
+        from tuneloop.models.fetch import check_source
 
         if self.local and not Path(self.model).exists():
             raise NotFound(_("there is no such model"), where=self.model)
-        if not self.local and not HUB.fullmatch(self.model):
-            find_entry(self.model)
+        if not self.local:
+            entry = hub_entry(self.model) if HUB.fullmatch(self.model) else find_entry(self.model)
+            check_source(entry, self.source or settings.model_source)
 
     def output_name(self) -> str:
         name = self.model.partition("#")[0].partition("@")[0] if HUB.fullmatch(self.model) else self.model

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuneloop.language import _, stored
+from tuneloop.language import _, aside, stored, strung
 
 Body = Mapping[str, Any]
 Ends = tuple[float, float] | list[float] | None
@@ -294,5 +294,5 @@ def in_words(rate: Rate) -> str:
     if rate.interval:
         low, high = map(rate.text, rate.interval)
         ends = _("{low} to {high}").format(low=low, high=high)
-    of = f"; n = {rate.count:,}" if rate.count is not None else ""
-    return f"{rate.text(rate.share)} ({ends}{of})"
+    of = [f"n = {rate.count:,}"] if rate.count is not None else []
+    return rate.text(rate.share) + aside(strung([ends, *of]))

@@ -6,13 +6,15 @@ to ``report.html#zh`` opens it in Chinese.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from tuneloop.evaluate import figures
 from tuneloop.evaluate.items import Item
-from tuneloop.language import LANGUAGES, shown, stored
+from tuneloop.language import LANGUAGES, aside, colon, labelled, shown, speaking, stored, strung
 from tuneloop.records import Score
 
 FOUND, NOT_FOUND = stored("same words"), stored("not found")
@@ -33,7 +35,21 @@ ANSWERED = stored("answered, though the documents do not")
 
 def words(text: str) -> str:
     """A text of ours in every language, of which the page shows one."""
-    return "".join(f"<span lang={language}>{escape(shown(text, language))}</span>" for language in LANGUAGES)
+    return spoken(lambda: shown(text))
+
+
+def spoken(write: Callable[[], str]) -> str:
+    """What ``write`` gives in every language, of which the page shows one."""
+    spans = []
+    for language in LANGUAGES:
+        with speaking(language):
+            spans.append(f"<span lang={language}>{escape(write())}</span>")
+    return "".join(spans)
+
+
+def labels(text: str) -> str:
+    """A text of ours before what it labels."""
+    return spoken(lambda: shown(text) + colon())
 
 
 def header(*names: str, numbers: tuple[str, ...] = ()) -> str:
@@ -107,7 +123,7 @@ def differences(body: dict[str, Any]) -> str:
 
 
 def reference(length: float | None) -> str:
-    return "" if length is None else f" ({words(stored('reference'))} {length:.1f})"
+    return "" if length is None else spoken(lambda: aside(f"{shown(stored('reference'))} {length:.1f}"))
 
 
 def means(body: dict[str, Any]) -> str:
@@ -128,7 +144,7 @@ def cells(body: dict[str, Any]) -> str:
     rows = [
         line(
             words(c.label), str(c.right), str(c.wrong), str(c.refused), str(c.items), f"{100 * c.share:.1f} %",
-            ends(c.interval, ".1%"), after="; ".join(f"{words(name)} {n}" for name, n in c.problems),
+            ends(c.interval, ".1%"), after=spoken(partial(counted, c.problems)),
         )
         for c in figures.cells(body)
     ]  # fmt: skip
@@ -137,11 +153,15 @@ def cells(body: dict[str, Any]) -> str:
     return table(head, rows)
 
 
+def counted(problems: Sequence[tuple[str, int]]) -> str:
+    return strung(f"{shown(name)} {count}" for name, count in problems)
+
+
 def refusals(body: dict[str, Any]) -> str:
     names = (stored("count"), stored("questions"), stored("95% interval"))
     rows = [
         line(
-            f"{words(r.label)}: {words(REFUSED if r.kind == 'refused' else ANSWERED)}", str(r.count), str(r.total),
+            labels(r.label) + words(REFUSED if r.kind == "refused" else ANSWERED), str(r.count), str(r.total),
             ends(r.interval, ".1%"),
         )
         for r in figures.refusals(body)
@@ -163,7 +183,7 @@ def rates(body: dict[str, Any]) -> str:
 
 def definitions(body: dict[str, Any]) -> str:
     named = {str(figures.METRICS.get(key, key)): text for key, text in body["definitions"].items()}
-    told = "; ".join(f"{words(name)}: {words(text)}" for name, text in named.items())
+    told = spoken(lambda: strung(labelled(shown(name), shown(text)) for name, text in named.items()))
     return f"<p class=soft>{told}</p>"
 
 
@@ -172,14 +192,14 @@ def item_row(item: Item, values: dict[tuple[str, str], float]) -> str:
     cited = ""
     if item.cited:
         quotes = "".join(
-            f"<li>{words(FOUND if c.supported else NOT_FOUND)}: {escape(c.sentence)} "
+            f"<li>{labels(FOUND if c.supported else NOT_FOUND)}{escape(c.sentence)} "
             f"<span class=soft>{escape(c.name)}: {escape(c.quote)}</span></li>"
             for c in item.citations
         )
         summary = words(stored("with documents"))
         cited = f"<details><summary class=soft>{summary}</summary>{escape(item.cited)}<ul>{quotes}</ul></details>"
     if item.learned:
-        cited += f"<div class=bad>{words(LEARNED)}: {escape(item.learned)}</div>"
+        cited += f"<div class=bad>{labels(LEARNED)}{escape(item.learned)}</div>"
     error = "".join(f"<div class=bad>{words(problem)}</div>" for problem in item.error.split("; ") if problem)
     cells = [
         escape(item.question) + cited + error,

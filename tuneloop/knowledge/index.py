@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
 from tuneloop.stage import ChunksRef, Context, Kind, Stage, read_table
+
+if TYPE_CHECKING:
+    from tuneloop.settings import Settings
 
 
 class Index(Stage):
@@ -34,6 +37,11 @@ class Index(Stage):
     heading_weight: float = Field(
         2.0, ge=0, le=10, description="How much a word of the heading counts, in words of the text."
     )
+
+    def check_outside(self, settings: Settings) -> None:
+        from tuneloop.knowledge.embedding import check_embedding
+
+        check_embedding(self.embedding or settings.embedding, settings)
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.kinds.documents import CHUNKS

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, marked
 from tuneloop.loadtest.generator import verdict
 from tuneloop.loadtest.stream import Stream
 from tuneloop.loadtest.wire import Lost, Pool, Target
@@ -36,7 +36,9 @@ def warm_up(target: Target, bodies: Sequence[bytes], where: str) -> None:
         refuse(status, said, where)
         if problem := verdict(status, said):
             raise TuneloopError(
-                _("the server does not stream chat completions ({})").format(problem), where=where, hint=said.message()
+                _("the server does not stream chat completions ({})").format(problem),
+                where=where,
+                hint=marked(said.message()),
             )
         if not said.refused():
             return
@@ -49,7 +51,9 @@ def refuse(status: int, said: Stream, where: str) -> None:
         404: _("Check the URL, which ends in /v1, and the model's name."),
     }
     if status != 200:
-        message = _("the server answered {}").format(status) + (f": {said.message()}" if said.body else "")
+        message = _("the server answered {}").format(status)
+        if said.body:
+            message = _("the server answered {status}: {said}").format(status=status, said=marked(said.message()))
         raise TuneloopError(message, where=where, hint=hints.get(status, ""))
 
 

@@ -16,6 +16,7 @@ from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, Stage, WeightsRe
 if TYPE_CHECKING:
     from tuneloop.loadtest.generator import Plan, Request
     from tuneloop.loadtest.prompts import Conversation
+    from tuneloop.settings import Settings
 
 LARGEST = 50_000  # requests in one test
 
@@ -60,6 +61,12 @@ class LoadTest(Stage):
     def fingerprint(self) -> str:
         """A server elsewhere may have changed since it was last measured; a model's address says that it has not."""
         return secrets.token_hex(16) if self.url else ""
+
+    def check_outside(self, settings: Settings) -> None:
+        from tuneloop.loadtest.wire import parse_target
+
+        if self.url:
+            parse_target(self.url)
 
     def run(self, ctx: Context) -> dict[str, Any]:
         conversations = questions(ctx, self.dataset)

@@ -18,7 +18,7 @@ from typing import Any
 
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
-from tuneloop.language import _, joined, stored
+from tuneloop.language import _, joined, labelled, stored, strung
 from tuneloop.models.catalogue import Entry, Source, Wheel
 from tuneloop.models.hub import (
     RemoteFile,
@@ -126,15 +126,20 @@ def read_record(work: Fetching) -> dict[str, Any]:
         return {}
 
 
-def from_sources(work: Fetching, only: str) -> None:
-    """Try the sources in order; remember what came."""
-    sources = [s for s in work.entry.sources if only in ("", s.kind)]
-    if not sources:
-        kinds = list(dict.fromkeys(s.kind for s in work.entry.sources))
+def check_source(entry: Entry, only: str) -> None:
+    """Raise where a model does not come from the one source that was named."""
+    kinds = list(dict.fromkeys(source.kind for source in entry.sources))
+    if only not in ("", "folder", *kinds):
         raise TuneloopError(
-            _("{} does not come from {!r}").format(work.entry.name, only),
+            _("{} does not come from {!r}").format(entry.name, only),
             hint=meant(only, kinds) or _("It comes from: {}.").format(joined(kinds)),
         )
+
+
+def from_sources(work: Fetching, only: str) -> None:
+    """Try the sources in order; remember what came."""
+    check_source(work.entry, only)
+    sources = [s for s in work.entry.sources if only in ("", s.kind)]
     need_space(work)
     silent = passed_over(sources)
     failures = []
@@ -148,10 +153,10 @@ def from_sources(work: Fetching, only: str) -> None:
                 return remember(work, source)
             except SourceFailed as error:
                 failure = str(error)
-        failures.append(f"{source.kind}: {failure}")
+        failures.append(labelled(source.kind, failure))
         work.phase(stored("{} passed over: {}").format(source.kind, failure))
     raise TuneloopError(
-        _("{} could not be downloaded ({})").format(work.entry.name, "; ".join(failures)),
+        _("{} could not be downloaded ({})").format(work.entry.name, strung(failures)),
         hint=_("Check the network or pip's index, or put the model into a folder named by 'models' in tuneloop.toml."),
     )
 

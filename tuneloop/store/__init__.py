@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tuneloop import permissions
+from tuneloop.encoding import plain_text
 from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
@@ -24,6 +25,14 @@ __all__ = [
 ]  # fmt: skip
 
 
+def in_utf8(root: Path) -> Path:
+    """``root``. Raises where its name is not UTF-8: Parquet cannot open a file there."""
+    if (name := plain_text(str(root))) != str(root):
+        hint = _("Rename that folder, or have the workspace elsewhere: tuneloop -w DIR")
+        raise TuneloopError(_("the name of the workspace's folder is not in UTF-8"), where=name, hint=hint)
+    return root
+
+
 class Store:
     """One workspace: ``root/.tuneloop`` with ``artifacts/``, ``scratch/``, ``cache/``, ``logs/`` and the database.
 
@@ -35,7 +44,7 @@ class Store:
     ) -> None:
         """``though_full``: for a command that reads, or makes room, and ends soon; see ``open_engine``."""
         self.though_full = though_full
-        self.root = Path(root).resolve() if root is not None else find_workspace()
+        self.root = in_utf8(Path(root).resolve() if root is not None else find_workspace())
         self.settings = settings or load_settings(self.root)
         self.folder = self.root / FOLDER
         try:

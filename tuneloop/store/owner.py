@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from tuneloop import permissions
 from tuneloop.errors import Conflict
-from tuneloop.language import _
+from tuneloop.language import _, aside
 from tuneloop.store.artifacts import MANIFEST
 from tuneloop.store.database import alone, artifacts, owner
 
@@ -49,7 +49,7 @@ def claim(engine: Engine, folder: Path) -> None:
 def refusal(here: str, other: str) -> Conflict:
     message = _("the PostgreSQL database belongs to another workspace")
     return Conflict(
-        f"{message} ({other})" if other and other != here else message,
+        message + aside(other) if other and other != here else message,
         where=here,
         hint=_("Give each workspace a database of its own, or a schema of one: {url}").format(
             url="postgresql://HOST/NAME?options=-csearch_path%3DSCHEMA"

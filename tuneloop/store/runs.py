@@ -106,11 +106,15 @@ class Runs:
             query = sa.select(runs).where(runs.c.key == key, runs.c.state == "done")
             return list(connection.execute(query.order_by(runs.c.created.desc())))
 
+    def live(self, key: str) -> sa.Row[Any] | None:
+        """The run of a key that is queued or running."""
+        with self.engine.connect() as connection:
+            return connection.execute(sa.select(runs).where(runs.c.key == key, runs.c.state.in_(LIVE))).first()
+
     def stopping(self, key: str) -> str | None:
         """The run of a key that was told to stop and has not ended yet."""
-        with self.engine.connect() as connection:
-            query = sa.select(runs.c.id).where(runs.c.key == key, runs.c.state.in_(LIVE), runs.c.cancel)
-            return connection.scalar(query)
+        row = self.live(key)
+        return row.id if row and row.cancel else None
 
     def claim(self, run: str) -> int:
         """Take a run: one that is queued, or whose holder is dead. Its attempt, from 1; 0 where another holds it."""

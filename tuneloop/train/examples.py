@@ -1,4 +1,4 @@
-"""From the rows of datasets to lessons: each bad row is set aside alone, and what became of each good one is kept."""
+"""From the rows of datasets to lessons: a bad row is lost alone, a repeated one set aside, and a good one followed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from tuneloop.train.lesson import Encoder, Lesson, Unlearnable
 FEWEST = 20  # examples; from fewer, none is held out
 
 
+class Repeated(Unlearnable):
+    """An example that is learned already: nothing is lost with it."""
+
+
 def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> list[Lesson]:
     """Every usable example in the order of the datasets. Raises ``TuneloopError`` where there is none."""
     lessons: list[Lesson] = []
@@ -28,7 +32,7 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
             try:
                 example = Example.model_validate(row)
                 if example.id in seen:
-                    raise Unlearnable(stored("the same example came before"))
+                    raise Repeated(stored("the same example came before"))
                 lesson = encoder.encode(example, address)
                 lesson.documents = [source.document or source.name for source in example.sources]
                 lessons.append(lesson)
@@ -37,7 +41,7 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
                 with speaking("en"):
                     reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
                 reasons[reason] += 1
-                ctx.reject(where, reason, row, lost=isinstance(error, ValidationError))
+                ctx.reject(where, reason, row, lost=not isinstance(error, Repeated))
             ctx.progress(len(lessons) + reasons.total(), unit=stored("examples"))
     if not lessons:
         why = reasons.most_common(1)[0][0] if reasons else _("it is empty")

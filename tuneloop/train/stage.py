@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.kinds.dataset import DatasetSummary
 from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, Kind, Stage, WeightsRef
@@ -15,9 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tuneloop.models import ModelCard
+    from tuneloop.settings import Settings
     from tuneloop.train.lesson import Encoder, Lesson
     from tuneloop.train.memory import Need
     from tuneloop.train.sft import Recipe
+
+NEEDED = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors", "gguf")
+
+
+def check_training() -> None:
+    """Raise ``MissingExtra`` where training could not start, without importing what it needs."""
+    for package in NEEDED:
+        if find_spec(package) is None:
+            raise MissingExtra("train", package)
 
 
 class Train(Stage):
@@ -37,7 +48,7 @@ class Train(Stage):
     alpha: int = Field(32, ge=1, description="Scale of the LoRA update; it is multiplied by alpha / rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's inputs that is dropped.")
     max_length: int = Field(1024, ge=16, description="Longest conversation, in tokens.")
-    truncate: bool = Field(False, description="Cut longer conversations instead of setting them aside.")
+    truncate: bool = Field(False, description="Cut longer conversations instead of leaving them out.")
     batch: int = Field(1024, ge=16, description="Tokens of one training step.")
     packing: bool = Field(True, description="Put several conversations into one row, each seeing itself alone.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps over which the learning rate rises.")
@@ -57,6 +68,9 @@ class Train(Stage):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="Precision of the weights; auto takes bf16 where the processor computes in it."
     )
+
+    def check_outside(self, settings: Settings) -> None:
+        check_training()
 
     @field_validator("dataset", mode="before")
     @classmethod

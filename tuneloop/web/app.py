@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 
 from tuneloop import __version__
 from tuneloop.access import Caller, Verifier
-from tuneloop.errors import Denied, TuneloopError
+from tuneloop.errors import Denied, NotFound, TuneloopError
 from tuneloop.language import _, speaking
 from tuneloop.loopback import came_by_proxy, is_loopback, is_named, is_ours
-from tuneloop.registry import stages
+from tuneloop.nearest import meant
+from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
@@ -35,6 +36,7 @@ SAFE = {
     "Referrer-Policy": "same-origin",  # with no-referrer, a browser would send our own forms with "Origin: null"
     "Cache-Control": "no-store",  # who has logged out finds nothing behind the back button
 }
+PLACES = ("/runs", "/artifacts", "/api/stages", "/api/runs", "/api/artifacts", "/api/traffic", "/api/openapi.json")
 OPEN = ("/login", "/logout", "/choose", "/static/")  # without a key
 
 
@@ -84,7 +86,7 @@ def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") 
 
     @app.exception_handler(HTTPException)
     async def absent(request: Request, error: HTTPException) -> Response:
-        found = TuneloopError(f"{request.method} {request.url.path}: {error.detail}")
+        found = unknown(request.method, request.url.path, error)
         if request.url.path.startswith("/api"):
             return problem(found, error.status_code)
         return page(request, "problem.html", error.status_code, message=str(found))
@@ -116,6 +118,21 @@ def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") 
     for module in (pages, submit, artifacts):
         app.include_router(module.router(workspace))
     return app
+
+
+def unknown(method: str, path: str, error: HTTPException) -> TuneloopError:
+    """What is wrong with a request that no route takes: of one to a stage, which stage was meant."""
+    if error.status_code == 405:
+        return TuneloopError(_("{method} is not possible at {path!r}").format(method=method, path=path))
+    if error.status_code != 404:
+        return TuneloopError(f"{method} {path}: {error.detail}")
+    head, stage = path.removesuffix("/").rsplit("/", 1)
+    try:
+        find_stage(stage) if head == "/api/stages" else None
+    except NotFound as missing:
+        return missing
+    hint = meant(path, PLACES) if path.count("/") == 1 or path.startswith("/api") else ""
+    return NotFound(_("there is no page {path!r}").format(path=path), hint=hint)
 
 
 def guarded(response: Response) -> Response:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from tuneloop.errors import NotFound
 from tuneloop.kinds import KINDS
-from tuneloop.language import _
-from tuneloop.registry import stages, targets
+from tuneloop.language import _, joined
+from tuneloop.nearest import meant
+from tuneloop.registry import find_stage, stages, targets
 from tuneloop.runner import Workspace
 from tuneloop.store.listing import Listing
 from tuneloop.web.paging import SIZE, Paging, page_number
@@ -18,6 +21,13 @@ from tuneloop.web.visitor import YEAR
 
 LATEST = 10  # runs and artifacts on the first page
 STATES = ("queued", "running", "done", "failed", "cancelled")
+
+
+def check_chosen(name: str, known: Sequence[str], message: str) -> None:
+    """Raise ``NotFound`` with the name that was meant, where a list is asked for what there is not."""
+    if name and name not in known:
+        hint = meant(name, known) or _("Known: {names}.").format(names=joined(known))
+        raise NotFound(message.format(name=name), hint=hint)
 
 
 def router(workspace: Workspace) -> APIRouter:
@@ -41,9 +51,12 @@ def router(workspace: Workspace) -> APIRouter:
     @web.get("/runs")
     def list_runs(request: Request, q: str = "", stage: str = "", state: str = "") -> Response:
         asked = {"q": q.strip(), "stage": stage, "state": state}
+        check_chosen(state, STATES, _("there is no state {name!r}"))
         number = page_number(request.query_params)
         offset = (number - 1) * SIZE
         runs, count = listing.runs(text=asked["q"], stage=stage, state=state, offset=offset, limit=SIZE)
+        if stage and not count:
+            find_stage(stage)
         paging = Paging("/runs", asked, number, count)
         return page(
             request, "list_runs.html", runs=runs, paging=paging, asked=asked, stages=list(targets()), states=STATES,
@@ -53,6 +66,7 @@ def router(workspace: Workspace) -> APIRouter:
     @web.get("/artifacts")
     def list_artifacts(request: Request, q: str = "", kind: str = "", named: str = "") -> Response:
         asked = {"q": q.strip(), "kind": kind, "named": named}
+        check_chosen(kind, KINDS.names(), _("there is no kind {name!r}"))
         number = page_number(request.query_params)
         found, count = listing.artifacts(
             text=asked["q"], kind=kind, named=bool(named), offset=(number - 1) * SIZE, limit=SIZE

@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from tuneloop.errors import told_again
-from tuneloop.foreign import CHINESE
-from tuneloop.language import _, shown
+from tuneloop.language import CHINESE, _, shown
+from tuneloop.registry import BUILT_IN
 from tuneloop.web.visitor import THEMES, language_of, place_of, safe_place, theme_of
 
 FOLDER = Path(__file__).parent
@@ -72,6 +72,24 @@ def clip(text: Any) -> str:
     return line if len(line) <= LONG else line[:LONG] + "…"
 
 
+def step(name: str, language: str) -> Markup:
+    """A stage in the reader's language, with the name that is typed beside it where that is another."""
+    told = told_stage(name, language)
+    code = Markup(" <code>{}</code>").format(name) if told != name else Markup()
+    return Markup('<span class="step">{}</span>').format(told) + code
+
+
+def told_stage(name: str, language: str) -> str:
+    """What a stage of ours is called; of a package of somebody else, its name."""
+    return _(name, language) if name in BUILT_IN else name
+
+
+def step_name(name: str, language: str) -> str:
+    """The same as plain text: for a title, and what is chosen from a list."""
+    told = told_stage(name, language)
+    return f"{told} · {name}" if told != name else name
+
+
 def pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
@@ -109,6 +127,8 @@ def text_of(request: Request, template: str, **values: Any) -> str:
     caller = getattr(request.state, "caller", None)
     return environment().get_template(template).render(
         t=partial(_, language=language), told=partial(shown, language=language), language=language,
+        step=partial(step, language=language), step_name=partial(step_name, language=language),
+        colon="：" if language == "zh" else ": ", comma="、" if language == "zh" else ", ",
         failure=partial(failure, language=language),
         theme=theme_of(request), themes=THEMES, place=safe_place(place_of(request), login=True), edition=edition(),
         caller=caller if caller and caller.id not in ("", "local") else None, path=request.url.path, **values,

@@ -9,6 +9,9 @@ WORDS = (
     # kinds that no table is named after
     stored("dataset"), stored("model"), stored("index"), stored("evaluation"), stored("loadtest"), stored("safety"),
     stored("traffic"), stored("filing"),
+    # stages
+    stored("parse"), stored("chunk"), stored("index"), stored("synthesize"), stored("import"), stored("split"),
+    stored("pull"), stored("train"), stored("compress"), stored("evaluate"), stored("loadtest"),
     # who speaks
     stored("system"), stored("user"), stored("assistant"), stored("tool"),
     # columns
@@ -40,7 +43,9 @@ WORDS = (
     stored("validation loss before"), stored("of"), stored("types"), stored("pages"), stored("characters"),
     stored("longest"), stored("dimensions"), stored("answerability"), stored("bytes"), stored("groups"),
     stored("square"), stored("numbers"), stored("time to first token objective"), stored("answered"), stored("known"),
-    stored("lost"),
+    stored("lost"), stored("times"), stored("field"), stored("mark"), stored("cited answers per second"),
+    stored("against cited answers per second"), stored("against said unanswerable"), stored("against citations"),
+    stored("server"),
     # correctness
     stored("correctness"), stored("cells"), stored("differences"), stored("difference"), stored("refusals"),
     stored("refused"), stored("right"), stored("wrong"), stored("problems"), stored("clusters"), stored("interval"),
