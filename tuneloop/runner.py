@@ -12,6 +12,7 @@ the last one's Ctrl-C cancels, and no worker takes a run that a living command w
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import hashlib
 import json
@@ -34,8 +35,8 @@ from tuneloop.language import _
 from tuneloop.nearest import meant
 from tuneloop.registry import find_stage, targets
 from tuneloop.stage import Stage, listed
-from tuneloop.store import Move, Store, holder_is_dead
-from tuneloop.store.database import disk_full
+from tuneloop.store import Move, Scope, Store, holder_is_dead
+from tuneloop.store.database import FIRST, disk_full
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
@@ -150,6 +151,14 @@ class Workspace:
         self.store = Store(root) if create else Store.existing(root, though_full=though_full)
         self.watchers = Watchers(self.store.folder / "watchers")
 
+    def within(self, scope: Scope) -> Workspace:
+        """The same workspace as seen from a project."""
+        if scope == self.store.scope:
+            return self
+        seen = copy.copy(self)
+        seen.store = self.store.within(scope)
+        return seen
+
     # -- what a stage refers to -------------------------------------------------------------------------------
 
     def resolve(self, stage: Stage) -> dict[str, Any]:
@@ -186,7 +195,7 @@ class Workspace:
             return NotFound(
                 missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower())
             )
-        here = [tag for artifact in self.store.artifacts.find("model") for tag in artifact.tags]
+        here = self.store.artifacts.names("model")
         near = meant(name, [*here, *self.store.settings.endpoints, *known])
         return NotFound(missing, hint=near or _("See: tuneloop ls model, and tuneloop models ls"))
 
@@ -207,7 +216,8 @@ class Workspace:
     def key(self, stage: Stage, params: dict[str, Any]) -> str:
         """What makes two runs the same work: stage, version, inputs, parameters and the bytes of outside files."""
         outside = stage.fingerprint() if stage.reuse else secrets.token_hex(16)
-        text = json.dumps([stage.name, stage.version, params, outside], sort_keys=True, ensure_ascii=False)
+        project = [] if self.store.scope.project == FIRST else [self.store.scope.project]  # works in a folder of its own
+        text = json.dumps([stage.name, stage.version, params, outside, *project], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def submit(self, stage: Stage, *, name: str = "", rerun: bool = False) -> RunResult:

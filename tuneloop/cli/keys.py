@@ -35,7 +35,7 @@ def ls(as_json: bool) -> None:
     from tuneloop.cli.show import when
 
     store = readable()
-    rows = store.traffic.all_keys() if store else []
+    rows = store.keys.all() if store else []
     if as_json:
         fields = ("id", "name", "role", "created", "used", "revoked")
         return print_json({"keys": [{f: getattr(r, f) for f in fields} for r in rows]})

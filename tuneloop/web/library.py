@@ -34,7 +34,7 @@ def router(workspace: Workspace) -> APIRouter:
     @api.get("/models", tags=["models"])
     def list_models() -> list[Model]:
         """The model catalogue."""
-        here = {tag for artifact in artifacts.find("model") for tag in artifact.tags}
+        here = set(artifacts.names("model"))
         return [
             Model(name=e.name, here=e.name in here, parameters=e.parameters, licence=e.licence,
                   languages=list(e.languages), sources=[s.kind for s in e.sources])
