@@ -216,7 +216,9 @@ class Workspace:
     def key(self, stage: Stage, params: dict[str, Any]) -> str:
         """What makes two runs the same work: stage, version, inputs, parameters and the bytes of outside files."""
         outside = stage.fingerprint() if stage.reuse else secrets.token_hex(16)
-        project = [] if self.store.scope.project == FIRST else [self.store.scope.project]  # works in a folder of its own
+        project = (
+            [] if self.store.scope.project == FIRST else [self.store.scope.project]
+        )  # works in a folder of its own
         text = json.dumps([stage.name, stage.version, params, outside, *project], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -14,6 +14,7 @@ from tuneloop.language import _
 from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
 from tuneloop.store.audit import Audit
+from tuneloop.store.curves import Curves
 from tuneloop.store.keys import Keys
 from tuneloop.store.listing import Listing
 from tuneloop.store.names import Move, Version
@@ -129,6 +130,10 @@ class Store:
     @cached_property
     def audit(self) -> Audit:
         return Audit(self.engine, self.scope)
+
+    @cached_property
+    def curves(self) -> Curves:
+        return Curves(self.engine)
 
     @cached_property
     def lists(self) -> Listing:

@@ -14,7 +14,6 @@ from tuneloop.store.database import artifacts, requests, runs, tag_history, tags
 from tuneloop.store.part import Count, Part, Rows
 from tuneloop.store.scope import DEFAULT, Scope
 
-
 NONE = Count(0)
 
 
@@ -53,7 +52,9 @@ class Listing:
 
         ``named``: those that a name leads to; ``since``: or that were made after this time in seconds since 1970.
         """
-        same = sa.exists().where(tags.c.kind == artifacts.c.kind, tags.c.hash == artifacts.c.hash, self.scope.mine(tags))
+        same = sa.exists().where(
+            tags.c.kind == artifacts.c.kind, tags.c.hash == artifacts.c.hash, self.scope.mine(tags)
+        )
         wanted = [self.scope.mine(artifacts)] + ([artifacts.c.kind == kind] if kind else [])
         among: list[sa.ColumnElement[bool]] = []
         if named:

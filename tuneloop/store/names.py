@@ -129,7 +129,9 @@ def next_number(connection: sa.Connection, scope: Scope, kind: str, name: str) -
     """The number of a name's next place. One that a name of version 0.1 has taken, ``d@2``, is passed over."""
     here = (scope.mine(tag_history), tag_history.c.kind == kind, tag_history.c.name == name)
     last = connection.scalar(sa.select(sa.func.max(tag_history.c.version)).where(*here))
-    like = sa.select(tags.c.name).where(scope.mine(tags), tags.c.kind == kind, tags.c.name.startswith(f"{name}@", autoescape=True))
+    like = sa.select(tags.c.name).where(
+        scope.mine(tags), tags.c.kind == kind, tags.c.name.startswith(f"{name}@", autoescape=True)
+    )
     taken = [int(found[2]) for text in connection.scalars(like) if (found := NUMBERED.fullmatch(text))]
     return max([last or 0, *taken]) + 1
 

@@ -19,6 +19,7 @@ from tuneloop.address import Address
 from tuneloop.errors import NotFound
 from tuneloop.language import _
 from tuneloop.store.artifacts import json_safe
+from tuneloop.store.curves import Curves
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, run_metrics, runs
 from tuneloop.store.names import point_wanted, want
 from tuneloop.store.scope import DEFAULT, Scope
@@ -197,14 +198,7 @@ class Runs:
 
     def metrics(self, run: str) -> dict[str, list[tuple[int | None, float]]]:
         """Every recorded metric of a run: ``{name: [(step, value), …]}``; of a step recorded twice, the last."""
-        curves: dict[str, dict[Any, float]] = {}
-        with self.engine.connect() as connection:
-            query = sa.select(run_metrics).where(run_metrics.c.run == run).order_by(run_metrics.c.id)
-            for row in connection.execute(query):
-                curves.setdefault(row.name, {})[row.step] = row.value
-        return {
-            name: sorted(points.items(), key=lambda p: (p[0] is not None, p[0] or 0)) for name, points in curves.items()
-        }
+        return Curves(self.engine).of(run)[0]
 
 
 def check_there(connection: sa.Connection, scope: Scope, address: Address) -> None:
