@@ -14,7 +14,9 @@ from test_store import artifact
 from toystage import Count
 
 from tuneloop.address import LONGEST_NAME, NAME, Address, name_from
-from tuneloop.cli.artifacts import gc, ls, rm, show, tag
+from tuneloop.cli.artifacts import show, tag
+from tuneloop.cli.lists import ls
+from tuneloop.cli.removal import gc, rm
 from tuneloop.dataset import Split
 from tuneloop.documents import Parse
 from tuneloop.errors import Conflict, NotFound, TuneloopError

@@ -216,9 +216,8 @@ class Workspace:
     def key(self, stage: Stage, params: dict[str, Any]) -> str:
         """What makes two runs the same work: stage, version, inputs, parameters and the bytes of outside files."""
         outside = stage.fingerprint() if stage.reuse else secrets.token_hex(16)
-        project = (
-            [] if self.store.scope.project == FIRST else [self.store.scope.project]
-        )  # works in a folder of its own
+        mine = self.store.scope.project
+        project = [] if mine == FIRST else [mine]  # which works in folders of its own
         text = json.dumps([stage.name, stage.version, params, outside, *project], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

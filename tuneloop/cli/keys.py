@@ -31,7 +31,7 @@ def create(name: str, role: str, as_json: bool) -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List the keys (never their secrets)."""
-    from tuneloop.cli.artifacts import readable
+    from tuneloop.cli.lists import readable
     from tuneloop.cli.show import when
 
     store = readable()

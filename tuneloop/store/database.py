@@ -151,6 +151,7 @@ runs = sa.Table(
     sa.Index("runs_of_output", "output"),
 )
 LIVE = ("queued", "running")
+STATES = (*LIVE, "done", "failed", "cancelled")
 # One live run a key: two commands that ask for the same work in one project share it.
 sa.Index(
     "one_live_run", runs.c.project, runs.c.key, unique=True,

@@ -52,16 +52,13 @@ class Listing:
 
         ``named``: those that a name leads to; ``since``: or that were made after this time in seconds since 1970.
         """
-        same = sa.exists().where(
-            tags.c.kind == artifacts.c.kind, tags.c.hash == artifacts.c.hash, self.scope.mine(tags)
-        )
         wanted = [self.scope.mine(artifacts)] + ([artifacts.c.kind == kind] if kind else [])
         among: list[sa.ColumnElement[bool]] = []
         if named:
-            among.append(same if since is None else same | (artifacts.c.created > since))
+            among.append(self._named if since is None else self._named | (artifacts.c.created > since))
         if text:
             name = text.removeprefix(f"{kind}:") if kind else text
-            found = same.where((tags.c.kind + ":" + tags.c.name).icontains(name, autoescape=True))
+            found = self._named.where((tags.c.kind + ":" + tags.c.name).icontains(name, autoescape=True))
             among.append(found | (artifacts.c.kind + ":" + artifacts.c.hash).icontains(name, autoescape=True))
         rows = Rows(artifacts, (artifacts.c.created, artifacts.c.kind, artifacts.c.hash), wanted, among)
         with self.engine.connect() as connection:
@@ -70,12 +67,26 @@ class Listing:
             found_page = page(connection, rows, part)
         return Page(named_ones, part.older, part.newer, found_page.before, found_page.count)
 
-    def history(self, kind: str = "", *, cursor: str = "", limit: int = 50) -> Part:
-        """What names have led to, as ``Version``s: of all names, or those of one kind."""
+    def nameless(self, kind: str = "", *, before: float) -> int:
+        """How many artifacts (of a kind) were made before a time and have no name that leads to them."""
+        wanted = [self.scope.mine(artifacts), artifacts.c.created <= before, ~self._named]
+        query = sa.select(sa.func.count()).select_from(artifacts).where(*wanted)
+        with self.engine.connect() as connection:
+            return connection.scalar(query.where(artifacts.c.kind == kind) if kind else query) or 0
+
+    @property
+    def _named(self) -> sa.Exists:
+        """Whether a name leads to an artifact."""
+        same = (tags.c.kind == artifacts.c.kind, tags.c.hash == artifacts.c.hash)
+        return sa.exists().where(self.scope.mine(tags), *same)
+
+    def history(self, kind: str = "", *, text: str = "", cursor: str = "", limit: int = 50) -> Part:
+        """What names have led to, as ``Version``s: of all names, or those of one kind, or with a part of a name."""
         order = (tag_history.c.time, tag_history.c.kind, tag_history.c.name, tag_history.c.version)
         wanted = [self.scope.mine(tag_history)] + ([tag_history.c.kind == kind] if kind else [])
+        among = [(tag_history.c.kind + ":" + tag_history.c.name).icontains(text, autoescape=True)] if text else []
         with self.engine.connect() as connection:
-            part = Rows(tag_history, order, wanted).part(connection, cursor=cursor, limit=limit)
+            part = Rows(tag_history, order, wanted, among).part(connection, cursor=cursor, limit=limit)
             return Part(names.versions(connection, self.scope, part.rows), part.older, part.newer)
 
     def requests(

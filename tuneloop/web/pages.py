@@ -11,6 +11,7 @@ from tuneloop.language import _
 from tuneloop.registry import stages, targets
 from tuneloop.runner import Workspace
 from tuneloop.store.curves import thinned
+from tuneloop.store.database import STATES
 from tuneloop.web.paging import SIZE, Leafing
 from tuneloop.web.render import FOLDER, STATIC, page, visitor_language
 from tuneloop.web.results import loss_chart
@@ -18,7 +19,6 @@ from tuneloop.web.seen import seen
 from tuneloop.web.visitor import YEAR
 
 LATEST = 10  # runs and artifacts on the first page
-STATES = ("queued", "running", "done", "failed", "cancelled")
 
 
 def router(workspace: Workspace) -> APIRouter:
