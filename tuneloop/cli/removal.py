@@ -148,7 +148,8 @@ def gc(dry_run: bool, history: bool, scratch: bool, as_json: bool) -> None:
     body = {
         "removed": [str(a) for a in victims], "bytes": sum(sizes.get(a, 0) for a in victims), "scratch": cleared,
         "scratch_bytes": freed, "dry_run": dry_run, "kept": [str(a) for a in past],
-        "kept_bytes": sum(sizes.get(a, 0) for a in past), "scratch_kept": len(stays), "scratch_kept_bytes": size_of(stays),
+        "kept_bytes": sum(sizes.get(a, 0) for a in past), "scratch_kept": len(stays),
+        "scratch_kept_bytes": size_of(stays),
     }  # fmt: skip
     return print_json(body) if as_json else tell_collected(body)
 
