@@ -11,19 +11,29 @@ def unreachable(connection: sa.Connection, scope: Scope, *, history: bool) -> li
     """The artifacts, newest first, that no name leads or led to, from which no such one was made, and which no live
     run reads. ``history``: that a name led to an artifact once does not keep it.
     """
-    address = artifacts.c.kind + ":" + artifacts.c.hash
+    kept, made_from = wanted(connection, scope, history=history), lineage(connection, scope)
+    ahead = list(kept)
+    while ahead:
+        more = made_from.get(ahead.pop(), set()) - kept
+        kept |= more
+        ahead.extend(more)
     query = sa.select(artifacts.c.kind, artifacts.c.hash).where(scope.mine(artifacts))
-    query = query.where(address.not_in(sa.select(kept(scope, history=history).c.ref)))
-    return [Address(*row) for row in connection.execute(query.order_by(artifacts.c.created.desc(), artifacts.c.hash))]
+    query = query.order_by(artifacts.c.created.desc(), artifacts.c.kind, artifacts.c.hash)
+    return [Address(*row) for row in connection.execute(query) if f"{row.kind}:{row.hash}" not in kept]
 
 
-def kept(scope: Scope, *, history: bool) -> sa.CTE:
-    """The addresses that are wanted for themselves, and all that those were made from, in the column ``ref``."""
-    led = [tags] if history else [tags, tag_history]
-    named = [sa.select((t.c.kind + ":" + t.c.hash).label("ref")).where(scope.mine(t)) for t in led]
+def wanted(connection: sa.Connection, scope: Scope, *, history: bool) -> set[str]:
+    """The addresses that are wanted for themselves: of what has a name, or had one, and of what a live run reads."""
+    led = (tags,) if history else (tags, tag_history)
+    named = [sa.select(table.c.kind + ":" + table.c.hash).where(scope.mine(table)) for table in led]
     read = sa.select(run_inputs.c.ref).join(runs, run_inputs.c.run == runs.c.id)
-    wanted = sa.union(*named, read.where(scope.mine(runs), runs.c.state.in_(LIVE))).subquery("wanted")
-    walk = sa.select(wanted.c.ref).cte("kept", recursive=True)
-    made = walk.join(runs, runs.c.output == walk.c.ref).join(run_inputs, run_inputs.c.run == runs.c.id)
-    back = sa.select(run_inputs.c.ref).select_from(made).where(scope.mine(runs), runs.c.state == "done")
-    return walk.union(back)
+    return set(connection.scalars(sa.union(*named, read.where(scope.mine(runs), runs.c.state.in_(LIVE)))))
+
+
+def lineage(connection: sa.Connection, scope: Scope) -> dict[str, set[str]]:
+    """For each address that a run made, the addresses that it was made from."""
+    edges = sa.select(runs.c.output, run_inputs.c.ref).join(run_inputs, run_inputs.c.run == runs.c.id).distinct()
+    found: dict[str, set[str]] = {}
+    for output, ref in connection.execute(edges.where(scope.mine(runs), runs.c.state == "done")).tuples():
+        found.setdefault(output, set()).add(ref)
+    return found
