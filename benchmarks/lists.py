@@ -163,7 +163,8 @@ def measures(store: Store) -> dict[str, Callable[[], Any]]:
         "ls --history": command(ls, "--history"),
         "ls runs": command(ls, "runs"),
         "ls runs --state failed": command(ls, "runs", "--state", "failed"), "show": command(show, last, "--json"),
-        "lineage": command(lineage, last, "--no-documents"), "gc --dry-run": command(gc, "--dry-run"), "gc": command(gc),
+        "lineage": command(lineage, last, "--no-documents"), "gc --dry-run": command(gc, "--dry-run"),
+        "gc": command(gc),
     }  # fmt: skip
 
 

@@ -84,8 +84,8 @@ def test_a_search_looks_at_so_many_rows_and_says_where_to_go_on(store: Store, mo
 def test_requests_by_time_route_key_model_and_failure(store: Store) -> None:
     insert_requests(store, 20)
     with store.engine.begin() as connection:
-        for number, values in ((3, {"route": "law"}), (4, {"key": "k"}), (5, {"status": 500}), (6, {"model": "model:a"}),
-                               (7, {"route": "law", "status": 502, "key": "k"})):  # fmt: skip
+        changed = {3: {"route": "law"}, 4: {"key": "k"}, 5: {"status": 500}, 6: {"model": "model:a"}}
+        for number, values in (changed | {7: {"route": "law", "status": 502, "key": "k"}}).items():
             connection.execute(requests.update().where(requests.c.id == f"r{number:05d}").values(**values))
     wanted = store.lists.requests
     assert ids(wanted(route="law")) == [7, 3] and ids(wanted(key="k")) == [7, 4] and ids(wanted(failed=True)) == [7, 5]
@@ -213,7 +213,7 @@ def test_a_name_that_is_taken_away_keeps_its_history(here: Store) -> None:
         here.artifacts.untag("dataset", "d")
     here.artifacts.tag("d", one)
     assert [v.number for v in here.artifacts.history("dataset", "d")] == [3, 2, 1]
-    with pytest.raises(Conflict, match="leads to dataset:.* meanwhile"):
+    with pytest.raises(Conflict, match=r"leads to dataset:\w+ meanwhile"):
         here.artifacts.untag("dataset", "d", two)
     assert here.audit.entries().rows[0].action == "untag"
 

@@ -96,7 +96,7 @@ GAP = "  "  # between the columns of a table
 def print_table(rows: list[list[str]], header: list[str]) -> None:
     """A plain table: columns as wide as their widest cell, Chinese counted two wide.
 
-    Where that is wider than the terminal, the widest columns are cut. Hundreds of rows take no more than their printing.
+    Where that is wider than the terminal, the widest columns are cut.
     """
     from rich.cells import cell_len
     from rich.console import Console
