@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from tuneloop.cli.artifacts import lineage, show
 from tuneloop.cli.lists import ls
@@ -179,7 +181,7 @@ def explain(engine: sa.Engine) -> None:
     """From now on print how the database answers each query."""
     word = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
 
-    @sa.event.listens_for(engine, "before_cursor_execute")
+    @event.listens_for(engine, "before_cursor_execute")
     def told(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         if statement.startswith(("SELECT", "WITH")):
             cursor.execute(f"{word} {statement}", parameters)
@@ -196,8 +198,6 @@ def main() -> None:
     parser.add_argument("--explain", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        import os
-
         root = Path(name)
         if asked.database:
             os.environ["TUNELOOP_DATABASE"] = asked.database

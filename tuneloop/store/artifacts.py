@@ -146,7 +146,7 @@ class Artifacts:
         """The bytes of those artifacts that are there, in one query."""
         return {address: row.bytes for address, row in self._facts(addresses, artifacts.c.bytes).items()}
 
-    def _facts(self, addresses: Iterable[Address], column: sa.Column[Any]) -> dict[Address, sa.Row[Any]]:
+    def _facts(self, addresses: Iterable[Address], column: sa.Column[Any]) -> dict[Address, Any]:
         wanted = set(addresses)
         query = sa.select(artifacts.c.kind, artifacts.c.hash, column).where(self.scope.mine(artifacts))
         if len(wanted) <= MANY:
