@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -177,16 +178,16 @@ def timed(work: Callable[[], Any]) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def explain(engine: sa.Engine) -> None:
+def explain() -> None:
     """From now on print how the database answers each query."""
-    word = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
 
-    @event.listens_for(engine, "before_cursor_execute")
+    @event.listens_for(sa.Engine, "before_cursor_execute")
     def told(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         if statement.startswith(("SELECT", "WITH")):
+            word = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
             cursor.execute(f"{word} {statement}", parameters)
             plan = "\n    ".join(str(row[-1]) for row in cursor.fetchall())
-            print("  " + " ".join(statement.split())[:150] + "\n    " + plan)
+            print("  " + " ".join(statement.split())[:150] + "\n    " + plan, file=sys.__stdout__)
 
 
 def main() -> None:
@@ -209,11 +210,12 @@ def main() -> None:
         empty.dispose()
         store = Store(root)
         print(f"upgraded in {timed(lambda: store.engine) / 1000:.1f} s, on {store.engine.dialect.name}")
-        slow = 0
-        for what, work in measures(store).items():
+        slow, wanted = 0, measures(store)
+        if asked.explain:
+            explain()
+        for what, work in wanted.items():
             if asked.explain:
                 print(what)
-                explain(store.engine)
             work()
             times = sorted(timed(work) for _turn in range(1 if asked.explain else 5))
             slow += times[-1] > 200

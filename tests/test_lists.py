@@ -7,12 +7,13 @@ from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 from test_store import artifact, produce
+from toystage import Count
 
 from tuneloop.access import create_key
 from tuneloop.cli.lists import ls
 from tuneloop.cli.removal import gc, rm, untag
 from tuneloop.errors import Conflict, NotFound, TuneloopError
-from tuneloop.runner import Workspace
+from tuneloop.runner import Workspace, work
 from tuneloop.store import Scope, Store, part
 from tuneloop.store.curves import Curves, thinned
 from tuneloop.store.database import requests, runs
@@ -309,3 +310,14 @@ def test_a_caller_sees_and_changes_only_what_is_its_projects(workspace: Workspac
     ours.artifacts.remove(same)
     assert theirs.artifacts.path(same).is_dir(), "its content goes with the last of them"
     assert ours.artifacts.unreachable() == [] and len(theirs.artifacts.find()) == 2
+
+
+def test_a_worker_serves_all_projects_and_makes_what_is_of_the_one_that_asked(workspace: Workspace) -> None:
+    theirs = workspace.within(Scope("acme", "clinic"))
+    asked, same = theirs.submit(Count(to=3), name="d"), workspace.submit(Count(to=3), name="d")
+    assert asked.run != same.run, "the same work of two projects is two runs"
+    work(workspace, once=True)
+    assert theirs.result(asked.run).state == workspace.result(same.run).state == "done"
+    for one in (workspace, theirs):
+        (made,) = one.store.artifacts.find()
+        assert made.tags == ("d",) and len(one.store.lists.runs().rows) == 1

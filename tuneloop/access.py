@@ -137,7 +137,7 @@ class Verifier:
         if row is None or row.revoked is not None:
             known = Known(None, hashed(""), now + self.seconds)
         else:
-            caller = Caller(row.id, row.name, row.role, Scope(row.organisation, row.project))
+            caller = Caller(row.id, row.name, row.role, Scope.of(row))
             known = Known(caller, row.secret_sha256, now + self.seconds)
         with self._lock:
             if len(self._known) >= REMEMBERED:

@@ -39,6 +39,7 @@ from tuneloop.store import Move, Scope, Store, holder_is_dead
 from tuneloop.store.database import FIRST, disk_full
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
+from tuneloop.store.scope import EVERYTHING
 from tuneloop.watchers import Watchers
 
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
@@ -442,7 +443,8 @@ def is_watched(workspace: Workspace, key: str) -> bool:
 
 
 def work(workspace: Workspace, *, once: bool = False, poll: float = 0.5) -> None:
-    """Take queued runs, and runs whose process died, one after the other, until interrupted."""
+    """Take queued runs, and runs whose process died, of all projects, one after the other, until interrupted."""
+    workspace = workspace.within(EVERYTHING)
     while True:
         waiting = list(workspace.store.runs.recent(limit=1000, state="queued"))
         waiting += [r for r in workspace.store.runs.recent(limit=100, state="running") if holder_is_dead(r)]

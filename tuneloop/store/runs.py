@@ -162,7 +162,7 @@ class Runs:
                 .values(state=state, output=output, error=error, finished=now, seconds=spent, lease=None)
             )
             if ended.rowcount and output:  # the names that were asked for since the artifact was moved in
-                point_wanted(connection, run, Address.parse(output), Scope(row.organisation, row.project))
+                point_wanted(connection, run, Address.parse(output), Scope.of(row))
 
     def release(self, run: str, attempt: int) -> None:
         """Give a run back, unfinished, for somebody to take up again."""

@@ -5,6 +5,7 @@ nor names what is another's. Today all there is belongs to the first project of 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,6 +21,11 @@ class Scope:
 
     organisation: str | None = FIRST
     project: str | None = FIRST
+
+    @classmethod
+    def of(cls, row: Any) -> "Scope":
+        """Whose a row is."""
+        return cls(row.organisation, row.project)
 
     def mine(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
         """The condition on the rows of a table."""
