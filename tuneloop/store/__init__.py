@@ -105,7 +105,7 @@ class Store:
         if scope == self.scope:
             return self
         seen = copy.copy(self)
-        seen.__dict__["engine"] = self.engine
+        seen.__dict__ |= {"engine": self.engine, "curves": self.curves}  # what is of no project is shared
         for name in PARTS:
             seen.__dict__.pop(name, None)
         seen.scope = scope
