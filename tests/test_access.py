@@ -16,7 +16,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_key_is_known_by_its_hash_alone(store: Store, tmp_path: Path) -> None:
     made = create_key(store, " app ", role="member")
-    assert Verifier(store.traffic).verify(made.key) == Caller(made.id, "app", "member")
+    assert Verifier(store.keys).verify(made.key) == Caller(made.id, "app", "member")
     secret = made.key.rpartition("-")[2]
     stored = b"".join(p.read_bytes() for p in (tmp_path / ".tuneloop").glob("tuneloop.db*"))
     assert made.id.encode() in stored and secret.encode() not in stored
@@ -27,7 +27,7 @@ def test_a_key_is_known_by_its_hash_alone(store: Store, tmp_path: Path) -> None:
 def test_wrong_unknown_and_revoked_keys_look_alike(store: Store) -> None:
     made = create_key(store, "app")
     other = create_key(store, "other")
-    verifier = Verifier(store.traffic, seconds=0)
+    verifier = Verifier(store.keys, seconds=0)
     crossed = f"tl-{made.id}-{other.key.rpartition('-')[2]}"
     unknown = f"tl-{'a' * 12}-{made.key.rpartition('-')[2]}"
     revoke_key(store, other.id)
@@ -43,9 +43,9 @@ def test_wrong_unknown_and_revoked_keys_look_alike(store: Store) -> None:
 def test_a_checked_key_is_remembered_for_a_moment_and_no_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made, now = create_key(store, "app"), [1000.0]
     monkeypatch.setattr("tuneloop.access.time.monotonic", lambda: now[0])
-    verifier, asked = Verifier(store.traffic, seconds=5), []
-    ask = store.traffic.key
-    monkeypatch.setattr(store.traffic, "key", lambda public: asked.append(public) or ask(public))
+    verifier, asked = Verifier(store.keys, seconds=5), []
+    ask = store.keys.find
+    monkeypatch.setattr(store.keys, "find", lambda public: asked.append(public) or ask(public))
     for _n in range(3):
         verifier.verify(made.key)
     assert len(asked) == 1 and verifier.remembered(made.key)
@@ -61,7 +61,7 @@ def test_a_checked_key_is_remembered_for_a_moment_and_no_longer(store: Store, mo
 
 def test_use_and_changes_are_written_down(store: Store) -> None:
     made = create_key(store, "app")
-    verifier = Verifier(store.traffic)
+    verifier = Verifier(store.keys)
     verifier.verify(made.key)
     assert list_keys(store)[0]["used"] is None
     verifier.write_used()
@@ -70,7 +70,7 @@ def test_use_and_changes_are_written_down(store: Store) -> None:
     first = list_keys(store)[0]["revoked"]
     revoke_key(store, made.id)  # again: nothing changes
     assert list_keys(store)[0]["revoked"] == first
-    assert [(a.actor, a.action, a.object) for a in store.traffic.audit()] == [
+    assert [(a.actor, a.action, a.object) for a in store.audit.entries().rows] == [
         ("boss", "key.revoke", made.id), ("local", "key.create", f"{made.id} caller"),
     ]  # fmt: skip
 

@@ -17,8 +17,9 @@ from click.testing import CliRunner
 from toystage import Count
 
 from tuneloop.cli import main
-from tuneloop.cli.artifacts import lineage, rm
+from tuneloop.cli.artifacts import lineage
 from tuneloop.cli.display import describe
+from tuneloop.cli.removal import rm
 from tuneloop.cli.serve import print_ready
 from tuneloop.cli.stages import build
 from tuneloop.errors import TuneloopError
@@ -125,7 +126,7 @@ def test_a_loop_that_fails_half_way_tells_what_is_done(tmp_path: Path) -> None:
 
 
 def test_a_bug_is_one_object_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuneloop.cli.artifacts.list_runs", Mock(side_effect=ZeroDivisionError("oops")))
+    monkeypatch.setattr("tuneloop.cli.lists.list_runs", Mock(side_effect=ZeroDivisionError("oops")))
     with pytest.raises(ZeroDivisionError):
         main(["ls", "runs", "--json"])
     assert json.loads(capsys.readouterr().out)["error"] == "ZeroDivisionError: oops"

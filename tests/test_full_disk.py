@@ -22,7 +22,7 @@ from test_store import artifact
 from toystage import Count
 
 from tuneloop import logbook
-from tuneloop.cli.artifacts import gc
+from tuneloop.cli.removal import gc
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.store import Store
 from tuneloop.store import leftovers as module

@@ -9,20 +9,22 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from old_workspace import back_to, fill
 from test_store import artifact
 from toystage import Count
 
 from tuneloop.address import LONGEST_NAME, NAME, Address, name_from
-from tuneloop.cli.artifacts import gc, ls, rm, show, tag
+from tuneloop.cli.artifacts import show, tag
+from tuneloop.cli.lists import ls
 from tuneloop.cli.loop import run
+from tuneloop.cli.removal import gc, rm
 from tuneloop.dataset import Split
 from tuneloop.documents import Parse
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
-from tuneloop.store import Store
-from tuneloop.store.database import runs, tags, versions, wanted_names
-from tuneloop.store.migrations import MIGRATIONS
+from tuneloop.store import Scope, Store
+from tuneloop.store.database import organisations, projects, tags, wanted_names
 from tuneloop.store.names import check_name, point
 from tuneloop.web import form
 
@@ -187,26 +189,41 @@ def test_a_run_that_was_asked_for_earlier_does_not_take_a_name_from_a_later_one(
 
 def test_a_workspace_of_version_0_1_opens_and_its_names_are_the_first_of_their_histories(store: Store) -> None:
     one, two = artifact(store, "dataset", "one"), artifact(store, "dataset", "two")
-    store.artifacts.tag("d", one)
-    run = queue(store, "k", "d")[0]
-    with store.engine.begin() as connection:  # back to the tables of 0.1, with a name that only 0.1 let be given
-        connection.execute(sa.text("DROP TABLE tag_history"))
-        for table, column in (("tags", "version"), ("wanted_names", "asked")):
-            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-        connection.execute(
-            sa.text("INSERT INTO tags (kind, name, hash, updated) VALUES ('dataset', 'd@1', :hash, 1.0)"),
-            {"hash": two.hash},
-        )
-        connection.execute(versions.delete().where(versions.c.version == len(MIGRATIONS)))
+    old, run = back_to(store), "0" * 18
+    there = [{"kind": a.kind, "hash": a.hash, "created": float(n)} for n, a in enumerate((one, two))]
+    given = [("d", one), ("d@1", two)]  # a name that only 0.1 let be given
+    names = [{"kind": a.kind, "name": name, "hash": a.hash, "updated": 1.0} for name, a in given]
+    fill(store, old, artifacts=there, tags=names, runs=[{"id": run, "tag": "d", "state": "queued", "created": 7.0}])
+    fill(store, old, wanted_names=[{"run": run, "name": "d"}])
     again = Store(store.root, store.settings)
     assert again.artifacts.resolve("dataset:d") == again.artifacts.resolve("dataset:d@2") == one
     assert again.artifacts.resolve("dataset:d@1") == two, "a name that was given stays what it was"
     moved = again.artifacts.tag("d", two)
     assert moved and (moved.before.name, moved.after.name) == ("dataset:d@2", "dataset:d@3")
     with again.engine.connect() as connection:
-        asked = connection.scalar(sa.select(wanted_names.c.asked).where(wanted_names.c.run == run))
-        assert asked == connection.scalar(sa.select(runs.c.created).where(runs.c.id == run))
+        assert connection.scalar(sa.select(wanted_names.c.asked).where(wanted_names.c.run == run)) == 7.0
         assert set(connection.scalars(sa.select(tags.c.version).where(tags.c.name == "d"))) == {3}
+
+
+def test_all_that_a_workspace_of_version_0_1_has_is_the_first_projects(store: Store) -> None:
+    one = artifact(store, "dataset", "one")
+    old, ours = back_to(store), {"id": "k" * 12, "name": "app", "role": "member"}
+    fill(
+        store, old, artifacts=[{"kind": one.kind, "hash": one.hash}],
+        tags=[{"kind": one.kind, "name": "d", "hash": one.hash}], audit=[{"action": "key.create"}],
+        runs=[{"id": "0" * 18, "state": "done", "output": str(one)}], keys=[ours],
+        requests=[{"id": "r", "route": "help", "status": 200}], feedback=[{"id": "f", "request": "r"}],
+    )  # fmt: skip
+    again = Store(store.root, store.settings)
+    elsewhere = again.within(Scope("acme", "clinic"))
+    for seen, count in ((again, 1), (elsewhere, 0)):
+        lists = seen.lists
+        found = [lists.runs().rows, lists.artifacts().rows, lists.requests().rows, lists.history().rows,
+                 seen.keys.all(), seen.audit.entries().rows, seen.traffic.feedback()]  # fmt: skip
+        assert [len(rows) for rows in found] == [count] * 7
+    with again.engine.connect() as connection:
+        assert connection.execute(sa.select(projects.c.id, projects.c.organisation)).all() == [("default", "default")]
+        assert connection.scalar(sa.select(organisations.c.id)) == "default"
 
 
 # -- what is said of it --------------------------------------------------------------------------------------------

@@ -343,7 +343,7 @@ def test_a_workspace_of_before_is_closed_when_it_is_opened(tmp_path: Path) -> No
     for path in (store.folder, *store.folder.rglob("*")):
         if (not path.is_symlink() and path.stat().st_nlink == 1) or path.is_dir():
             path.chmod(0o777 if path.is_dir() else 0o666)
-    Store(tmp_path).traffic.all_keys()
+    Store(tmp_path).keys.all()
     found = open_to_others(store.folder)
     assert [Path(line.partition(":")[0]).name for line in found] == ["m.gguf"], "a file of somebody else as well"
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644

@@ -239,19 +239,19 @@ def test_a_form_is_read_by_the_types_of_its_fields() -> None:
 def test_the_event_loop_does_not_wait_for_the_database_to_know_a_key(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask, key = workspace.store.traffic.key, create_key(workspace.store, "x", role="member").key
+    ask, key = workspace.store.keys.find, create_key(workspace.store, "x", role="member").key
 
     def asked(public: str) -> object:
         with pytest.raises(RuntimeError):
             asyncio.get_running_loop()
         return ask(public)
 
-    monkeypatch.setattr(workspace.store.traffic, "key", Mock(side_effect=asked))
+    monkeypatch.setattr(workspace.store.keys, "find", Mock(side_effect=asked))
     for method, path in (("GET", "/"), ("POST", "/login")):
         client = TestClient(build_app(workspace), base_url=HERE)
         found = client.request(method, path, data={"key": key}, headers={"authorization": f"Bearer {key}"})
         assert found.status_code == 200
-    assert workspace.store.traffic.key.call_count == 2
+    assert workspace.store.keys.find.call_count == 2
 
 
 @pytest.fixture

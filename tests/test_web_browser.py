@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_house import BELIEVED, Console, chromium, console
+from console_house import BELIEVED, Console, chromium, console, save
 from gateway_house import Running
 
 from tuneloop.access import create_key, revoke_key
@@ -357,6 +357,27 @@ def test_lists_go_on_are_searched_and_keep_the_focus(page: Any, house: Console) 
     assert page.locator("td a", has_text="documents:beta").count() == 1
     page.goto(f"{house.url}/runs/nothing")
     assert "there is no run" in page.locator("[role=alert]").inner_text()
+
+
+def test_a_curve_is_sent_once_and_grows_and_a_name_is_taken_away(page: Any, house: Console) -> None:
+    store = house.workspace.store
+    run = store.runs.submit(stage="count", stage_version=1, params={}, typed={}, key="curve", tag="", inputs=[])
+    store.runs.add_metrics(run, [("loss", 1 / (n + 1), n, 0.0) for n in range(3000)])
+    page.goto(f"{house.url}/runs/{run}")
+    drawn = page.locator("#chart svg").inner_html()
+    with page.expect_response(lambda answer: "have=" in answer.url) as asked:
+        pass
+    assert "<svg" not in asked.value.text().split('id="chart"')[1].split("</div>")[0]
+    page.wait_for_timeout(200)
+    assert page.locator("#chart svg").inner_html() == drawn, "it stays where nothing is new"
+    store.runs.add_metrics(run, [("loss", 3.0, 3000, 0.0)])
+    page.wait_for_function("old => document.querySelector('#chart svg').innerHTML !== old", arg=drawn)
+    store.runs.cancel(run)
+    address = save(store, house.folder, "dataset", "not-needed", rejected=1)
+    page.goto(f"{house.url}/artifacts/dataset:not-needed")
+    page.get_by_role("button", name="dataset:not-needed").click()
+    page.locator("h1", has_text=address[:20]).wait_for()
+    assert store.artifacts.resolve("dataset:not-needed@1") and page.locator("text=not-needed@1").count()
 
 
 def test_language_and_theme_are_chosen_on_every_page_and_remembered(browser: Any, house: Console) -> None:

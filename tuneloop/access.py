@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from tuneloop.errors import Denied, NotFound, TuneloopError
 from tuneloop.language import _, joined
 from tuneloop.nearest import meant
+from tuneloop.store.scope import DEFAULT, Scope
 
 if TYPE_CHECKING:
-    from tuneloop.store import Store, Traffic
+    from tuneloop.store import Keys, Store
 
 ROLES = ("caller", "member", "admin")  # each may do what those before it may
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # 32 letters: five bits each, nothing to escape, nothing to confuse
@@ -39,11 +40,12 @@ class NewKey:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request: the public id of the key, its name and its role."""
+    """Who sent a request: the public id of the key, its name, its role, and the project whose rows it sees."""
 
     id: str
     name: str
     role: str
+    scope: Scope = DEFAULT
 
     def may(self, role: str) -> bool:
         """Whether this caller has ``role``, or one above it."""
@@ -58,27 +60,27 @@ def create_key(store: "Store", name: str, *, role: str = "caller", actor: str = 
     if not name.strip() or len(name) > 200 or not name.isprintable():
         raise TuneloopError(_("a key needs a name of 1 to 200 printable characters"))
     public, secret = random_text(12), random_text(32)
-    store.traffic.add_key(
+    store.keys.add(
         {"id": public, "secret_sha256": hashed(secret), "name": name.strip(), "role": role, "created": time.time()}
     )
-    store.traffic.note(actor, "key.create", f"{public} {role}")
+    store.audit.note(actor, "key.create", f"{public} {role}")
     return NewKey(public, f"tl-{public}-{secret}")
 
 
 def revoke_key(store: "Store", public: str, *, actor: str = "local") -> None:
     """Refuse a key from now on. Raises ``NotFound``; a key revoked before keeps its time."""
-    row = store.traffic.key(public)
-    if row is None:
+    row = store.keys.find(public)
+    if row is None or row.project != store.scope.project:
         raise NotFound(_("there is no key {!r}").format(public), hint=_("See: tuneloop key ls"))
     if row.revoked is None:
-        store.traffic.update_key(public, revoked=time.time())
-        store.traffic.note(actor, "key.revoke", public)
+        store.keys.update(public, revoked=time.time())
+        store.audit.note(actor, "key.revoke", public)
 
 
 def list_keys(store: "Store") -> list[dict[str, Any]]:
     """Every key without its hash, oldest first."""
     names = ("id", "name", "role", "created", "used", "revoked")
-    return [{name: getattr(row, name) for name in names} for row in store.traffic.all_keys()]
+    return [{name: getattr(row, name) for name in names} for row in store.keys.all()]
 
 
 def random_text(length: int) -> str:
@@ -101,8 +103,8 @@ class Known:
 class Verifier:
     """Checks keys for a server, asking the database about each at most every few seconds. Threads may share it."""
 
-    def __init__(self, traffic: "Traffic", *, seconds: float = SECONDS) -> None:
-        self.traffic, self.seconds = traffic, seconds
+    def __init__(self, keys: "Keys", *, seconds: float = SECONDS) -> None:
+        self.keys, self.seconds = keys, seconds
         self._known: dict[str, Known] = {}
         self._used: dict[str, float] = {}
         self._noted = -NOTE_EVERY
@@ -131,11 +133,12 @@ class Verifier:
         known = self._known.get(public)
         if known is not None and known.until > now:
             return known
-        row = self.traffic.key(public)
+        row = self.keys.find(public)
         if row is None or row.revoked is not None:
             known = Known(None, hashed(""), now + self.seconds)
         else:
-            known = Known(Caller(row.id, row.name, row.role), row.secret_sha256, now + self.seconds)
+            caller = Caller(row.id, row.name, row.role, Scope.of(row))
+            known = Known(caller, row.secret_sha256, now + self.seconds)
         with self._lock:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
@@ -153,7 +156,7 @@ class Verifier:
             used, self._used = self._used, {}
         for public, when in used.items():
             try:
-                self.traffic.update_key(public, used=when)
+                self.keys.note_used(public, when)
             except Exception:  # the database has no room, or is away: the next time tells of all of them
                 self._used = used | self._used
                 raise

@@ -39,6 +39,7 @@ from tuneloop.store.artifacts import MANIFEST, write_durably
 from tuneloop.store.database import DiskFull, disk_full, fixable
 from tuneloop.store.room import Reserve, is_full
 from tuneloop.store.runs import RunLost
+from tuneloop.store.scope import EVERYTHING, Scope
 
 BEAT = 1.0  # seconds between heartbeats
 SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
@@ -166,11 +167,12 @@ def execute(root: Path, run: str) -> int:
     early: list[int] = []  # a cancel that comes before there is somebody to give a claimed run back
     signal.signal(signal.SIGTERM, lambda number, _frame: early.append(number))  # a mask would hold for one thread alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the watcher's to handle
-    workspace = Workspace(root)
+    workspace = Workspace(root).within(EVERYTHING)
     attempt = workspace.store.runs.claim(run)
     if not attempt:
         return 0
     row = workspace.store.runs.get(run)
+    workspace = workspace.within(Scope.of(row))  # what it makes is of the project that asked for it
     if not find_stage(row.stage).asks_hubs:
         os.environ.update(OFFLINE)
     ctx = RunContext(workspace, run, row.key, attempt)

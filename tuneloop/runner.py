@@ -12,6 +12,7 @@ the last one's Ctrl-C cancels, and no worker takes a run that a living command w
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import hashlib
 import json
@@ -48,10 +49,11 @@ from tuneloop.nearest import meant
 from tuneloop.registry import find_stage, targets
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
-from tuneloop.store import Move, Store, holder_is_dead
-from tuneloop.store.database import disk_full
+from tuneloop.store import Move, Scope, Store, holder_is_dead
+from tuneloop.store.database import FIRST, disk_full
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
+from tuneloop.store.scope import EVERYTHING
 from tuneloop.watchers import Watchers
 
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
@@ -165,6 +167,14 @@ class Workspace:
         self.absent: NoWorkspace | None = None  # what is said of anything that is looked up: see ``looked_into``
         self.watchers = Watchers(self.store.folder / "watchers")
 
+    def within(self, scope: Scope) -> Workspace:
+        """The same workspace as seen from a project."""
+        if scope == self.store.scope:
+            return self
+        seen = copy.copy(self)
+        seen.store = self.store.within(scope)
+        return seen
+
     # -- what a stage refers to -------------------------------------------------------------------------------
 
     def resolve(self, stage: Stage) -> dict[str, Any]:
@@ -225,7 +235,7 @@ class Workspace:
             return NotPulled(
                 missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower())
             )
-        here = [tag for artifact in self.store.artifacts.find("model") for tag in artifact.tags]
+        here = self.store.artifacts.names("model")
         near = meant(name, [*here, *self.store.settings.endpoints, *known])
         if near:
             return NotPulled(missing, hint=near)
@@ -248,7 +258,9 @@ class Workspace:
     def key(self, stage: Stage, params: dict[str, Any]) -> str:
         """What makes two runs the same work: stage, version, inputs, parameters and the bytes of outside files."""
         outside = stage.fingerprint() if stage.reuse else secrets.token_hex(16)
-        text = json.dumps([stage.name, stage.version, params, outside], sort_keys=True, ensure_ascii=False)
+        mine = self.store.scope.project
+        project = [] if mine == FIRST else [mine]  # which works in folders of its own
+        text = json.dumps([stage.name, stage.version, params, outside, *project], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def submit(self, stage: Stage, *, name: str = "", rerun: bool = False) -> RunResult:
@@ -514,7 +526,8 @@ def is_watched(workspace: Workspace, key: str) -> bool:
 
 
 def work(workspace: Workspace, *, once: bool = False, poll: float = 0.5) -> None:
-    """Take queued runs, and runs whose process died, one after the other, until interrupted."""
+    """Take queued runs, and runs whose process died, of all projects, one after the other, until interrupted."""
+    workspace = workspace.within(EVERYTHING)
     while True:
         waiting = list(workspace.store.runs.recent(limit=1000, state="queued"))
         waiting += [r for r in workspace.store.runs.recent(limit=100, state="running") if holder_is_dead(r)]

@@ -48,13 +48,14 @@ GROUPS = {
         "key": ("tuneloop.cli.keys:key", "Create, list and revoke API keys."),
     },
     "What was made": {
-        "ls": ("tuneloop.cli.artifacts:ls", "List artifacts, or runs."),
+        "ls": ("tuneloop.cli.lists:ls", "List artifacts, or runs."),
         "show": ("tuneloop.cli.artifacts:show", "Show one artifact or one run."),
         "lineage": ("tuneloop.cli.artifacts:lineage", "Show what an artifact was made from, or what from it."),
         "diff": ("tuneloop.cli.artifacts:diff", "Compare two artifacts of one kind."),
         "tag": ("tuneloop.cli.artifacts:tag", "Give an artifact a name."),
-        "rm": ("tuneloop.cli.artifacts:rm", "Remove an artifact."),
-        "gc": ("tuneloop.cli.artifacts:gc", "Remove artifacts that no name leads to, and leftovers."),
+        "untag": ("tuneloop.cli.removal:untag", "Take a name away from an artifact."),
+        "rm": ("tuneloop.cli.removal:rm", "Remove an artifact."),
+        "gc": ("tuneloop.cli.removal:gc", "Remove artifacts that no name leads to, and leftovers."),
         "cancel": ("tuneloop.cli.artifacts:cancel", "Cancel a queued or running run."),
     },
     "Models and this machine": {

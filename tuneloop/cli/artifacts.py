@@ -1,7 +1,6 @@
-"""Artifacts, names, ancestry: ``ls``, ``show``, ``lineage``, ``tag``, ``diff``, ``rm``, ``gc``, ``cancel``."""
+"""One artifact or run: ``show``, ``lineage``, ``tag``, ``diff``, ``cancel``. Lists are in ``lists``."""
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,24 +9,17 @@ from typing import Any
 import click
 
 from tuneloop.address import Address, composed
-from tuneloop.cli.display import facts, number, span
-from tuneloop.cli.options import as_json_option, command, print_json, print_table
-from tuneloop.cli.show import describe, describe_run, when
-from tuneloop.errors import NotFound, NoWorkspace, TuneloopError, told_again
+from tuneloop.cli.display import number
+from tuneloop.cli.options import as_json_option, command, print_json
+from tuneloop.cli.show import describe, describe_run
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.evaluate.figures import METRICS
 from tuneloop.kinds import KINDS
-from tuneloop.language import _, agreeing, joined, shown, strung
+from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.nearest import meant
-from tuneloop.store import Artifact, Store, Version, as_json
-from tuneloop.store.artifacts import used_by
-from tuneloop.store.leftovers import DAY, Leftovers, size_of
-from tuneloop.telling import cut, size
-from tuneloop.typed import as_typed
-
-NOTHING_COLLECTED = {
-    "removed": [], "bytes": 0, "scratch": 0, "scratch_bytes": 0, "kept": [], "kept_bytes": 0, "scratch_kept": 0,
-    "scratch_kept_bytes": 0,
-}  # fmt: skip
+from tuneloop.store import Artifact, Store
+from tuneloop.store import as_json as plain
+from tuneloop.telling import cut
 
 
 def as_object(artifact: Artifact) -> dict[str, Any]:
@@ -38,86 +30,10 @@ def as_object(artifact: Artifact) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@command()
-@click.argument("kind", required=False, metavar="[KIND|runs]")
-@click.option("--all", "everything", is_flag=True, help="Also artifacts without a name that are older than a day.")
-@click.option("--history", is_flag=True, help="What each name has led to, and leads to now.")
-@as_json_option
-def ls(kind: str | None, everything: bool, history: bool, as_json: bool) -> None:
-    """List artifacts, or runs."""
-    if kind == "runs":
-        return list_runs(as_json)
-    if kind and kind not in KINDS:
-        known = joined(KINDS.names())
-        raise TuneloopError(
-            _("there is no kind {kind!r}").format(kind=kind),
-            hint=meant(kind, [*KINDS.names(), "runs"]) or _("Kinds: {kinds}, runs.").format(kinds=known),
-        )
-    store = readable()
-    if history:
-        return list_history(store.artifacts.history(kind) if store else [], as_json)
-    there = store.artifacts.find(kind) if store else []
-    if as_json:
-        return print_json({"artifacts": [as_object(a) for a in there]})
-    if not there:
-        if store:
-            click.echo(as_typed(_("Nothing yet. Begin with: tuneloop parse FOLDER")))
-        return None
-    today = time.time() - DAY
-    found = [a for a in there if a.tags or everything or a.created > today]
-    rows = [[names_of(a), a.address.hash[:12], size(a.bytes), when(a.created), facts(a.summary)[:70]] for a in found]
-    print_table(rows, [_("name"), _("hash"), _("size"), _("made"), _("contents")])
-    if more := len(there) - len(found):
-        click.echo(as_typed(_("{count} more that no name leads to: tuneloop ls --all").format(count=more)))
-    return None
-
-
-def readable() -> Store | None:
-    """The workspace of a command that lists what there is: where none is, nothing is, and that is said beside."""
-    try:
-        return Store.existing(though_full=True)
-    except NoWorkspace as missing:
-        click.echo(as_typed(str(missing)), err=True)
-        return None
-
-
-def names_of(artifact: Artifact) -> str:
-    """The names that lead to an artifact, or else those that did."""
-    return joined(f"{artifact.address.kind}:{name}" for name in artifact.tags or artifact.versions) or "-"
-
-
-def list_history(versions: list[Version], as_json: bool) -> None:
-    if as_json:
-        keep = ("time", "run", "now", "removed")
-        found = [{"name": v.place, "address": str(v.address), **{k: getattr(v, k) for k in keep}} for v in versions]
-        return print_json({"history": found})
-    now, removed = _("now"), _("removed")
-    rows = [
-        [v.place, v.address.hash[:12], when(v.time), removed if v.removed else now if v.now else "", v.run]
-        for v in versions
-    ]
-    print_table(rows, [_("name"), _("hash"), _("since"), "", _("run")])
-    return None
-
-
-def list_runs(as_json_: bool) -> None:
-    store = readable()
-    runs = store.runs.recent(limit=100) if store else []
-    if as_json_:
-        return print_json({"runs": as_json(runs)})
-    rows = [
-        [
-            r.id,
-            r.stage,
-            _(r.state),
-            when(r.created),
-            span(r.seconds),
-            (r.output or (as_typed(told_again(r.error)) if r.error else ""))[:60],
-        ]
-        for r in runs
-    ]
-    print_table(rows, [_("run"), _("stage"), _("state"), _("queued at"), _("took"), _("output")])
-    return None
+def run_as_object(row: Any) -> dict[str, Any]:
+    """A run as ``--json`` prints it."""
+    apart = ("organisation", "project", "user")
+    return {name: value for name, value in plain([row])[0].items() if name not in apart}
 
 
 @command()
@@ -180,11 +96,11 @@ def cell(key: str, value: Any) -> Any:
     return (_("yes") if value else _("no")) if isinstance(value, bool) else value
 
 
-def show_run(store: Store, run: str, as_json_: bool) -> None:
+def show_run(store: Store, run: str, as_json: bool) -> None:
     row = store.runs.get(run)
-    body = as_json([row])[0]
+    body = run_as_object(row)
     body["curves"] = store.runs.metrics(row.id)
-    if as_json_:
+    if as_json:
         return print_json(body)
     for line in describe_run(row, body["curves"]):
         click.echo(line.rstrip())
@@ -211,7 +127,7 @@ def lineage(ref: str, down: bool, documents: bool, as_json: bool) -> None:
             {"artifact": near, "stage": stage, "input" if not down else "output": far} for near, stage, far in edges
         ]
         return print_json({"artifact": str(address), "edges": found, "documents": names, "removed": gone})
-    labels = {str(a.address): a.tags[0] for a in store.artifacts.find() if a.tags}
+    labels = {str(a): name for a, name in store.artifacts.labels(map(Address.parse, chain)).items()}
     print_tree(str(address), edges, labels, down, gone)
     for of, listed in names.items():
         click.echo(
@@ -359,104 +275,6 @@ def row_changes(one: Path, two: Path) -> dict[str, dict[str, int]]:
             old, new = (set(pq.read_table(p, columns=["id"])["id"].to_pylist()) for p in (path, other))
             found[path.stem] = {"removed": len(old - new), "added": len(new - old), "kept": len(old & new)}
     return found
-
-
-@command()
-@click.argument("refs", nargs=-1, required=True, metavar="REF...")
-@click.option("--force", is_flag=True, help="Even where other artifacts were made from it.")
-@as_json_option
-def rm(refs: tuple[str, ...], force: bool, as_json: bool) -> None:
-    """Remove artifacts."""
-    store = Store.existing(though_full=True)
-    addresses = list(dict.fromkeys(store.artifacts.resolve(ref) for ref in refs))
-    for address in addresses:  # all of them, before the first is gone
-        store.artifacts.check_unread(address)
-    if not force:
-        check_unused(store, addresses)
-    named = [f"{a.kind}:{name}" for a in addresses for name in store.artifacts.get(a).tags]
-    with store.making_room():
-        for address in addresses:
-            store.artifacts.remove(address, force=True)
-    before = {name: earlier(store, name) for name in named}
-    if as_json:
-        return print_json({"removed": [str(a) for a in addresses], "names": before})
-    click.echo(_("Removed: {names}").format(names=joined(a.short for a in addresses)))
-    for name, places in before.items():
-        known = _("before: {places}").format(places=joined(places)) if places else ""
-        click.echo("  " + strung(filter(None, (_("{name} leads nowhere now").format(name=name), known))))
-    return None
-
-
-def earlier(store: Store, name: str) -> list[str]:
-    """The places in the history of a name whose artifacts are still there, newest first."""
-    kind, _colon, bare = name.partition(":")
-    return [version.place for version in store.artifacts.history(kind, bare) if not version.removed]
-
-
-def check_unused(store: Store, addresses: list[Address]) -> None:
-    """Raise where something that stays was made from one of the artifacts."""
-    for address in addresses:
-        made = {Address.parse(run.output) for run in store.artifacts.users(address) if run.output}
-        stays = sorted(a for a in made.difference(addresses) if store.artifacts.exists(a))
-        if stays:
-            raise TuneloopError(
-                used_by(address, len(stays), stays[0].short),
-                hint=_("Remove those first, or use --force."),
-            )
-
-
-@command()
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--history", is_flag=True, help="Also what names led to before, and lead to no longer.")
-@click.option("--scratch", is_flag=True, help="Also what runs that failed or were stopped would continue from.")
-@as_json_option
-def gc(dry_run: bool, history: bool, scratch: bool, as_json: bool) -> None:
-    """Remove artifacts that no name leads or led to, and the leftovers of runs that ended over a day ago."""
-    store = readable()
-    if store is None:
-        return print_json(NOTHING_COLLECTED | {"dry_run": dry_run}) if as_json else None
-    left = Leftovers(store.folder / "scratch", store.engine)
-    goes, stays = [*left.old, *(left.young if scratch else [])], [] if scratch else left.young
-    # First, since it takes no room to record.
-    cleared, freed = (len(goes), size_of(goes)) if dry_run else left.clear(young=scratch)
-    victims = store.artifacts.unreachable(history=history)
-    past = [] if history else sorted(set(store.artifacts.unreachable(history=True)).difference(victims))
-    sizes = {a: store.artifacts.get(a).bytes for a in [*victims, *past]}
-    if not dry_run:
-        with store.making_room():
-            victims = [address for address in victims if store.artifacts.collect(address, history=history)]
-    body = {
-        "removed": [str(a) for a in victims], "bytes": sum(sizes[a] for a in victims), "scratch": cleared,
-        "scratch_bytes": freed, "dry_run": dry_run, "kept": [str(a) for a in past],
-        "kept_bytes": sum(sizes[a] for a in past), "scratch_kept": len(stays), "scratch_kept_bytes": size_of(stays),
-    }  # fmt: skip
-    return print_json(body) if as_json else tell_collected(body)
-
-
-def tell_collected(body: dict[str, Any]) -> None:
-    """What ``gc`` says to people: what went, and what it keeps unless asked."""
-    artifacts, leftovers = len(body["removed"]), body["scratch"]
-    gone = agreeing(artifacts, _("{count} artifact, {size}"), _("{count} artifacts, {size}"))
-    rest = agreeing(leftovers, _("{scratch} leftover, {cleared}"), _("{scratch} leftovers, {cleared}"))
-    text = _("{artifacts}, and {leftovers}").format(artifacts=gone, leftovers=rest)
-    sizes = {"size": size(body["bytes"]), "cleared": size(body["scratch_bytes"])}
-    click.echo(text.format(count=artifacts, scratch=leftovers, **sizes))
-    if waiting := body["scratch_kept"]:
-        text = agreeing(
-            waiting,
-            _("Kept, because the same command would continue there: {count} leftover, {size}. To remove it: {command}"),
-            _("Kept, because the same commands would continue there: {count} leftovers, {size}."
-              " To remove them: {command}"),
-        )  # fmt: skip
-        held = as_typed("tuneloop gc --scratch")
-        click.echo(text.format(count=waiting, size=size(body["scratch_kept_bytes"]), command=held))
-    if past := len(body["kept"]):
-        text = agreeing(
-            past,
-            _("Kept, because a name led to it before: {count} artifact, {size}. To remove it: {command}"),
-            _("Kept, because names led to them before: {count} artifacts, {size}. To remove them: {command}"),
-        )
-        click.echo(text.format(count=past, size=size(body["kept_bytes"]), command=as_typed("tuneloop gc --history")))
 
 
 @command()

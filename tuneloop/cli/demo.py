@@ -112,7 +112,7 @@ def announce(workspace: Workspace, *models: str) -> None:
     from tuneloop.models import CATALOGUE
     from tuneloop.telling import size
 
-    here = {tag for artifact in workspace.store.artifacts.find("model") for tag in artifact.tags}
+    here = set(workspace.store.artifacts.names("model"))
     missing = [e for e in CATALOGUE if e.name in models and e.name not in here]
     if not missing:
         return

@@ -31,11 +31,11 @@ def create(name: str, role: str, as_json: bool) -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List the keys (never their secrets)."""
-    from tuneloop.cli.artifacts import readable
+    from tuneloop.cli.lists import readable
     from tuneloop.cli.show import when
 
     store = readable()
-    rows = store.traffic.all_keys() if store else []
+    rows = store.keys.all() if store else []
     if as_json:
         fields = ("id", "name", "role", "created", "used", "revoked")
         return print_json({"keys": [{f: getattr(r, f) for f in fields} for r in rows]})

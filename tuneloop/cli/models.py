@@ -20,7 +20,7 @@ def ls(as_json: bool) -> None:
     from tuneloop.models import CATALOGUE
 
     try:
-        here = {tag for artifact in Store.existing(though_full=True).artifacts.find("model") for tag in artifact.tags}
+        here = set(Store.existing(though_full=True).artifacts.names("model"))
     except NoWorkspace:  # the catalogue is the same everywhere
         here = set()
     rows = [{

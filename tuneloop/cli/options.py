@@ -120,17 +120,47 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def print_table(rows: list[list[str]], header: list[str]) -> None:
-    """A plain table: columns as wide as their widest cell, Chinese counted two wide."""
-    from rich.console import Console
-    from rich.table import Table
+GAP = "  "  # between the columns of a table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in header:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*row)
+
+def print_table(rows: list[list[str]], header: list[str]) -> None:
+    """A plain table: columns as wide as their widest cell, Chinese counted two wide.
+
+    Where that is wider than the terminal, the widest columns are cut.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
+    lines = [[cell.replace("\n", " ") for cell in row] for row in [header, *rows]]
+    lengths = [[cell_len(cell) for cell in line] for line in lines]
+    room = (console.width if console.is_terminal else PIPED) - len(GAP) * (len(header) - 1)
+    widths = narrowed([max(column) for column in zip(*lengths, strict=True)], room)
+    for number, (line, taken) in enumerate(zip(lines, lengths, strict=True)):
+        shown = [cell_of(*facts) for facts in zip(line, taken, widths, strict=True)]
+        text = GAP.join(shown)
+        click.echo(click.style(text, bold=True) if not number else text)
+
+
+PIPED = 200  # letters of a line that no terminal shows
+
+
+def narrowed(widths: list[int], room: int) -> list[int]:
+    """The widths of columns, the widest made narrower until they have room."""
+    widths = list(widths)
+    while sum(widths) > room and max(widths) > 4:
+        widest = max(widths)
+        next_one = max([4, *(width for width in widths if width < widest)])
+        many = widths.count(widest)
+        less = max(1, min(widest - next_one, -(-(sum(widths) - room) // many)))
+        widths = [width - less if width == widest else width for width in widths]
+    return widths
+
+
+def cell_of(text: str, length: int, width: int) -> str:
+    """A cell as wide as its column; what does not fit is cut, and ends with an ellipsis."""
+    if length > width:
+        from rich.cells import set_cell_size
+
+        return set_cell_size(text, max(0, width - 1)) + "…"
+    return text + " " * (width - length)

@@ -158,7 +158,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
                 public_url=public_url,
             )
         )
-        if not no_auth and not any(k.revoked is None for k in store.traffic.all_keys()):
+        if not no_auth and not any(k.revoked is None for k in store.keys.all()):
             click.echo(as_typed(_("There is no key yet. Make one with: tuneloop key create NAME")), err=True)
         url, names = gateway.url, [r["name"] for r in routes]
         text = _("Serving {name} at {url}/v1 · chat page: {url}/ · Ctrl-C stops").format(name=names[0], url=url)

@@ -72,7 +72,7 @@ def endpoint(gateway: Gateway, path: str, handler: Handler) -> Callable[[Request
         record = start_record(gateway, path)
         try:
             caller = await gateway.authenticate(request.scope)
-            record.key = caller.id if caller else None
+            record.asked_by(caller)
             request.state.caller = caller
             return await handler(gateway, request, record)
         except CallerGone:

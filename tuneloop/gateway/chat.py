@@ -42,7 +42,7 @@ class ChatCompletions:
 
     async def answer(self, scope: Scope, receive: Receive, reply: Reply, record: Record) -> None:
         caller = await self.gateway.authenticate(scope)
-        record.key = caller.id if caller else None
+        record.asked_by(caller)
         with self.gateway.flight(record.key):
             await self.answer_caller(receive, reply, record)
 

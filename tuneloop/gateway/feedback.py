@@ -11,6 +11,7 @@ from tuneloop.gateway.ask import parse_object
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import clean
 from tuneloop.language import _
+from tuneloop.store.scope import DEFAULT
 
 if TYPE_CHECKING:
     from tuneloop.access import Caller
@@ -35,7 +36,8 @@ async def take_feedback(gateway: Gateway, caller: Caller | None, data: bytes) ->
         raise Problem(400, _("feedback needs a rating, a comment or a correction"), param="rating")
     request = await find_request(gateway, caller, named)
     row = {"id": f"fb-{secrets.token_hex(12)}", "request": request, "key": caller.id if caller else None}
-    await asyncio.to_thread(gateway.store.traffic.add_feedback, clean(row | {"rating": int(rating)} | texts))
+    store = gateway.store.within(caller.scope if caller else DEFAULT)
+    await asyncio.to_thread(store.traffic.add_feedback, clean(row | {"rating": int(rating)} | texts))
     return {"object": "feedback", "id": row["id"], "request": request, "rating": int(rating)}
 
 
@@ -49,12 +51,13 @@ def text_field(body: dict[str, Any], name: str) -> str | None:
 
 
 async def find_request(gateway: Gateway, caller: Caller | None, named: str) -> str:
-    """The request's own id. A caller may speak of its own requests, a member of all."""
-    if named in gateway.recent:
-        request, key = named, gateway.recent[named]
-    else:
+    """The request's own id. A caller may speak of its own requests, a member of all of its project."""
+    scope = caller.scope if caller else DEFAULT
+    key, project = gateway.recent.get(named, (None, None))
+    request = named
+    if project != scope.project:
         try:
-            row = await asyncio.to_thread(gateway.store.traffic.request, named[:200])
+            row = await asyncio.to_thread(gateway.store.within(scope).traffic.request, named[:200])
         except NotFound:
             raise Problem(404, _("there is no request {!r}").format(named[:100]), param="request") from None
         request, key = row.id, row.key

@@ -6,6 +6,10 @@ from time import perf_counter
 from time import time as now
 from typing import Any
 
+from tuneloop.access import Caller
+from tuneloop.store import Scope
+from tuneloop.store.scope import DEFAULT
+
 KEPT = 4 << 20  # bytes of an answer that are kept for the log
 MOST_TOKENS = 2**31 - 1  # what an integer column holds
 
@@ -36,6 +40,12 @@ class Record:
     error: str | None = None
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
     kept: int = 0
+    scope: Scope = DEFAULT
+
+    def asked_by(self, caller: Caller | None) -> None:
+        """Enter whose request it is; where no keys are needed, the first project's."""
+        if caller is not None:
+            self.key, self.scope = caller.id, caller.scope
 
     def age(self) -> float:
         """Seconds since the request came."""
@@ -57,7 +67,7 @@ class Record:
             read_stream(self)
         elif self.chunks:
             read_whole(self)
-        values = {name: getattr(self, name) for name in COLUMNS}
+        values = {name: getattr(self, name) for name in COLUMNS} | self.scope.as_mine
         values["route"] = self.route[:200]
         values["path"] = self.path[:60]
         return clean(values)

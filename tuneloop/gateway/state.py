@@ -39,13 +39,13 @@ class Gateway:
     def __init__(self, config: GatewayConfig, store: Store) -> None:
         self.config, self.store = config, store
         self.held: Counter[str | None] = Counter()  # requests that are being answered, by key
-        self.metrics, self.verifier = Metrics(), Verifier(store.traffic)
+        self.metrics, self.verifier = Metrics(), Verifier(store.keys)
         self.log = TrafficLog(store.traffic, beside=self.verifier.write_used, seen=self.observe)
         self.clients = {local: open_client(local=local) for local in (True, False)}
         self.upstreams: dict[str, Upstream] = {}
         self.cited: dict[str, CitedRoute] = {}  # by the route's name
         self.embedding: LocalEmbedding | None = None
-        self.recent: OrderedDict[str, str | None] = OrderedDict()  # whose
+        self.recent: OrderedDict[str, tuple[str | None, str | None]] = OrderedDict()  # whose: key and project
         for route in config.routes:
             upstream = Upstream(route, self.clients[is_local(route.upstream_url)])
             self.upstreams |= dict.fromkeys((route.name, *route.aliases), upstream)
@@ -124,7 +124,7 @@ class Gateway:
 
     def remember(self, record: Record) -> None:
         """Know whose request this is before the log has written it, for the feedback on it."""
-        self.recent[record.id] = record.key
+        self.recent[record.id] = (record.key, record.scope.project)
         if len(self.recent) > RECENT:
             self.recent.popitem(last=False)
 

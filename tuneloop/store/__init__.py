@@ -1,6 +1,7 @@
 """The only opener of the database and of the artifact folder."""
 
 import contextlib
+import copy
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,14 +16,22 @@ from tuneloop.language import _
 from tuneloop.nearest import nearest
 from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
+from tuneloop.store.audit import Audit
+from tuneloop.store.curves import Curves
+from tuneloop.store.keys import Keys
+from tuneloop.store.listing import Listing
 from tuneloop.store.names import Move, Version
 from tuneloop.store.room import Reserve, is_full
 from tuneloop.store.runs import Runs, holder_is_dead
+from tuneloop.store.scope import DEFAULT, Scope
 from tuneloop.store.traffic import Traffic, as_json
 
 __all__ = [
-    "Artifact", "Artifacts", "Move", "Runs", "Store", "Traffic", "Version", "as_json", "hash_file", "holder_is_dead",
+    "Artifact", "Artifacts", "Audit", "Keys", "Listing", "Move", "Runs", "Scope", "Store", "Traffic", "Version",
+    "as_json", "hash_file", "holder_is_dead",
 ]  # fmt: skip
+
+PARTS = ("artifacts", "runs", "traffic", "keys", "audit", "lists")  # of a store, each of one project
 
 
 def in_utf8(root: Path) -> Path:
@@ -43,7 +52,7 @@ class Store:
         self, root: Path | str | None = None, settings: Settings | None = None, *, though_full: bool = False
     ) -> None:
         """``though_full``: for a command that reads, or makes room, and ends soon; see ``open_engine``."""
-        self.though_full = though_full
+        self.though_full, self.scope = though_full, DEFAULT
         self.root = in_utf8(Path(root).resolve() if root is not None else find_workspace())
         self.settings = settings or load_settings(self.root)
         self.folder = self.root / FOLDER
@@ -104,17 +113,44 @@ class Store:
             claim(engine, self.folder)
         return engine
 
+    def within(self, scope: Scope) -> "Store":
+        """The same workspace as seen from a project: it holds nothing but what is that project's."""
+        if scope == self.scope:
+            return self
+        seen = copy.copy(self)
+        seen.__dict__ |= {"engine": self.engine, "curves": self.curves}  # what is of no project is shared
+        for name in PARTS:
+            seen.__dict__.pop(name, None)
+        seen.scope = scope
+        return seen
+
     @cached_property
     def artifacts(self) -> Artifacts:
-        return Artifacts(self.folder / "artifacts", self.engine)
+        return Artifacts(self.folder / "artifacts", self.engine, self.scope)
 
     @cached_property
     def runs(self) -> Runs:
-        return Runs(self.engine)
+        return Runs(self.engine, self.scope)
 
     @cached_property
     def traffic(self) -> Traffic:
-        return Traffic(self.engine)
+        return Traffic(self.engine, self.scope)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.engine, self.scope)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.engine, self.scope)
+
+    @cached_property
+    def curves(self) -> Curves:
+        return Curves(self.engine)
+
+    @cached_property
+    def lists(self) -> Listing:
+        return Listing(self.engine, self.scope)
 
     @property
     def cache(self) -> Path:

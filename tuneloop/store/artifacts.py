@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
 from tuneloop.store.names import Move, Version, addressed, check_free, point, point_wanted
+from tuneloop.store.reach import unreachable
 from tuneloop.store.room import is_full
+from tuneloop.store.scope import DEFAULT, Scope
 
 MANIFEST = "manifest.json"
+MANY = 500  # artifacts: of more than these, facts are asked for without naming each
 REMOVED = "removed-"  # in the scratch folder, before what is about to go
 
 
@@ -53,10 +56,13 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 class Artifacts:
-    """Save, find, name, remove. All paths below one folder; all facts in one database."""
+    """Save, find, name, remove, in one project. All paths below one folder; all facts in one database.
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        self.folder, self.engine = folder, engine
+    The same content in two projects lies in one folder, which goes with the last of them.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, scope: Scope = DEFAULT) -> None:
+        self.folder, self.engine, self.scope = folder, engine, scope
 
     def save(self, kind: str, folder: Path, summary: dict[str, Any]) -> Address:
         """Move a finished folder in as an artifact and return its address. The same content is kept once."""
@@ -101,17 +107,18 @@ class Artifacts:
                 connection.execute(
                     artifacts.insert().values(
                         kind=address.kind, hash=address.hash, created=manifest["created"], bytes=size,
-                        summary=manifest["summary"],
+                        summary=manifest["summary"], **self.scope.as_mine,
                     )
                 )  # fmt: skip
-            point_wanted(connection, run, address)
+            point_wanted(connection, run, address, self.scope)
         (folder / MANIFEST).unlink(missing_ok=True)  # the same content was here before; half of it is not whole
         shutil.rmtree(folder, ignore_errors=True)
 
-    @staticmethod
-    def _row(connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
-        query = sa.select(artifacts).where(artifacts.c.kind == address.kind, artifacts.c.hash == address.hash)
-        return connection.execute(query).first()
+    def _row(self, connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
+        return connection.execute(sa.select(artifacts).where(*self._here(artifacts, address))).first()
+
+    def _here(self, table: sa.Table, address: Address) -> tuple[sa.ColumnElement[bool], ...]:
+        return (self.scope.mine(table), table.c.kind == address.kind, table.c.hash == address.hash)
 
     def path(self, address: Address) -> Path:
         """The folder of an artifact. Raises ``NotFound`` where it is gone or not whole."""
@@ -129,54 +136,67 @@ class Artifacts:
             row = self._row(connection, address)
             if row is None:
                 raise NotFound(_("the artifact {artifact} is not in this workspace").format(artifact=address.short))
-            return self._artifact(row, self._tags(connection, address), self._versions(connection, address))
+            return self.named(connection, self.scope, [row])[0]
 
     def summaries(self, addresses: Iterable[Address]) -> dict[Address, dict[str, Any]]:
         """The summaries of those artifacts that are there, in one query."""
+        return {address: row.summary for address, row in self._facts(addresses, artifacts.c.summary).items()}
+
+    def sizes(self, addresses: Iterable[Address]) -> dict[Address, int]:
+        """The bytes of those artifacts that are there, in one query."""
+        return {address: row.bytes for address, row in self._facts(addresses, artifacts.c.bytes).items()}
+
+    def _facts(self, addresses: Iterable[Address], column: sa.Column[Any]) -> dict[Address, Any]:
         wanted = set(addresses)
-        columns = (artifacts.c.kind, artifacts.c.hash, artifacts.c.summary)
-        query = sa.select(*columns).where(artifacts.c.hash.in_({address.hash for address in wanted}))
+        query = sa.select(artifacts.c.kind, artifacts.c.hash, column).where(self.scope.mine(artifacts))
+        if len(wanted) <= MANY:
+            query = query.where(artifacts.c.hash.in_({address.hash for address in wanted}))
         with self.engine.connect() as connection:
-            found = {Address(row.kind, row.hash): row.summary for row in connection.execute(query)} if wanted else {}
-        return {address: found[address] for address in wanted if address in found}
+            rows = connection.execute(query).all() if wanted else ()
+        return {address: row for row in rows if (address := Address(row.kind, row.hash)) in wanted}
 
     def find(self, kind: str | None = None) -> list[Artifact]:
         """All artifacts of a kind (or of every kind), newest first."""
-        query = sa.select(artifacts).order_by(artifacts.c.created.desc())
+        query = sa.select(artifacts).where(self.scope.mine(artifacts)).order_by(artifacts.c.created.desc())
         if kind:
             query = query.where(artifacts.c.kind == kind)
         with self.engine.connect() as connection:
-            current, past = self._tags(connection), self._versions(connection)
-            return [self._artifact(row, current, past) for row in connection.execute(query)]
+            return self.named(connection, self.scope, connection.execute(query).all())
+
+    def names(self, kind: str) -> list[str]:
+        """The names of a kind that lead somewhere."""
+        query = sa.select(tags.c.name).where(self.scope.mine(tags), tags.c.kind == kind).order_by(tags.c.name)
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query))
+
+    def labels(self, addresses: Iterable[Address]) -> dict[Address, str]:
+        """For each of some artifacts that names lead to, the first of them."""
+        wanted = set(addresses)
+        query = sa.select(tags).where(self.scope.mine(tags)).order_by(tags.c.name.desc())
+        if len(wanted) <= MANY:
+            query = query.where(tags.c.hash.in_({address.hash for address in wanted}))
+        with self.engine.connect() as connection:
+            return {Address(row.kind, row.hash): row.name for row in connection.execute(query)}
 
     @staticmethod
-    def _tags(connection: sa.Connection, only: Address | None = None) -> dict[tuple[str, str], list[str]]:
-        found: dict[tuple[str, str], list[str]] = {}
-        query = sa.select(tags).order_by(tags.c.name)
-        if only:
-            query = query.where(tags.c.kind == only.kind, tags.c.hash == only.hash)
-        for row in connection.execute(query):
-            found.setdefault((row.kind, row.hash), []).append(row.name)
-        return found
+    def named(connection: sa.Connection, scope: Scope, rows: Sequence[sa.Row[Any]]) -> list[Artifact]:
+        """Rows of the table with the names that lead and led to them."""
+        hashes = {row.hash for row in rows}
 
-    @staticmethod
-    def _versions(connection: sa.Connection, only: Address | None = None) -> dict[tuple[str, str], list[str]]:
-        found: dict[tuple[str, str], list[str]] = {}
-        query = sa.select(tag_history).order_by(tag_history.c.name, tag_history.c.version)
-        if only:
-            query = query.where(tag_history.c.kind == only.kind, tag_history.c.hash == only.hash)
-        for row in connection.execute(query):
-            found.setdefault((row.kind, row.hash), []).append(f"{row.name}@{row.version}")
-        return found
+        def of(table: sa.Table, *order: sa.Column[Any]) -> dict[tuple[str, str], list[str]]:
+            found: dict[tuple[str, str], list[str]] = {}
+            query = sa.select(*(table.c[name] for name in ("kind", "hash", "name", "version"))).order_by(*order)
+            query = query.where(scope.mine(table), *([table.c.hash.in_(hashes)] if len(hashes) <= MANY else []))
+            for row in connection.execute(query) if hashes else ():
+                name = row.name if table is tags else f"{row.name}@{row.version}"
+                found.setdefault((row.kind, row.hash), []).append(name)
+            return found
 
-    @staticmethod
-    def _artifact(
-        row: sa.Row[Any], current: dict[tuple[str, str], list[str]], past: dict[tuple[str, str], list[str]]
-    ) -> Artifact:
-        key = (row.kind, row.hash)
-        return Artifact(
-            Address(*key), row.created, row.bytes, row.summary, tuple(current.get(key, ())), tuple(past.get(key, ()))
-        )
+        now, past = of(tags, tags.c.name), of(tag_history, tag_history.c.name, tag_history.c.version)
+        return [
+            Artifact(Address(*key), r.created, r.bytes, r.summary, tuple(now.get(key, ())), tuple(past.get(key, ())))
+            for r, key in ((row, (row.kind, row.hash)) for row in rows)
+        ]
 
     def resolve(self, text: str, kind: str | None = None) -> Address:
         """The address behind a tag, a place in a tag's history, an address, or a unique prefix (8 digits) of a hash.
@@ -196,23 +216,24 @@ class Artifacts:
             message = _("{text!r} is of kind {found}, and this needs one of kind {kind}")
             raise TuneloopError(message.format(text=text, found=prefix, kind=kind))
         with self.engine.connect() as connection:
-            tagged = connection.scalar(sa.select(tags.c.hash).where(tags.c.kind == prefix, tags.c.name == name))
-            found = addressed(connection, prefix, name)
+            here = (self.scope.mine(tags), tags.c.kind == prefix)
+            tagged = connection.scalar(sa.select(tags.c.hash).where(*here, tags.c.name == name))
+            found = addressed(connection, self.scope, prefix, name)
             if tagged and not set(found) - {tagged}:
                 return Address(prefix, tagged)
             if tagged and len(name) < 64:  # of an older workspace: today such a name is refused
                 raise two_meanings(text, Address(prefix, tagged), Address(prefix, found[0]))
-            if version := names.numbered(connection, prefix, name):
+            if version := names.numbered(connection, self.scope, prefix, name):
                 return still_there(version)
             if found:
                 if len(found) == 1:
                     return Address(prefix, found[0])
                 message = _("{text!r} is the beginning of {count} addresses").format(text=text, count=len(found))
                 raise NotFound(message, hint=_("Write more digits."))
-            if earlier := names.history(connection, prefix, name.rpartition("@")[0] or name):
+            if earlier := names.history(connection, self.scope, prefix, name.rpartition("@")[0] or name):
                 raise lost_place(f"{prefix}:{name}", earlier)
             there = connection.scalars(
-                sa.select(tags.c.name).where(tags.c.kind == prefix).order_by(tags.c.updated.desc()).limit(1000)
+                sa.select(tags.c.name).where(*here).order_by(tags.c.updated.desc()).limit(1000)
             ).all()
         near = meant(f"{prefix}:{name}", [f"{prefix}:{n}" for n in there if nearest(name, [n])])
         listed = joined(f"{prefix}:{n}" for n in there[:5])
@@ -223,7 +244,7 @@ class Artifacts:
     def check_free(self, kind: str, name: str) -> None:
         """Raise where an artifact of this kind cannot be given the name."""
         with self.engine.connect() as connection:
-            check_free(connection, kind, name)
+            check_free(connection, self.scope, kind, name)
 
     def tag(self, name: str, address: Address) -> Move | None:
         """Let a name lead to an artifact; the move, where it led elsewhere before.
@@ -232,34 +253,49 @@ class Artifacts:
         """
         name = composed(name)
         with alone(self.engine) as connection:
-            check_free(connection, address.kind, name)
+            check_free(connection, self.scope, address.kind, name)
             self.path(address)
-            return point(connection, name, address)
+            return point(connection, name, address, scope=self.scope)
 
     def history(self, kind: str | None = None, name: str | None = None) -> list[Version]:
         """Where names have led, newest first: all names, or those of one kind, or one."""
         with self.engine.connect() as connection:
-            return names.history(connection, kind, name)
+            return names.history(connection, self.scope, kind, name)
 
     def moves(self, runs: Iterable[str]) -> dict[tuple[str, str], Move]:
         """The names that the outputs of runs took from other artifacts, by run and name."""
         with self.engine.connect() as connection:
             return names.moves(connection, runs)
 
-    def untag(self, kind: str, name: str) -> None:
-        with self.engine.begin() as connection:
-            connection.execute(tags.delete().where(tags.c.kind == kind, tags.c.name == name))
+    def untag(self, kind: str, name: str, address: Address | None = None) -> Address:
+        """Let a name lead nowhere; what it led to. The artifact and the name's history stay.
+
+        Raises ``NotFound`` for a name that there is not, and ``Conflict`` where it no longer leads to ``address``.
+        """
+        here = (self.scope.mine(tags), tags.c.kind == kind, tags.c.name == composed(name))
+        with alone(self.engine) as connection:
+            led = connection.scalar(sa.select(tags.c.hash).where(*here))
+            if led is None:
+                hint = _("See: tuneloop ls {kind}").format(kind=kind)
+                raise NotFound(_("there is no {name}").format(name=f"{kind}:{name}"), hint=hint)
+            if address and address.hash != led:
+                message = _("{name} leads to {artifact} meanwhile").format(
+                    name=f"{kind}:{name}", artifact=Address(kind, led).short
+                )
+                raise Conflict(message, hint=_("Look again before you take the name away."))
+            connection.execute(tags.delete().where(*here))
+        return Address(kind, led)
 
     def producers(self, address: Address) -> list[sa.Row[Any]]:
         """The finished runs that made an artifact, oldest first."""
         with self.engine.connect() as connection:
-            query = sa.select(runs).where(runs.c.output == str(address), runs.c.state == "done")
+            query = sa.select(runs).where(runs.c.output == str(address), runs.c.state == "done", self.scope.mine(runs))
             return list(connection.execute(query.order_by(runs.c.created)))
 
     def users(self, address: Address) -> list[sa.Row[Any]]:
         """The runs that took an artifact as input, oldest first."""
         with self.engine.connect() as connection:
-            query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id)
+            query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id).where(self.scope.mine(runs))
             return list(connection.execute(query.where(run_inputs.c.ref == str(address)).order_by(runs.c.created)))
 
     def ancestry(self, address: Address, *, down: bool = False) -> list[tuple[str, str, str]]:
@@ -271,8 +307,7 @@ class Artifacts:
         edges = (
             sa.select(near.label("near"), runs.c.stage.label("stage"), far.label("far"))
             .join(run_inputs, run_inputs.c.run == runs.c.id)
-            .where(runs.c.state == "done")
-            .distinct()
+            .where(runs.c.state == "done", self.scope.mine(runs))
             .subquery("edges")
         )
         walk = (
@@ -311,9 +346,11 @@ class Artifacts:
         ``history``: also where a name led to it once.
         """
         with self._aside(address) as aside, alone(self.engine) as connection:
-            if self._tags(connection, address) or self._reader(connection, address):
-                return False
-            if not history and self._versions(connection, address):
+            led = (tags,) if history else (tags, tag_history)
+            for table in led:
+                if connection.execute(sa.select(table.c.name).where(*self._here(table, address)).limit(1)).first():
+                    return False
+            if self._reader(connection, address):
                 return False
             self._take_out(connection, address, aside)
         return True
@@ -332,10 +369,9 @@ class Artifacts:
                 hint=_("Wait for its end, or stop it: tuneloop cancel {run}").format(run=run.id),
             )
 
-    @staticmethod
-    def _reader(connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
+    def _reader(self, connection: sa.Connection, address: Address) -> sa.Row[Any] | None:
         """A live run that has the artifact as input."""
-        query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id)
+        query = sa.select(runs).join(run_inputs, run_inputs.c.run == runs.c.id).where(self.scope.mine(runs))
         return connection.execute(query.where(run_inputs.c.ref == str(address), runs.c.state.in_(LIVE))).first()
 
     @contextlib.contextmanager
@@ -353,7 +389,10 @@ class Artifacts:
     def _take_out(self, connection: sa.Connection, address: Address, aside: Path) -> None:
         """Forget an artifact and move its folder aside: whoever makes it again meanwhile finds its place free."""
         for table in (tags, artifacts):
-            connection.execute(table.delete().where(table.c.kind == address.kind, table.c.hash == address.hash))
+            connection.execute(table.delete().where(*self._here(table, address)))
+        same = sa.select(artifacts.c.hash).where(artifacts.c.kind == address.kind, artifacts.c.hash == address.hash)
+        if connection.execute(same.limit(1)).first():  # it is another project's as well
+            return
         with contextlib.suppress(FileNotFoundError):
             (self.folder / address.kind / address.hash).replace(aside)
         if is_full(self.folder):  # to record it takes some of the room that it makes; done again, it ends the same
@@ -364,15 +403,8 @@ class Artifacts:
 
         ``history``: that a name led to an artifact once does not keep it.
         """
-        everything = self.find()
-        keep = {a.address for a in everything if a.tags or (a.versions and not history)}
         with self.engine.connect() as connection:
-            query = sa.select(run_inputs.c.ref).join(runs, run_inputs.c.run == runs.c.id)
-            query = query.where(runs.c.state.in_(LIVE))
-            keep.update(Address.parse(ref) for ref in connection.scalars(query))
-        for address in list(keep):
-            keep.update(Address.parse(far) for _near, _stage, far in self.ancestry(address))
-        return [a.address for a in everything if a.address not in keep]
+            return unreachable(connection, self.scope, history=history)
 
 
 def two_meanings(text: str, named: Address, other: Address) -> Conflict:

@@ -22,7 +22,19 @@ from tuneloop.store.room import Turn, is_full
 
 BUSY = 30.0  # seconds that a statement waits for another process that writes; SQLite only
 
+FIRST = "default"  # the organisation and the project that are there from the beginning
+
 metadata = sa.MetaData()
+
+
+def whose(*, key: bool = False) -> tuple[sa.Column[str], sa.Column[str]]:
+    """The columns that say to whom a row belongs: see ``scope``. ``key``: what is called alike in two projects is two.
+
+    An id of a project is unique among all organisations.
+    """
+    organisation = sa.Column("organisation", sa.String(26), nullable=False, server_default=FIRST)
+    return organisation, sa.Column("project", sa.String(26), nullable=False, server_default=FIRST, primary_key=key)
+
 
 versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
@@ -33,29 +45,69 @@ owner = sa.Table(  # at most one row: the workspace whose artifacts are here, se
     sa.Column("folder", sa.Text, nullable=False),  # where it was when it took the database, for people
 )
 
+organisations = sa.Table(
+    "organisations",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False, unique=True),
+    sa.Column("created", sa.Float, nullable=False),
+)
+
+projects = sa.Table(
+    "projects",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("organisation", sa.String(26), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("keep_requests", sa.Float),  # seconds for which requests and what is thought of them stay; NULL: for good
+    sa.Column("keep_audit", sa.Float),  # seconds
+    sa.Column("keep_artifacts", sa.Float),  # seconds after which one without a name goes
+    sa.UniqueConstraint("organisation", "name", name="one_project_of_a_name"),
+)
+
+users = sa.Table(  # people; a key may belong to one
+    "users",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("organisation", sa.String(26), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),  # as they log in
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("disabled", sa.Float),  # since when
+    sa.UniqueConstraint("organisation", "name", name="one_user_of_a_name"),
+)
+
 artifacts = sa.Table(
     "artifacts",
     metadata,
+    *whose(key=True),
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("hash", sa.String(64), primary_key=True),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("summary", sa.JSON, nullable=False),
+    sa.Column("expires", sa.Float),  # when it goes, though a name leads to it; NULL: as its project says
+    sa.Index("artifacts_newest", "project", "created", "kind", "hash"),
+    sa.Index("artifacts_newest_of_kind", "project", "kind", "created", "hash"),
 )
 
 tags = sa.Table(
     "tags",
     metadata,
+    *whose(key=True),
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Column("updated", sa.Float, nullable=False),  # when it was asked for that the name leads here
     sa.Column("version", sa.Integer, nullable=False),  # its place in the name's history
+    sa.Index("tags_of_artifact", "kind", "hash"),
 )
 
 tag_history = sa.Table(  # where each name has led; a row is never changed, and outlives name and artifact
     "tag_history",
     metadata,
+    *whose(key=True),
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),  # from 1
@@ -64,6 +116,8 @@ tag_history = sa.Table(  # where each name has led; a row is never changed, and 
     sa.Column("run", sa.String(26), nullable=False, index=True),  # whose output it is; "" where nobody's
     sa.Column("before", sa.Integer),  # where the name led until then
     sa.Column("taken", sa.Boolean, nullable=False),  # False: the name stayed there, since that was asked for later
+    sa.Index("tag_history_of_artifact", "kind", "hash"),
+    sa.Index("tag_history_newest", "project", "time", "kind", "name", "version"),
 )
 
 runs = sa.Table(
@@ -90,11 +144,17 @@ runs = sa.Table(
     sa.Column("cancel", sa.Boolean, nullable=False, default=False),
     sa.Column("progress", sa.JSON),  # {"done", "total", "unit", "phase", "since"}
     sa.Column("metrics", sa.JSON),  # the last value of each metric
+    *whose(),
+    sa.Column("user", sa.String(26)),  # who asked for it, where that is known
+    sa.Index("runs_newest", "project", "created", "id"),
+    sa.Index("runs_in_state", "state", "created", "id"),
+    sa.Index("runs_of_output", "output"),
 )
 LIVE = ("queued", "running")
-# One live run a key: two commands that ask for the same work share it.
+STATES = (*LIVE, "done", "failed", "cancelled")
+# One live run a key: two commands that ask for the same work in one project share it.
 sa.Index(
-    "one_live_run", runs.c.key, unique=True,
+    "one_live_run", runs.c.project, runs.c.key, unique=True,
     sqlite_where=runs.c.state.in_(LIVE), postgresql_where=runs.c.state.in_(LIVE),
 )  # fmt: skip
 
@@ -135,6 +195,8 @@ keys = sa.Table(
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("revoked", sa.Float),
     sa.Column("used", sa.Float),
+    *whose(),
+    sa.Column("user", sa.String(26)),  # whose it is; NULL: a program's
 )
 
 audit = sa.Table(
@@ -145,13 +207,15 @@ audit = sa.Table(
     sa.Column("actor", sa.String(60), nullable=False),
     sa.Column("action", sa.String(60), nullable=False),
     sa.Column("object", sa.String(200), nullable=False),
+    *whose(),
+    sa.Index("audit_newest", "project", "id"),
 )
 
 requests = sa.Table(
     "requests",
     metadata,
     sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("time", sa.Float, nullable=False, index=True),
+    sa.Column("time", sa.Float, nullable=False),
     sa.Column("key", sa.String(24)),
     sa.Column("path", sa.String(60), nullable=False),
     sa.Column("route", sa.String(200), nullable=False),
@@ -169,7 +233,16 @@ requests = sa.Table(
     sa.Column("citations", sa.JSON),
     sa.Column("answerable", sa.Boolean),
     sa.Column("error", sa.Text),
+    *whose(),
+    sa.Column("expires", sa.Float),  # as of an artifact
 )
+sa.Index("requests_newest", requests.c.project, requests.c.time, requests.c.id)
+sa.Index("requests_of_route", requests.c.project, requests.c.route, requests.c.time, requests.c.id)
+sa.Index("requests_of_key", requests.c.project, requests.c.key, requests.c.time, requests.c.id)
+sa.Index(  # few: what went wrong is found among very many
+    "requests_failed", requests.c.project, requests.c.time, requests.c.id,
+    sqlite_where=requests.c.status >= 400, postgresql_where=requests.c.status >= 400,
+)  # fmt: skip
 
 feedback = sa.Table(
     "feedback",
@@ -181,6 +254,9 @@ feedback = sa.Table(
     sa.Column("rating", sa.Integer),  # -1, 0, 1
     sa.Column("comment", sa.Text),
     sa.Column("correction", sa.Text),
+    *whose(),
+    sa.Column("expires", sa.Float),
+    sa.Index("feedback_newest", "project", "time", "id"),
 )
 
 

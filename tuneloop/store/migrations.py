@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Float, Integer, String
 from sqlalchemy.engine import Connection
 
+from tuneloop.store.project_tables import project_tables
+
 
 def first_tables(connection: Connection) -> None:
     tables = sa.MetaData()
@@ -143,4 +145,4 @@ def tag_history(connection: Connection) -> None:
         connection.execute(tags.update().where(*same).values(version=version))
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner, wanted_names, tag_history]
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner, wanted_names, tag_history, project_tables]

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,6 +21,7 @@ from tuneloop.address import LIKE_A_HASH, LONGEST_NAME, NAME, Address
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 from tuneloop.store.database import artifacts, tag_history, tags, wanted_names
+from tuneloop.store.scope import DEFAULT, Scope
 
 NUMBERED = re.compile(r"(.+)@([0-9]+)")  # a place in the history of a name
 
@@ -87,48 +89,50 @@ def check_name(name: str) -> None:
         raise TuneloopError(_("{name!r} cannot be a name").format(name=shown), hint=hint)
 
 
-def addressed(connection: sa.Connection, kind: str, digits: str) -> Sequence[str]:
+def addressed(connection: sa.Connection, scope: Scope, kind: str, digits: str) -> Sequence[str]:
     """The hashes of artifacts that begin with these digits: of 8 or more, and of an address in full."""
     if len(digits) < 8 or not set(digits) <= set("0123456789abcdef"):
         return []
-    query = sa.select(artifacts.c.hash).where(artifacts.c.kind == kind, artifacts.c.hash.startswith(digits))
+    query = sa.select(artifacts.c.hash).where(scope.mine(artifacts), artifacts.c.kind == kind)
+    query = query.where(artifacts.c.hash.between(digits, digits.ljust(64, "f")))
     return connection.scalars(query).all()
 
 
-def check_free(connection: sa.Connection, kind: str, name: str) -> None:
+def check_free(connection: sa.Connection, scope: Scope, kind: str, name: str) -> None:
     """Raise where ``name`` cannot be a tag of this kind: a date is one, as long as no address here begins so."""
     check_name(name)
-    if begun := addressed(connection, kind, name):
+    if begun := addressed(connection, scope, kind, name):
         message = _("{name!r} cannot be a name: the address {address} begins so")
         hint = _("Choose another name, such as {name}.").format(name=f"n-{name}")
         raise TuneloopError(message.format(name=name, address=Address(kind, begun[0]).short), hint=hint)
 
 
 def point(
-    connection: sa.Connection, name: str, address: Address, *, asked: float | None = None, run: str = ""
-) -> Move | None:
+    connection: sa.Connection, name: str, address: Address, *, asked: float | None = None, run: str = "",
+    scope: Scope = DEFAULT,
+) -> Move | None:  # fmt: skip
     """Let a name lead to an artifact, and enter it in the name's history; the move, where it led elsewhere before.
 
     ``asked``: when that was asked for, in seconds since 1970; by default now, and then nothing stands against it.
     """
-    here = (tags.c.kind == address.kind, tags.c.name == name)
+    here = (scope.mine(tags), tags.c.kind == address.kind, tags.c.name == name)
     now = connection.execute(sa.select(tags).where(*here)).first()
     when = time.time() if asked is None else asked
     if now and now.hash == address.hash:
         connection.execute(tags.update().where(*here).values(updated=max(when, now.updated)))
         return None
     taken = now is None or asked is None or asked >= now.updated
-    number = next_number(connection, address.kind, name)
+    number = next_number(connection, scope, address.kind, name)
     connection.execute(
         tag_history.insert().values(
             kind=address.kind, name=name, version=number, hash=address.hash, time=time.time(), run=run,
-            before=now.version if now else None, taken=taken,
+            before=now.version if now else None, taken=taken, **scope.as_mine,
         )
     )  # fmt: skip
     if taken:
         connection.execute(tags.delete().where(*here))
         row = {"kind": address.kind, "name": name, "hash": address.hash, "updated": when, "version": number}
-        connection.execute(tags.insert().values(row))
+        connection.execute(tags.insert().values(row | scope.as_mine))
     return move_of(address.kind, name, now.version, now.hash, number, address.hash, taken) if now else None
 
 
@@ -139,20 +143,21 @@ def move_of(kind: str, name: str, old: int, old_hash: str, new: int, new_hash: s
     return Move(f"{kind}:{name}", place(old, old_hash), place(new, new_hash), taken)
 
 
-def next_number(connection: sa.Connection, kind: str, name: str) -> int:
+def next_number(connection: sa.Connection, scope: Scope, kind: str, name: str) -> int:
     """The number of a name's next place. One that a name of version 0.1 has taken, ``d@2``, is passed over."""
-    last = connection.scalar(
-        sa.select(sa.func.max(tag_history.c.version)).where(tag_history.c.kind == kind, tag_history.c.name == name)
+    here = (scope.mine(tag_history), tag_history.c.kind == kind, tag_history.c.name == name)
+    last = connection.scalar(sa.select(sa.func.max(tag_history.c.version)).where(*here))
+    like = sa.select(tags.c.name).where(
+        scope.mine(tags), tags.c.kind == kind, tags.c.name.startswith(f"{name}@", autoescape=True)
     )
-    like = sa.select(tags.c.name).where(tags.c.kind == kind, tags.c.name.startswith(f"{name}@", autoescape=True))
     taken = [int(found[2]) for text in connection.scalars(like) if (found := NUMBERED.fullmatch(text))]
     return max([last or 0, *taken]) + 1
 
 
-def point_wanted(connection: sa.Connection, run: str, address: Address) -> None:
+def point_wanted(connection: sa.Connection, run: str, address: Address, scope: Scope = DEFAULT) -> None:
     """Point the names at an artifact that its run was asked to give it."""
     for row in connection.execute(sa.select(wanted_names).where(wanted_names.c.run == run)).all():
-        point(connection, row.name, address, asked=row.asked, run=run)
+        point(connection, row.name, address, asked=row.asked, run=run, scope=scope)
     connection.execute(wanted_names.delete().where(wanted_names.c.run == run))
 
 
@@ -166,35 +171,44 @@ def want(connection: sa.Connection, run: str, name: str) -> None:
 def moves(connection: sa.Connection, runs: Iterable[str]) -> dict[tuple[str, str], Move]:
     """The names that the outputs of runs took from other artifacts, by run and name."""
     old = tag_history.alias("old")
-    same = (old.c.kind == tag_history.c.kind, old.c.name == tag_history.c.name, old.c.version == tag_history.c.before)
-    query = sa.select(tag_history, old.c.hash.label("old_hash")).join(old, sa.and_(*same))
+    same = [getattr(old.c, name) == tag_history.c[name] for name in ("project", "kind", "name")]
+    query = sa.select(tag_history, old.c.hash.label("old_hash"))
+    query = query.join(old, sa.and_(*same, old.c.version == tag_history.c.before))
     rows = connection.execute(query.where(tag_history.c.run.in_(set(runs))).order_by(tag_history.c.version))
     return {(r.run, r.name): move_of(r.kind, r.name, r.before, r.old_hash, r.version, r.hash, r.taken) for r in rows}
 
 
-def history(connection: sa.Connection, kind: str | None = None, name: str | None = None) -> list[Version]:
+def history(connection: sa.Connection, scope: Scope, kind: str | None = None, name: str | None = None) -> list[Version]:
     """Where names have led, newest first: all names, or those of one kind, or one."""
-    on = (tags.c.kind == tag_history.c.kind, tags.c.name == tag_history.c.name)
-    there = (artifacts.c.kind == tag_history.c.kind, artifacts.c.hash == tag_history.c.hash)
-    query = (
-        sa.select(tag_history, tags.c.version.label("now"), artifacts.c.hash.label("there"))
-        .outerjoin(tags, sa.and_(*on))
-        .outerjoin(artifacts, sa.and_(*there))
-        .order_by(tag_history.c.time.desc(), tag_history.c.kind, tag_history.c.name, tag_history.c.version.desc())
-    )
+    query = sa.select(tag_history).where(scope.mine(tag_history)).order_by(
+        tag_history.c.time.desc(), tag_history.c.kind, tag_history.c.name, tag_history.c.version.desc()
+    )  # fmt: skip
     if kind:
         query = query.where(tag_history.c.kind == kind)
     if name:
         query = query.where(tag_history.c.name == name)
+    return versions(connection, scope, connection.execute(query).all())
+
+
+def versions(connection: sa.Connection, scope: Scope, rows: Sequence[sa.Row[Any]]) -> list[Version]:
+    """Rows of the history with what became of them: whether the name leads there, and whether it is gone."""
+    hashes, called = {row.hash for row in rows}, {row.name for row in rows}
+    there = sa.select(artifacts.c.kind, artifacts.c.hash).where(scope.mine(artifacts), artifacts.c.hash.in_(hashes))
+    leads = sa.select(tags.c.kind, tags.c.name, tags.c.version).where(scope.mine(tags), tags.c.name.in_(called))
+    kept = {tuple(row) for row in connection.execute(there)}
+    now = {tuple(row) for row in connection.execute(leads)}
     return [
-        Version(r.kind, r.name, r.version, Address(r.kind, r.hash), r.time, r.run, r.now == r.version, r.there is None)
-        for r in connection.execute(query)
-    ]
+        Version(
+            r.kind, r.name, r.version, Address(r.kind, r.hash), r.time, r.run,
+            now=(r.kind, r.name, r.version) in now, removed=(r.kind, r.hash) not in kept,
+        )
+        for r in rows
+    ]  # fmt: skip
 
 
-def numbered(connection: sa.Connection, kind: str, name: str) -> Version | None:
+def numbered(connection: sa.Connection, scope: Scope, kind: str, name: str) -> Version | None:
     """The place in a history that ``d@2`` means; ``None`` where ``name`` means none."""
     matched = NUMBERED.fullmatch(name)
     if not matched:
         return None
-    return next((v for v in history(connection, kind, matched[1]) if v.number == int(matched[2])), None)
+    return next((v for v in history(connection, scope, kind, matched[1]) if v.number == int(matched[2])), None)

@@ -19,8 +19,10 @@ from tuneloop.address import Address
 from tuneloop.errors import NotFound
 from tuneloop.language import _
 from tuneloop.store.artifacts import json_safe
+from tuneloop.store.curves import Curves
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, run_metrics, runs
 from tuneloop.store.names import point_wanted, want
+from tuneloop.store.scope import DEFAULT, Scope
 
 LEASE = 20.0  # seconds a run lives without a heartbeat
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -42,8 +44,8 @@ def new_run_id() -> str:
 class Runs:
     """Submit, claim, beat, finish, cancel, list."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, scope: Scope = DEFAULT) -> None:
+        self.engine, self.scope = engine, scope
 
     def submit(
         self, *, stage: str, stage_version: int, params: dict[str, Any], typed: dict[str, Any], key: str, tag: str,
@@ -56,15 +58,16 @@ class Runs:
         """
         with alone(self.engine) as connection:
             for _field, ref in inputs:
-                check_there(connection, Address.parse(ref))
-            run = connection.scalar(sa.select(runs.c.id).where(runs.c.key == key, runs.c.state.in_(LIVE)))
+                check_there(connection, self.scope, Address.parse(ref))
+            same = (self.scope.mine(runs), runs.c.key == key, runs.c.state.in_(LIVE))
+            run = connection.scalar(sa.select(runs.c.id).where(*same))
             if not run:
                 run = new_run_id()
                 connection.execute(
                     runs.insert().values(
                         id=run, stage=stage, stage_version=stage_version, params=json_safe(params),
                         typed=json_safe(typed), key=key, tag=tag, state="queued", created=time.time(), seconds=0.0,
-                        attempts=0, cancel=False,
+                        attempts=0, cancel=False, **self.scope.as_mine,
                     )
                 )  # fmt: skip
                 for field, ref in dict.fromkeys(inputs):
@@ -76,7 +79,8 @@ class Runs:
     def get(self, run: str) -> sa.Row[Any]:
         """One run, by its id or a unique beginning of it. Raises ``NotFound``."""
         with self.engine.connect() as connection:
-            found = connection.execute(sa.select(runs).where(runs.c.id.startswith(run, autoescape=True)).limit(2)).all()
+            between = runs.c.id.between(run, run.ljust(26, ALPHABET[-1]))  # what an index answers
+            found = connection.execute(sa.select(runs).where(self.scope.mine(runs), between).limit(2)).all()
         if len(found) > 1 and run:
             message = _("{run!r} is the beginning of several runs").format(run=run)
             raise NotFound(message, hint=_("Write more of it. See: tuneloop ls {kind}").format(kind="runs"))
@@ -94,7 +98,7 @@ class Runs:
 
     def recent(self, *, limit: int = 50, state: str | None = None) -> list[sa.Row[Any]]:
         """Runs, newest first."""
-        query = sa.select(runs).order_by(runs.c.created.desc()).limit(limit)
+        query = sa.select(runs).where(self.scope.mine(runs)).order_by(runs.c.created.desc()).limit(limit)
         if state:
             query = query.where(runs.c.state == state)
         with self.engine.connect() as connection:
@@ -103,13 +107,14 @@ class Runs:
     def finished(self, key: str) -> list[sa.Row[Any]]:
         """The runs of a key that ended well, newest first."""
         with self.engine.connect() as connection:
-            query = sa.select(runs).where(runs.c.key == key, runs.c.state == "done")
+            query = sa.select(runs).where(self.scope.mine(runs), runs.c.key == key, runs.c.state == "done")
             return list(connection.execute(query.order_by(runs.c.created.desc())))
 
     def live(self, key: str) -> sa.Row[Any] | None:
         """The run of a key that is queued or running."""
         with self.engine.connect() as connection:
-            return connection.execute(sa.select(runs).where(runs.c.key == key, runs.c.state.in_(LIVE))).first()
+            query = sa.select(runs).where(self.scope.mine(runs), runs.c.key == key, runs.c.state.in_(LIVE))
+            return connection.execute(query).first()
 
     def stopping(self, key: str) -> str | None:
         """The run of a key that was told to stop and has not ended yet."""
@@ -161,7 +166,7 @@ class Runs:
                 .values(state=state, output=output, error=error, finished=now, seconds=spent, lease=None)
             )
             if ended.rowcount and output:  # the names that were asked for since the artifact was moved in
-                point_wanted(connection, run, Address.parse(output))
+                point_wanted(connection, run, Address.parse(output), Scope.of(row))
 
     def release(self, run: str, attempt: int) -> None:
         """Give a run back, unfinished, for somebody to take up again."""
@@ -197,18 +202,13 @@ class Runs:
 
     def metrics(self, run: str) -> dict[str, list[tuple[int | None, float]]]:
         """Every recorded metric of a run: ``{name: [(step, value), …]}``; of a step recorded twice, the last."""
-        curves: dict[str, dict[Any, float]] = {}
-        with self.engine.connect() as connection:
-            query = sa.select(run_metrics).where(run_metrics.c.run == run).order_by(run_metrics.c.id)
-            for row in connection.execute(query):
-                curves.setdefault(row.name, {})[row.step] = row.value
-        return {
-            name: sorted(points.items(), key=lambda p: (p[0] is not None, p[0] or 0)) for name, points in curves.items()
-        }
+        return Curves(self.engine).of(run)[0]
 
 
-def check_there(connection: sa.Connection, address: Address) -> None:
-    row = sa.select(artifacts.c.hash).where(artifacts.c.kind == address.kind, artifacts.c.hash == address.hash)
+def check_there(connection: sa.Connection, scope: Scope, address: Address) -> None:
+    row = sa.select(artifacts.c.hash).where(
+        scope.mine(artifacts), artifacts.c.kind == address.kind, artifacts.c.hash == address.hash
+    )
     if connection.scalar(row) is None:
         raise NotFound(_("the artifact {artifact} is not in this workspace").format(artifact=address.short))
 

@@ -50,7 +50,7 @@ def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") 
         description="Every stage of the life cycle. A POST queues a run and returns its id at once.",
     )  # fmt: skip
     app.state.language = workspace.store.settings.language
-    verifier = Verifier(workspace.store.traffic)
+    verifier = Verifier(workspace.store.keys)
 
     @app.middleware("http")
     async def admit(request: Request, call_next: Any) -> Response:

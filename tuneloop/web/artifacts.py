@@ -14,18 +14,24 @@ from tuneloop.errors import NotFound
 from tuneloop.kinds import Table, table_of
 from tuneloop.language import _
 from tuneloop.runner import Workspace
+from tuneloop.store import Artifacts
 from tuneloop.web import files, results, rows
 from tuneloop.web.paging import SIZE, Paging, page_number
 from tuneloop.web.render import page, visitor_language
+from tuneloop.web.rest import take_name
+from tuneloop.web.seen import seen
 
 
 def router(workspace: Workspace) -> APIRouter:
     """The artifacts of one workspace."""
     web = APIRouter(include_in_schema=False, prefix="/artifacts/{ref}")
-    store = workspace.store.artifacts
+
+    def here(request: Request) -> Artifacts:
+        return seen(workspace, request).store.artifacts
 
     @web.get("")
     def show(ref: str, request: Request) -> Response:
+        store = here(request)
         address = store.resolve(ref)
         artifact, folder, language = store.get(address), store.path(address), visitor_language(request)
         return page(
@@ -36,6 +42,7 @@ def router(workspace: Workspace) -> APIRouter:
 
     @web.get("/rows/{name}")
     def list_rows(ref: str, name: str, request: Request, q: str = "", reason: str = "") -> Response:
+        store = here(request)
         artifact = store.get(store.resolve(ref))
         table, number = rows.open_table(store.path(artifact.address), name), page_number(request.query_params)
         found, count = rows.search(table, text=q.strip(), reason=reason, offset=(number - 1) * SIZE, limit=SIZE)
@@ -51,6 +58,7 @@ def router(workspace: Workspace) -> APIRouter:
 
     @web.get("/rows/{name}/{number}")
     def show_row(ref: str, name: str, number: int, request: Request, start: int = -1, end: int = -1) -> Response:
+        store = here(request)
         artifact = store.get(store.resolve(ref))
         table = rows.open_table(store.path(artifact.address), name)
         row = rows.row_at(table, number)
@@ -65,8 +73,9 @@ def router(workspace: Workspace) -> APIRouter:
     @web.get("/from/{name}/{identity}")
     def trace(ref: str, name: str, identity: str, request: Request) -> Response:
         """To the row of this id in the artifact, or in one that it was made from."""
+        store = here(request)
         address = store.resolve(ref)
-        for there in holders(address, name):
+        for there in holders(store, address, name):
             at = next((rows.number_of(t, identity) for t in rows.tables(store.path(there)) if t.name == name), None)
             if at is not None:
                 marked = f"?{request.url.query}" if request.url.query else ""
@@ -76,14 +85,22 @@ def router(workspace: Workspace) -> APIRouter:
             hint=_("What it came from was removed, or was never here."),
         )
 
-    def holders(address: Address, name: str) -> list[Address]:
+    def holders(store: Artifacts, address: Address, name: str) -> list[Address]:
         """The artifacts on the way up from one that may hold a table, nearest first."""
         far = [Address.parse(edge[2]) for edge in store.ancestry(address) if ":" in edge[2]]
         up = [a for a in dict.fromkeys(far) if table_of(a.kind, name) and store.exists(a)]
         return [address, *up]
 
+    @web.post("/untag/{name}")
+    def untag(ref: str, name: str, request: Request) -> Response:
+        store = seen(workspace, request).store
+        address = store.artifacts.resolve(ref)
+        take_name(store, request.state.caller.id, name, address)
+        return RedirectResponse(f"/artifacts/{address}", 303)
+
     @web.get("/files/{name:path}")
-    def send_file(ref: str, name: str) -> Response:
+    def send_file(ref: str, name: str, request: Request) -> Response:
+        store = here(request)
         return files.send(store.path(store.resolve(ref)), name)
 
     return web

@@ -13,14 +13,15 @@ from tuneloop.language import _, joined
 from tuneloop.nearest import meant
 from tuneloop.registry import find_stage, stages, targets
 from tuneloop.runner import Workspace
-from tuneloop.store.listing import Listing
-from tuneloop.web.paging import SIZE, Paging, page_number
+from tuneloop.store.curves import thinned
+from tuneloop.store.database import STATES
+from tuneloop.web.paging import SIZE, Leafing
 from tuneloop.web.render import FOLDER, STATIC, page, visitor_language
 from tuneloop.web.results import loss_chart
+from tuneloop.web.seen import seen
 from tuneloop.web.visitor import YEAR
 
 LATEST = 10  # runs and artifacts on the first page
-STATES = ("queued", "running", "done", "failed", "cancelled")
 
 
 def check_chosen(name: str, known: Sequence[str], message: str) -> None:
@@ -33,54 +34,59 @@ def check_chosen(name: str, known: Sequence[str], message: str) -> None:
 def router(workspace: Workspace) -> APIRouter:
     """The pages of one workspace, except forms and artifacts."""
     web = APIRouter(include_in_schema=False)
-    store, listing = workspace.store, Listing(workspace.store.engine)
 
     @web.get("/")
     def home(request: Request) -> Response:
-        runs, run_count = listing.runs(limit=LATEST)
-        artifacts, artifact_count = listing.artifacts(named=True, limit=LATEST)
+        lists = seen(workspace, request).store.lists
+        runs, artifacts = lists.runs(limit=LATEST), lists.artifacts(named=True, limit=LATEST)
         return page(
-            request, "home.html", stages=stages(), runs=runs, run_count=run_count, artifacts=artifacts,
-            artifact_count=artifact_count, part="/part/runs",
+            request, "home.html", stages=stages(), runs=runs.rows, run_count=runs.count, artifacts=artifacts.rows,
+            more_artifacts=bool(artifacts.older), part="/part/runs",
         )  # fmt: skip
 
     @web.get("/part/runs")
     def run_rows(request: Request) -> Response:
-        return page(request, "runs.html", runs=listing.runs(limit=LATEST)[0], part="/part/runs")
+        runs = seen(workspace, request).store.lists.runs(limit=LATEST).rows
+        return page(request, "runs.html", runs=runs, part="/part/runs")
 
     @web.get("/runs")
-    def list_runs(request: Request, q: str = "", stage: str = "", state: str = "") -> Response:
+    def list_runs(request: Request, q: str = "", stage: str = "", state: str = "", cursor: str = "") -> Response:
         asked = {"q": q.strip(), "stage": stage, "state": state}
         check_chosen(state, STATES, _("there is no state {name!r}"))
-        number = page_number(request.query_params)
-        offset = (number - 1) * SIZE
-        runs, count = listing.runs(text=asked["q"], stage=stage, state=state, offset=offset, limit=SIZE)
-        if stage and not count:
+        lists = seen(workspace, request).store.lists
+        runs = lists.runs(text=asked["q"], stage=stage, state=state, cursor=cursor, limit=SIZE)
+        if stage and not runs.rows and not cursor:
             find_stage(stage)
-        paging = Paging("/runs", asked, number, count)
+        leafing = Leafing("/runs", asked, runs)
         return page(
-            request, "list_runs.html", runs=runs, paging=paging, asked=asked, stages=list(targets()), states=STATES,
-            part=paging.link(number),
+            request, "list_runs.html", runs=runs.rows, leafing=leafing, asked=asked, stages=list(targets()),
+            states=STATES, part=leafing.link(cursor),
         )  # fmt: skip
 
     @web.get("/artifacts")
-    def list_artifacts(request: Request, q: str = "", kind: str = "", named: str = "") -> Response:
+    def list_artifacts(
+        request: Request, q: str = "", kind: str = "", named: str = "", cursor: str = ""
+    ) -> Response:  # fmt: skip
         asked = {"q": q.strip(), "kind": kind, "named": named}
         check_chosen(kind, KINDS.names(), _("there is no kind {name!r}"))
-        number = page_number(request.query_params)
-        found, count = listing.artifacts(
-            text=asked["q"], kind=kind, named=bool(named), offset=(number - 1) * SIZE, limit=SIZE
-        )
-        paging = Paging("/artifacts", asked, number, count)
-        return page(request, "list_artifacts.html", artifacts=found, paging=paging, asked=asked, kinds=KINDS.names())
+        lists = seen(workspace, request).store.lists
+        found = lists.artifacts(text=asked["q"], kind=kind, named=bool(named), cursor=cursor, limit=SIZE)
+        return page(
+            request, "list_artifacts.html", artifacts=found.rows, leafing=Leafing("/artifacts", asked, found),
+            asked=asked, kinds=KINDS.names(),
+        )  # fmt: skip
 
     @web.get("/runs/{run}")
-    def show_run(run: str, request: Request) -> Response:
-        row = store.runs.get(run)
-        metrics = store.runs.metrics(row.id)
+    def show_run(run: str, request: Request, have: int = -1) -> Response:
+        """``have``: the last point of the chart that the visitor has: it is drawn anew only where there are more."""
+        here = seen(workspace, request)
+        row = here.store.runs.get(run)
+        curves, newest = here.store.curves.of(row.id)
+        drawn = {} if newest == have else {name: thinned(points) for name, points in curves.items()}
         return page(
-            request, "run.html", run=row, result=workspace.result(row.id), inputs=store.runs.inputs(row.id),
-            metrics=metrics, loss_chart=loss_chart(metrics, visitor_language(request)),
+            request, "run.html", run=row, result=here.result(row.id), inputs=here.store.runs.inputs(row.id),
+            metrics={name: (points[-1][1], len(points)) for name, points in curves.items()}, newest=newest,
+            same=newest == have, loss_chart=loss_chart(drawn, visitor_language(request)),
         )  # fmt: skip
 
     @web.get("/static/{name}")

@@ -6,13 +6,71 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from fastapi import Request, Response
+
+from tuneloop.store.listing import Page
+from tuneloop.store.part import Part
+
 SIZE = 50  # rows of a page
 FARTHEST = 10**9  # rows: no database counts from further
 
 
 @dataclass(frozen=True)
+class Leafing:
+    """Where a part of a list stands in it, and the links to what is newer and older."""
+
+    path: str
+    query: Mapping[str, str]  # what is searched for, which the links keep
+    part: Page
+
+    @property
+    def before(self) -> str:
+        return self.link(self.part.newer) if self.part.newer else ""
+
+    @property
+    def after(self) -> str:
+        return self.link(self.part.older) if self.part.older else ""
+
+    @property
+    def first(self) -> int:
+        """Number of the first row shown, from 1; 0 where there is none."""
+        return self.part.before.number + 1 if self.part.rows else 0
+
+    @property
+    def last(self) -> int:
+        return self.part.before.number + len(self.part.rows)
+
+    @property
+    def count(self) -> int:
+        return self.part.count.number
+
+    @property
+    def numbered(self) -> bool:
+        """Whether it is known how many rows stand before these: they are not counted without end."""
+        return bool(self.part.rows) and not self.part.before.more
+
+    def link(self, cursor: str) -> str:
+        asked = {name: value for name, value in self.query.items() if value}
+        return self.path + (f"?{urlencode(asked | ({'cursor': cursor} if cursor else {}))}" if asked or cursor else "")
+
+
+def address_of(request: Request, **changed: str | int) -> str:
+    """The address that was called, without the host, with other parameters; a cursor takes the place of an offset."""
+    url = request.url.remove_query_params("offset").include_query_params(**changed)
+    return f"{url.path}?{url.query}"
+
+
+def link_on(request: Request, response: Response, part: Part) -> None:
+    """Say in the header ``Link`` where a list goes on, and where it came from. Source: RFC 8288."""
+    ways = (("next", part.older), ("prev", part.newer))
+    links = [f'<{address_of(request, cursor=cursor)}>; rel="{way}"' for way, cursor in ways if cursor]
+    if links:
+        response.headers["Link"] = ", ".join(links)
+
+
+@dataclass(frozen=True)
 class Paging:
-    """Which page of how many rows, and the links to its neighbours."""
+    """Which page of how many rows of one artifact's table, which never changes, and the links to its neighbours."""
 
     path: str
     query: Mapping[str, str]  # what is searched for, which the links keep

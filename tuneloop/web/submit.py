@@ -14,6 +14,7 @@ from tuneloop.web import form
 from tuneloop.web.bounded import form_fields
 from tuneloop.web.render import page
 from tuneloop.web.rest import Forbidden, enqueue
+from tuneloop.web.seen import seen
 
 
 def router(workspace: Workspace) -> APIRouter:
@@ -21,10 +22,11 @@ def router(workspace: Workspace) -> APIRouter:
     web = APIRouter(include_in_schema=False)
 
     def shown(request: Request, stage: type[Stage], given: form.Given, status: int = 200) -> Response:
+        here = seen(workspace, request)
         fields = form.fields_of(stage)
         return page(
             request, "stage.html", status, stage=stage, fields=fields, given=given, sent=bool(given.values),
-            there=form.suggestions(workspace, fields), endpoints=list(workspace.store.settings.endpoints),
+            there=form.suggestions(here, fields), endpoints=list(here.store.settings.endpoints),
             other=form.OTHER, output=form.OUTPUT, again=form.AGAIN,
             outside=stage.outside and not request.state.caller.may("admin"),
         )  # fmt: skip
@@ -32,14 +34,14 @@ def router(workspace: Workspace) -> APIRouter:
     @web.get("/stages/{name}")
     def show(name: str, request: Request, run: str = "") -> Response:
         stage = find_stage(name)
-        row = workspace.store.runs.get(run) if run else None
+        row = seen(workspace, request).store.runs.get(run) if run else None
         sent = form.as_sent(form.fields_of(stage), row.typed) if row is not None and row.stage == name else {}
         return shown(request, stage, form.Given(sent))
 
     def submit(request: Request, name: str, sent: dict[str, list[str]]) -> Response:
         stage = find_stage(name)
         given = form.read(stage, sent)
-        made = form.check(stage, given, workspace)
+        made = form.check(stage, given, seen(workspace, request))
         if made is None:
             if "" not in given.errors:
                 given.errors[""] = _("Nothing was queued: see the fields that are marked.")
@@ -60,9 +62,10 @@ def router(workspace: Workspace) -> APIRouter:
 
     @web.post("/runs/{run}/cancel")
     def cancel(run: str, request: Request) -> Response:
-        row = workspace.store.runs.get(run)
-        workspace.store.traffic.note(request.state.caller.id, "run.cancel", row.id)
-        workspace.cancel(row.id)
+        here = seen(workspace, request)
+        row = here.store.runs.get(run)
+        here.store.audit.note(request.state.caller.id, "run.cancel", row.id)
+        here.cancel(row.id)
         return RedirectResponse(f"/runs/{row.id}", 303)
 
     return web

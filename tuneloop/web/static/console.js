@@ -67,7 +67,9 @@ async function refresh() {
   const part = document.querySelector("[data-refresh]");
   if (!part) return;
   try {
-    const answer = await fetch(part.getAttribute("data-refresh"));
+    const place = new URL(part.getAttribute("data-refresh"), location), kept = part.querySelector("[data-version]");
+    if (kept) place.searchParams.set("have", kept.getAttribute("data-version"));  // it is not sent a second time
+    const answer = await fetch(place);
     if (answer.redirected) return location.reload();  // logged out: the login page, which leads back here
     const page = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page && page.getElementById(part.id), chosen = getSelection();
@@ -78,6 +80,9 @@ async function refresh() {
 setTimeout(refresh, 2000);
 // Replaces no more than what differs, and gives the focus back to a link or button that was replaced by its like.
 function renew(old, fresh) {
+  for (const same of fresh.querySelectorAll("[data-same]")) {
+    same.replaceWith(document.getElementById(same.id).cloneNode(true));
+  }
   const focused = document.activeElement, like = focused.outerHTML, inside = old.contains(focused), id = old.id;
   patch(old, fresh);
   if (!inside || focused.isConnected) return;
