@@ -12,6 +12,7 @@ from tuneloop.address import Address
 from tuneloop.errors import TuneloopError
 from tuneloop.kinds import KINDS
 from tuneloop.language import _, joined
+from tuneloop.nearest import perhaps
 from tuneloop.registry import stages
 from tuneloop.runner import RunResult, Workspace
 from tuneloop.stage import Stage
@@ -36,7 +37,8 @@ from tuneloop.web.visitor import KEY
 
 def known_kind(kind: str) -> str:
     if kind not in KINDS:
-        raise ValueError(_("kinds are {kinds}").format(kinds=joined(KINDS.names())))
+        kinds = KINDS.names()
+        raise ValueError(_("kinds are {kinds}").format(kinds=joined(kinds)) + perhaps(kind, kinds))
     return kind
 
 
