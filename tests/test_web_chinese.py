@@ -11,8 +11,8 @@ from lxml import html
 from test_web_browser import filled
 from toystage import Count
 
-from tuneloop.address import KINDS
 from tuneloop.errors import TuneloopError
+from tuneloop.kinds import KINDS
 from tuneloop.registry import BUILT_IN, find_stage
 from tuneloop.web.form import fields_of
 
