@@ -26,8 +26,8 @@ SAME = {pair[0]: pair[1] for pair in LISTED["same"].split()}
 SYMBOLS = frozenset({"Sm", "Sk", "So", "Sc", "No"})  # Unicode's categories
 TIES = "的了是为在和与或及等者时则即将把被"  # characters that a sign does not belong to
 LAYOUT = re.compile(
-    r"</?[a-z][^<>\n]{0,200}>|\[\^[^\]\n]{1,40}\]|&#?\w{1,8};|(?:^|(?<=\n))[ \t]*(?:>[> \t]*)?(?:[-+*]\s|#{1,6}\s)?"
-    r"|(?:^|(?<=\n))[ \t]*\|?[ \t:|=-]+(?=\n|$)"
+    r"</?[a-z][^<>\n]{0,200}>|\[\^[^\]\n]{1,40}\]|&#?\w{1,8};"
+    r"|(?:^|(?<=\n))[ \t]*(?:>[> \t]*)?(?:[-+*]\s|#{1,6}\s|=+(?=\n))?"
 )
 BARRIER = re.compile(r"[,，;；。?？、|\n]|[!！](?![a-z])|\.(?=\s|$)")
 COMPARED = re.compile(r"[<>=≤≥﹤﹥]+\s*[$¥]?\s?")
@@ -38,7 +38,7 @@ WORD = re.compile(rf"[{CJK}]|[^\W\d_{CJK}{FIGURES}]+")
 
 @dataclass(frozen=True, slots=True)
 class Dressed:
-    """A word, number or Chinese character with the signs beside it, which ``runs`` numbers."""
+    """A word, number or Chinese character with the signs beside it, and where each run of them begins."""
 
     key: str
     start: int
@@ -72,31 +72,46 @@ class Piece:
 def dress(text: str, folded: str, numbers: Sequence[Number], codes: Sequence[tuple[str, int]]) -> list[Dressed]:
     """The words, numbers and characters of a text, each with its signs, in order."""
     found: list[Dressed] = []
-    runs = 0
     for segment in segments(list(pieces(text, folded, numbers, codes))):
-        row = joined(segment)
-        first = len(found)
-        for n, piece in enumerate(row):
-            if piece.sign:
-                runs += 1
-                left, right = row[n - 1] if n else None, row[n + 1] if n + 1 < len(row) else None
-                tight = (
-                    left is not None and not left.light and not has_space(folded[left.end : piece.start]),
-                    right is not None and not right.light and not has_space(folded[piece.end : right.start]),
-                )
-                both = left is None or right is None or tight[0] == tight[1]
-                if left and (both or tight[0]):
-                    last = found[-1]
-                    found[-1] = replace(last, after=piece.key, runs=(last.runs[0], runs))
-                if right and (both or tight[1]):
-                    loose = piece.loose and left is None
-                    found.append(Dressed(right.key, right.start, piece.key, "", loose, right.light, (runs, -1)))
-                if not left and not right:  # signs and nothing else
-                    found.append(Dressed("", piece.start, piece.key, runs=(runs, -1)))
-            elif len(found) == first or found[-1].start != piece.start:
-                found.append(Dressed(piece.key, piece.start, light=piece.light))
+        found += dress_segment(joined(segment), folded)
     keys = ["", *(d.key for d in found), ""]
     return [replace(d, beside=(keys[n], keys[n + 2])) for n, d in enumerate(found)]
+
+
+def dress_segment(row: Sequence[Piece], folded: str) -> Iterator[Dressed]:
+    """Give each word of a segment its signs. Signs that touch one word only are that one's, others both neighbours'."""
+    if len(row) == 1 and row[0].sign:  # signs and nothing else
+        yield Dressed("", row[0].start, row[0].key, runs=(row[0].start, -1))
+    for n, piece in enumerate(row):
+        if piece.sign:
+            continue
+        left, right = before(row, n, folded), behind(row, n, folded)
+        runs = (left.start if left else -1, right.start if right else -1)
+        signs = (left.key if left else "", right.key if right else "")
+        yield Dressed(piece.key, piece.start, *signs, bool(left and left.loose and n == 1), piece.light, runs)
+
+
+def before(row: Sequence[Piece], n: int, folded: str) -> Piece | None:
+    """The sign before a word, if it is the word's."""
+    if n == 0 or not row[n - 1].sign:
+        return None
+    sign = row[n - 1]
+    other = n > 1 and touch(row[n - 2], sign, row[n - 2], folded)
+    return sign if not other or touch(sign, row[n], row[n], folded) else None
+
+
+def behind(row: Sequence[Piece], n: int, folded: str) -> Piece | None:
+    """The sign behind a word, if it is the word's."""
+    if n + 1 == len(row) or not row[n + 1].sign:
+        return None
+    sign = row[n + 1]
+    other = n + 2 < len(row) and touch(sign, row[n + 2], row[n + 2], folded)
+    return sign if not other or touch(row[n], sign, row[n], folded) else None
+
+
+def touch(left: Piece, right: Piece, word: Piece, folded: str) -> bool:
+    """Whether a sign stands right at a word; at one that only ties others together it says nothing."""
+    return not word.light and not has_space(folded[left.end : right.start])
 
 
 def has_space(text: str) -> bool:
