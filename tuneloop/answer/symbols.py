@@ -26,7 +26,7 @@ SAME = {pair[0]: pair[1] for pair in LISTED["same"].split()}
 SYMBOLS = frozenset({"Sm", "Sk", "So", "Sc", "No"})  # Unicode's categories
 TIES = "的了是为在和与或及等者时则即将把被"  # characters that a sign does not belong to
 LAYOUT = re.compile(
-    r"</?[a-z][^<>\n]{0,200}>|\[\^[^\]\n]{1,40}\]|&#?\w{1,8};"
+    r"</?[a-z][^<>\n]{0,200}>|\[\^[^\]\n]{1,40}\]|&#?\w{1,8};|(?<=\])\([^()\s]{1,300}\)"
     r"|(?:^|(?<=\n))[ \t]*(?:>[> \t]*)?(?:[-+*]\s|#{1,6}\s|=+(?=\n))?"
 )
 BARRIER = re.compile(r"[,，;；。?？、|\n]|[!！](?![a-z])|\.(?=\s|$)")
@@ -183,6 +183,8 @@ def sign_at(text: str, folded: str, at: int, counted: bool) -> str:
         return "" if opened else {'"': "″", "'": "′"}[sign]
     if sign == "!":
         return "!" if after.isalpha() and not before.isalnum() else ""
+    if sign == "#" and before.isalnum() and after.isalnum():
+        return ""  # the anchor of an address
     if sign == "*":
         start, end = folded.rfind("\n", 0, at) + 1, folded.find("\n", at)
         return "*" if before.isalnum() and folded[start : end if end >= 0 else None].count("*") == 1 else ""
