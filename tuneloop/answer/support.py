@@ -157,7 +157,9 @@ def unit_weight(unit: Unit, idf: dict[str, float]) -> float:
 
 def strip_list_mark(sentence: str) -> str:
     return re.sub(
-        r"^\s*(?:[-+](?!\d)|[*•]|\d{1,3}[.)、](?!\d)|[（(]?[一二三四五六七八九十]{1,3}[)）、])\s*", "", sentence
+        r"^\s*(?:[-+](?!\d)|•|\*(?![^\s*][^*\n]*\*)|\d{1,3}[.)、](?!\d)|[（(]?[一二三四五六七八九十]{1,3}[)）、])\s*",
+        "",
+        sentence,
     )
 
 
