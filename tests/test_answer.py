@@ -144,6 +144,24 @@ def test_what_announces_a_list_is_no_heading_and_bounds_its_items() -> None:
     assert found and found.problem == "turned"
 
 
+@pytest.mark.parametrize(
+    ("passage", "heading", "allows", "asks", "sentence"),
+    [
+        ("Infants and people with a fever.", ["Bath", "Contraindications"], "Who may bathe?",
+         "Who must not bathe?", "Infants and people with a fever."),
+        ("婴儿及发热者。", ["浴场", "禁忌"], "哪些人可以入浴？", "哪些人不得入浴？", "婴儿及发热者。"),
+        ("The following is forbidden:\n\n- diving from the rim\n- glass bottles\n", [], "What is allowed?",
+         "What is forbidden?", "Diving from the rim."),
+    ],
+)  # fmt: skip
+def test_what_stands_under_a_prohibition_is_no_permission(
+    passage: str, heading: list[str], allows: str, asks: str, sentence: str
+) -> None:
+    checker = Checker([(passage, heading)], flat)
+    assert (found := checker.check(sentence, question=allows)) and not found.supported
+    assert (found := checker.check(sentence, question=asks)) and found.problem != "heading"
+
+
 def test_a_condition_cannot_be_dropped() -> None:
     checker = Checker([(LEAVE, ["请假"])], flat)
     whole, cut = checker.check("员工工作满一年的，年休假为五天。"), checker.check("年休假为五天。")
