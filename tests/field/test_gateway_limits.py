@@ -8,16 +8,20 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from gateway_house import House, make_house
 from sqlalchemy.exc import OperationalError
 
+from tuneloop import processes
 from tuneloop.access import create_key
+from tuneloop.cli.serve import serve
 from tuneloop.gateway.ask import parse_ask
-from tuneloop.gateway.config import Route
+from tuneloop.gateway.config import ANSWER_TOKENS, SILENCE, Route
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record
@@ -50,6 +54,31 @@ def test_no_answer_goes_on_without_end(name: str) -> None:
     for endless in (-1, 0, 1.5, "many", True):
         with pytest.raises(Problem, match=f"'{name}' must be a number of at least 1"):
             parse_ask(request_of(**{name: endless}))
+
+
+class Begun(Exception):
+    """Far enough: the gateway would be started now."""
+
+
+def test_a_slow_answer_has_the_time_that_the_operator_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """open-webui/open-webui #5035, ollama/ollama #5081: an answer that is not streamed came after two minutes."""
+    routes: list[dict[str, Any]] = []
+
+    def gateway(_store: Any, given: list[dict[str, Any]], **_options: Any) -> None:
+        routes.extend(given)
+        raise Begun
+
+    monkeypatch.setattr("tuneloop.serving.gateway_process", gateway)
+    monkeypatch.setattr("signal.signal", lambda *_given: None)
+    monkeypatch.setenv("TUNELOOP_WORKSPACE", str(tmp_path))
+    server = ["--upstream", "http://127.0.0.1:9/v1#m", "--no-auth", "--port", str(processes.free_port())]
+    for more in ([], ["--timeout", "1800", "--max-tokens", "70"]):
+        result = CliRunner().invoke(serve, [*server, *more])
+        assert isinstance(result.exception, Begun), result.output
+    usual, longer = (Route(**route) for route in routes)
+    assert (usual.timeout, usual.max_tokens) == (SILENCE, ANSWER_TOKENS) and SILENCE >= 600
+    assert (longer.timeout, longer.max_tokens) == (1800, 70)
+    assert Upstream(longer, httpx.AsyncClient()).timeout.read == 1800
 
 
 @pytest.mark.parametrize("role", ["assistant", "tool"])
