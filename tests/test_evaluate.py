@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tuneloop.answer import VERSION
 from tuneloop.chat import ChatError, Completion, Delta
 from tuneloop.errors import TuneloopError
-from tuneloop.evaluate.contamination import Questions, turns
+from tuneloop.evaluate.alike import Questions
+from tuneloop.evaluate.contamination import turns
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, tokenize
 from tuneloop.evaluate.stage import Evaluate, key

@@ -219,7 +219,7 @@ def wrong_numbers(fact: Statement, told: Statement, known: Statement, whole: Sta
 
 
 def misread(told: Statement, whole: Statement, known: Statement) -> bool:
-    """Whether a number of the reference is given another unit, period or bound: 5 ml, or 5 mg a week, for 5 mg a day."""
+    """Whether a number of the reference is given another unit, period or bound: 5 ml, 5 mg a week for 5 mg a day."""
     stated = [*whole.numbers, *known.numbers]
     meant = [[n for n in stated if n.value == number.value] for number in told.numbers]
     return any(
