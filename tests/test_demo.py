@@ -14,7 +14,7 @@ import pytest
 
 from tuneloop.address import Address
 from tuneloop.cli.demo import demo as command
-from tuneloop.demo import pipeline
+from tuneloop.demo import pipeline, verdict
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
 from tuneloop.demo.limits import rests_on
 from tuneloop.demo.pipeline import RECIPES, Outcome
@@ -229,6 +229,19 @@ def test_the_report_answers_whether_tuned_with_documents_beats_base_with_documen
     assert found["differences"]["with_documents"]["verdict"] == answer and body["primary"] == "with_documents"
     assert html.count("· " + answer + ", decides</span>") == 1, "the word of the one test, at the one that decides"
     assert "None" not in html
+
+
+def test_a_reason_stands_beside_the_comparison_that_it_belongs_to(tmp_path: Path) -> None:
+    """Found outside: under "Better, between +34 and +74.9" stood "fewer than 5 pages tell the two apart"."""
+    body, page = reported(tmp_path, asked(12, BETTER))
+    html, reason = page.read_text(encoding="utf-8"), "fewer than 5 pages or questions tell the two apart"
+    beside = {name: part["unknown"] for name, part in body["correctness"]["differences"].items()}
+    assert not beside["with_documents"] and beside["closed_book"] == reason
+    box = html[html.index('<section class="verdict') : html.index('<section id="cells"')]
+    assert "<b>Better</b>" in box and reason not in box
+    drawn = re.findall(r'<div class="difference.*?(?=<div class="difference|<p class="soft">)', html, re.DOTALL)
+    assert [reason in one for one in drawn] == [bool(beside[name]) for name in verdict.SHOWN if name in beside]
+    assert re.search(rf"not known: {reason} \([^)]*ROUGE-L F1", html.partition('id="engineering"')[2])
 
 
 def test_the_word_is_that_of_the_test_where_there_is_no_interval(tmp_path: Path) -> None:
