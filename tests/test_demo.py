@@ -408,6 +408,10 @@ def test_the_chart_of_a_load_test_is_dark_on_a_dark_page_and_light_on_paper(tmp_
 
 
 LETTERS = re.compile(r"[A-Za-z]{2,}")
+LONG = {
+    "en": " The gateway listens on port 8000 unless --port names another one, and it answers." * 3,
+    "zh": "网关默认监听 8000 端口，除非用 --port 指定另外的端口，它只接受本机的请求。" * 3,
+}
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -417,11 +421,14 @@ def test_the_report_is_right_on_a_phone_on_paper_and_in_the_dark(tmp_path: Path,
     if not chromium:
         pytest.skip("chromium is not installed")
     items = asked(12, EQUAL, language=language)  # whose words beside a difference are the longest
-    for item in items:  # as long as the demo lets an answer be
-        item.cited = f"{item.cited} " + (
-            "" if "900" not in str(item.cited) else "tuneloop_train_with_a_long_name " * 30
-        )
-        item.against_cited = f"{item.against_cited} " + "它是红色的，" * 60
+    long = LONG[language]
+    for item in items:  # as long as the demo lets an answer be, and near where it cuts one
+        item.cut = ["against", "cited"]
+        item.reference += long[: len(long) * 2 // 3]
+        item.cited, item.against_cited = f"{item.cited} {long * 2}", f"{item.against_cited} {long * 2}"
+        for citation in item.citations:
+            citation.quote, citation.heading = long, ["Serve a model: `tuneloop serve`", "Ports and addresses"]
+    items[0].cited += " tuneloop_train_with_a_long_name" * 30  # of which nothing breaks but anywhere
     _body, page = reported(tmp_path, items, language=language, train=TRAIN, loadtest=LOADTEST)
     with playwright.sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
