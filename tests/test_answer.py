@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneloop.answer import Answerer, prompt, support
-from tuneloop.answer.aside import Aside
+from tuneloop.answer.aside import CHECKS, Aside
 from tuneloop.answer.draft import LONGEST, Draft
 from tuneloop.answer.events import Answer, Cited, Done, Text
+from tuneloop.answer.statement import TooLong, take_apart
 from tuneloop.answer.support import UNCHECKED, Checker
 from tuneloop.chat import Delta
 from tuneloop.errors import TuneloopError
@@ -283,6 +284,23 @@ def test_what_waits_too_long_or_is_too_much_is_not_checked() -> None:
         return str(late), full, await aside.run(lambda: "checked", "not checked")
 
     assert asyncio.run(both()) == ("not checked", "not checked", "checked")
+
+
+def test_the_product_s_own_checks_have_the_bounds_that_the_guide_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def out_of_time(_future: Any, seconds: float) -> None:
+        waited.append(seconds)
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncio, "wait_for", out_of_time)
+    assert asyncio.run(CHECKS.run(lambda: "checked", "not checked")) == "not checked"
+    assert waited == [3]
+    guide = Path(__file__).parent.parent / "docs" / "en" / "15-citations.md"
+    assert "a number of steps and a time of 3 seconds" in guide.read_text(encoding="utf-8")
+    claim = take_apart("Backups are kept.")
+    with pytest.raises(TooLong):
+        claim.spend(1_000_000)  # at a fifth of which a check takes about a second
 
 
 def test_what_was_not_checked_is_not_green(knowledge: Knowledge) -> None:

@@ -244,6 +244,16 @@ def test_a_reason_stands_beside_the_comparison_that_it_belongs_to(tmp_path: Path
     assert re.search(rf"not known: {reason} \([^)]*ROUGE-L F1", html.partition('id="engineering"')[2])
 
 
+def test_a_difference_is_drawn_where_it_lies(tmp_path: Path) -> None:
+    """On a track from -100 to 100 points: its mark at the value, its bar from end to end."""
+    body, page = reported(tmp_path, asked(12, BETTER))
+    part = body["correctness"]["differences"]["with_documents"]
+    (low, high), html = part["interval"], page.read_text(encoding="utf-8")
+    track = html[html.index('<div class="track">') :]
+    left, wide, at = (float(n) for n in re.findall(r"(?:left|width):([\d.]+)%", track)[:3])
+    assert [left, wide, at] == pytest.approx([50 + 50 * low, 50 * (high - low), 50 + 50 * part["difference"]], abs=0.01)
+
+
 def test_the_word_is_that_of_the_test_where_there_is_no_interval(tmp_path: Path) -> None:
     every = {"against": 0, "answer": 0, "against_cited": 0, "cited": 24}
     items = asked(12, every)
