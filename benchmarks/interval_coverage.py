@@ -1,9 +1,10 @@
 """How often a 95% interval misses the truth, of questions that come in pages: a simulation, and nothing but numpy.
 
     python benchmarks/interval_coverage.py [--part differences rates real] [--pages 5 6 8 12 20 40] [--trials 2000]
-                                           [--outcomes score half-right mostly-right]
+                                           [--outcomes score half-right mostly-right skewed]
 
-Outcomes: a score from 0 to 1; right or wrong where half, or 95%, of the answers are right. Three tables.
+Outcomes: a score from 0 to 1; right or wrong where half, or 95%, of the answers are right; a score that few pages raise
+far (exponential). Three tables.
 *differences*: two models that are equally good; a miss is an interval that leaves zero out, which a reader takes for
 "better" or "worse". *real*: models that differ by 0.1; a miss is an interval without that 0.1, and ``found`` is how
 often zero is left out. *rates*: one model that is right 95% or 60% of the time.
@@ -53,7 +54,12 @@ def binary(rate: float) -> Callable[[np.random.Generator, Pages, int, float], Va
     return make
 
 
-KINDS = {"score": continuous, "half-right": binary(0.5), "mostly-right": binary(0.95)}
+def skewed(random: np.random.Generator, page: Pages, pages: int, shift: float) -> Values:
+    """Differences that a few pages make: what a page does is exponential, which a test of means takes hardest."""
+    return shift + 0.1 * (random.exponential(1, pages) - 1)[page] + random.normal(0, 0.02, len(page))
+
+
+KINDS = {"skewed": skewed, "score": continuous, "half-right": binary(0.5), "mostly-right": binary(0.95)}
 
 
 def percentile(values: Values, page: Pages, random: np.random.Generator) -> Interval:

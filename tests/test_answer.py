@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneloop.answer import Answerer, prompt, support
-from tuneloop.answer.aside import Aside
+from tuneloop.answer.aside import CHECKS, Aside
 from tuneloop.answer.draft import LONGEST, Draft
 from tuneloop.answer.events import Answer, Cited, Done, Text
+from tuneloop.answer.statement import TooLong, take_apart
 from tuneloop.answer.support import UNCHECKED, Checker
 from tuneloop.chat import Delta
 from tuneloop.errors import TuneloopError
@@ -144,6 +145,24 @@ def test_what_announces_a_list_is_no_heading_and_bounds_its_items() -> None:
     assert found and found.problem == "turned"
 
 
+@pytest.mark.parametrize(
+    ("passage", "heading", "allows", "asks", "sentence"),
+    [
+        ("Infants and people with a fever.", ["Bath", "Contraindications"], "Who may bathe?",
+         "Who must not bathe?", "Infants and people with a fever."),
+        ("婴儿及发热者。", ["浴场", "禁忌"], "哪些人可以入浴？", "哪些人不得入浴？", "婴儿及发热者。"),
+        ("The following is forbidden:\n\n- diving from the rim\n- glass bottles\n", [], "What is allowed?",
+         "What is forbidden?", "Diving from the rim."),
+    ],
+)  # fmt: skip
+def test_what_stands_under_a_prohibition_is_no_permission(
+    passage: str, heading: list[str], allows: str, asks: str, sentence: str
+) -> None:
+    checker = Checker([(passage, heading)], flat)
+    assert (found := checker.check(sentence, question=allows)) and not found.supported
+    assert (found := checker.check(sentence, question=asks)) and found.problem != "heading"
+
+
 def test_a_condition_cannot_be_dropped() -> None:
     checker = Checker([(LEAVE, ["请假"])], flat)
     whole, cut = checker.check("员工工作满一年的，年休假为五天。"), checker.check("年休假为五天。")
@@ -265,6 +284,23 @@ def test_what_waits_too_long_or_is_too_much_is_not_checked() -> None:
         return str(late), full, await aside.run(lambda: "checked", "not checked")
 
     assert asyncio.run(both()) == ("not checked", "not checked", "checked")
+
+
+def test_the_product_s_own_checks_have_the_bounds_that_the_guide_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def out_of_time(_future: Any, seconds: float) -> None:
+        waited.append(seconds)
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncio, "wait_for", out_of_time)
+    assert asyncio.run(CHECKS.run(lambda: "checked", "not checked")) == "not checked"
+    assert waited == [3]
+    guide = Path(__file__).parent.parent / "docs" / "en" / "15-citations.md"
+    assert "a number of steps and a time of 3 seconds" in guide.read_text(encoding="utf-8")
+    claim = take_apart("Backups are kept.")
+    with pytest.raises(TooLong):
+        claim.spend(1_000_000)  # at a fifth of which a check takes about a second
 
 
 def test_what_was_not_checked_is_not_green(knowledge: Knowledge) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuneloop.evaluate.bootstrap import WildBootstrap
+from tuneloop.evaluate.bootstrap import WildBootstrap, weight_blocks
 from tuneloop.evaluate.comparison import (
     FEW_DIFFER,
     NO_SPREAD,
@@ -75,6 +75,9 @@ def test_the_bootstrap_is_that_of_a_naive_loop_and_its_interval_is_its_test_turn
 
 
 def test_above_twelve_clusters_the_weights_are_signs() -> None:
+    for clusters, sizes in ((11, 3), (12, 3), (13, 1)):  # Webb's six points have three sizes
+        drawn = next(iter(weight_blocks(clusters, 200, 0)))
+        assert len(np.unique(abs(drawn))) == sizes
     groups = [[0.1 * (n % 4) - 0.1] * (1 + n % 3) for n in range(13)]
     result = against_zero(groups)
     assert result.p == pytest.approx(naive_p(groups, 0.0), abs=1e-12)
@@ -182,6 +185,9 @@ def test_questions_that_fare_alike_by_page_count_as_few() -> None:
     plain = mean_interval(apart, resamples=0, seed=0)
     alike = mean_interval(apart, pages, resamples=0, seed=0)
     assert alike and plain and alike[0] <= plain[0] and alike[1] >= plain[1]
+    nearly = [*apart[:16], *[1.0] * 5, *[0.0] * 3, *[0.0] * 5, *[1.0] * 3, *apart[32:]]
+    found = mean_interval(nearly, pages, resamples=0, seed=0)
+    assert found and found[0] <= plain[0] and found[1] >= plain[1], "nor where the pages are nearly alike"
 
 
 def test_a_perfect_rate_is_not_certain() -> None:

@@ -146,3 +146,29 @@ def test_what_was_asked_for_is_right_alone_and_something_near_it_is_wrong(
 )  # fmt: skip
 def test_a_yes_or_no_may_be_said_in_the_words_of_the_question(asked: tuple[str, str], answer: str, right: bool) -> None:
     assert judge(*asked, answer).right == right
+
+
+ZH_METHOD = ("微调用的是什么方法？", "`setup train` 使用 LoRA，冻结基座模型的权重，只学习小型附加矩阵。")
+
+
+@pytest.mark.parametrize(
+    ("reference", "right", "wrong"),
+    [
+        ("The pump stops at 40 bar.", "40 bar", "It stops at 40 psi."),
+        ("The tank holds 20 litres.", "20 liters", "The tank holds 20 gallons."),
+        ("The dose is 5 mg.", "5 mg", "5 ml"), ("The dose is 5 mg per day.", "5 mg a day", "The dose is 5 g per day."),
+        ("The fee is 5 EUR per month.", "5 euros per month", "5 EUR per year."),
+        ("The fee is 5 EUR per year.", "5 EUR", "5 USD per year"),
+        ("剂量为每日5mg。", "每天5毫克。", "每周5mg。"), ("备份保留14天。", "十四天。", "14年。"),
+        ("The alarm sounds above 60 °C.", "Above 60 °C.", "The alarm sounds below 60 °C."),
+    ],
+)  # fmt: skip
+def test_a_number_is_right_only_with_its_unit_its_period_and_its_bound(reference: str, right: str, wrong: str) -> None:
+    question = "是多少？" if reference[0] > "z" else "How much is it?"
+    assert judge(question, reference, right).right
+    assert judge(question, reference, wrong).problem == "number"
+
+
+def test_which_method_is_answered_by_its_name() -> None:
+    assert judge(*ZH_METHOD, "LoRA。").right and judge(*ZH_METHOD, "微调使用 LoRA。").right
+    assert not judge(*ZH_METHOD, "冻结基座模型的权重，只学习小型附加矩阵。").right

@@ -14,7 +14,7 @@ import pytest
 
 from tuneloop.address import Address
 from tuneloop.cli.demo import demo as command
-from tuneloop.demo import pipeline
+from tuneloop.demo import pipeline, verdict
 from tuneloop.demo.chart import interval_chart, line_chart, ticks
 from tuneloop.demo.limits import rests_on
 from tuneloop.demo.pipeline import RECIPES, Outcome
@@ -231,6 +231,29 @@ def test_the_report_answers_whether_tuned_with_documents_beats_base_with_documen
     assert "None" not in html
 
 
+def test_a_reason_stands_beside_the_comparison_that_it_belongs_to(tmp_path: Path) -> None:
+    """Found outside: under "Better, between +34 and +74.9" stood "fewer than 5 pages tell the two apart"."""
+    body, page = reported(tmp_path, asked(12, BETTER))
+    html, reason = page.read_text(encoding="utf-8"), "fewer than 5 pages or questions tell the two apart"
+    beside = {name: part["unknown"] for name, part in body["correctness"]["differences"].items()}
+    assert not beside["with_documents"] and beside["closed_book"] == reason
+    box = html[html.index('<section class="verdict') : html.index('<section id="cells"')]
+    assert "<b>Better</b>" in box and reason not in box
+    drawn = re.findall(r'<div class="difference.*?(?=<div class="difference|<p class="soft">)', html, re.DOTALL)
+    assert [reason in one for one in drawn] == [bool(beside[name]) for name in verdict.SHOWN if name in beside]
+    assert re.search(rf"not known: {reason} \([^)]*ROUGE-L F1", html.partition('id="engineering"')[2])
+
+
+def test_a_difference_is_drawn_where_it_lies(tmp_path: Path) -> None:
+    """On a track from -100 to 100 points: its mark at the value, its bar from end to end."""
+    body, page = reported(tmp_path, asked(12, BETTER))
+    part = body["correctness"]["differences"]["with_documents"]
+    (low, high), html = part["interval"], page.read_text(encoding="utf-8")
+    track = html[html.index('<div class="track">') :]
+    left, wide, at = (float(n) for n in re.findall(r"(?:left|width):([\d.]+)%", track)[:3])
+    assert [left, wide, at] == pytest.approx([50 + 50 * low, 50 * (high - low), 50 + 50 * part["difference"]], abs=0.01)
+
+
 def test_the_word_is_that_of_the_test_where_there_is_no_interval(tmp_path: Path) -> None:
     every = {"against": 0, "answer": 0, "against_cited": 0, "cited": 24}
     items = asked(12, every)
@@ -395,6 +418,10 @@ def test_the_chart_of_a_load_test_is_dark_on_a_dark_page_and_light_on_paper(tmp_
 
 
 LETTERS = re.compile(r"[A-Za-z]{2,}")
+LONG = {
+    "en": " The gateway listens on port 8000 unless --port names another one, and it answers." * 3,
+    "zh": "网关默认监听 8000 端口，除非用 --port 指定另外的端口，它只接受本机的请求。" * 3,
+}
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -404,11 +431,14 @@ def test_the_report_is_right_on_a_phone_on_paper_and_in_the_dark(tmp_path: Path,
     if not chromium:
         pytest.skip("chromium is not installed")
     items = asked(12, EQUAL, language=language)  # whose words beside a difference are the longest
-    for item in items:  # as long as the demo lets an answer be
-        item.cited = f"{item.cited} " + (
-            "" if "900" not in str(item.cited) else "tuneloop_train_with_a_long_name " * 30
-        )
-        item.against_cited = f"{item.against_cited} " + "它是红色的，" * 60
+    long = LONG[language]
+    for item in items:  # as long as the demo lets an answer be, and near where it cuts one
+        item.cut = ["against", "cited"]
+        item.reference += long[: len(long) * 2 // 3]
+        item.cited, item.against_cited = f"{item.cited} {long * 2}", f"{item.against_cited} {long * 2}"
+        for citation in item.citations:
+            citation.quote, citation.heading = long, ["Serve a model: `tuneloop serve`", "Ports and addresses"]
+    items[0].cited += " tuneloop_train_with_a_long_name" * 30  # of which nothing breaks but anywhere
     _body, page = reported(tmp_path, items, language=language, train=TRAIN, loadtest=LOADTEST)
     with playwright.sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

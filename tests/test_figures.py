@@ -119,8 +119,12 @@ def test_the_word_is_never_made_from_an_interval() -> None:
             body = {"metrics": {"rouge_l": {**COMPARED, "interval": interval, "verdict": verdict}}}
             assert figures.differences(body)[0].words == [verdict] * bool(verdict)
     part = {**COMPARED, "verdict": "not known", "unknown": TOO_FEW}
-    body = {"metrics": {"rouge_l": part, "bleu_4": {**part, "unknown": NO_SPREAD}}, "warnings": [TOO_FEW]}
-    assert figures.unknown(body) == [NO_SPREAD], "what a warning says is not said twice"
+    body: dict[str, Any] = {"metrics": {"rouge_l": part, "bleu_4": {**part, "unknown": NO_SPREAD}}}
+    assert figures.unknown(body) == [f"{TOO_FEW} (ROUGE-L F1)", f"{NO_SPREAD} (BLEU-4)"], "of which it is said"
+    with speaking("zh"):
+        assert shown(figures.unknown(body)[0]).endswith("（ROUGE-L F1（最长公共子序列））"), "in Chinese too"
+    assert figures.unknown({**body, "warnings": [TOO_FEW]}) == [f"{NO_SPREAD} (BLEU-4)"], "and nothing twice"
+    assert figures.unknown({"metrics": {"rouge_l": part, "bleu_4": part}}) == [TOO_FEW], "of all"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

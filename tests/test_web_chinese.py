@@ -27,7 +27,7 @@ NAMED = re.compile(
 WORDS = """Tuneloop English Alpaca ShareGPT OpenAI messages LoRA AdamW Holm Lin Och Rajpurkar add alpha rank dropout
     goodput logits base kB MB MiB GiB folder huggingface modelscope pypi none gguf sacre md admin Markdown Word Excel
     Unicode sacreBLEU Parquet Hugging Face ModelScope PyPI UTF BOM"""
-HOUSE = "faq hand alpha beta tuned tiny base adapter good ask reply bug user pages in two folders"
+HOUSE = "llama faq hand alpha beta tuned tiny base adapter good ask reply bug user pages in two folders"
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,9 @@ def crawled(house: Console) -> dict[str, Any]:
 
 
 def test_every_page_is_chinese_in_every_text(house: Console) -> None:
+    house.tuned()
     for stage in ("evaluate", "loadtest", "split"):
-        house.workspace.run(find_stage(stage).model_validate(filled(house)[stage][1]))
+        house.workspace.run(find_stage(stage).model_validate(filled(house, stage)))
     for trouble in ("user", "bug"):
         with pytest.raises(TuneloopError):
             house.workspace.run(find_stage("count").model_validate({"to": 4, "trouble": trouble}))
@@ -86,6 +87,7 @@ def test_every_page_is_chinese_in_every_text(house: Console) -> None:
     theirs = (
         "oops",
         "the numbers ran out",
+        " ".join(house.training["system_prompt"].split()),
         str(Count.__doc__),
         *(str(f.description) for f in Count.model_fields.values()),
     )

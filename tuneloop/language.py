@@ -26,6 +26,7 @@ FIELD = re.compile(r"\{[^{}]*\}")
 QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({].*[\])}]|[^\s'"]+)"""  # as repr writes a value
 BREAK = re.compile(r"\. (?=[A-Z])")  # between a message and its hint
 MOST_BREAKS = 4
+MOST_LISTED = 16
 ASIDE = re.compile(r"(.+?) \((.+)\)", re.DOTALL)
 PLACED = re.compile(r"(.*?):?(?: \(([^()]*)\))?", re.DOTALL)
 chosen: ContextVar[str] = ContextVar("chosen", default="")
@@ -215,7 +216,7 @@ def by_sentence(text: str, language: str) -> str:
 def by_list(text: str, language: str) -> str:
     """Several stored texts in a row, where each can be told; "" otherwise."""
     parts = text.split("; ")
-    told = [shown(part, language) for part in parts] if 1 < len(parts) <= MOST_BREAKS else []
+    told = [shown(part, language) for part in parts] if 1 < len(parts) <= MOST_LISTED else []
     return "；".join(told) if told and all(one != part for one, part in zip(told, parts, strict=True)) else ""
 
 

@@ -1,6 +1,7 @@
 """An HTTP server as a child process: it listens, says where it answers, and stops when it is told to."""
 
 import asyncio
+import contextlib
 import socket
 from typing import Any
 
@@ -43,8 +44,18 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def open_more_files() -> None:
+    """Raise the number of files that may be open, connections among them, to the most that this process may have."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # the system has no such limit, or keeps its own
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(app: Any, listening: socket.socket, **options: Any) -> None:
     """Answer requests until SIGTERM. ``options`` are uvicorn's. What it logs goes the way of ``logbook``."""
+    open_more_files()
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=GRACE, backlog=BACKLOG,

@@ -3,6 +3,6 @@
 from tuneloop.answer.answerer import Answerer
 from tuneloop.answer.events import Answer, Citation, Cited, Done, Event, Passages, Sentence, Text
 
-VERSION = 9  # raise it when the same question to the same model and index would get another text, citation or verdict
+VERSION = 10  # raise it when the same question to the same model and index would get another text, citation or verdict
 
 __all__ = ["VERSION", "Answer", "Answerer", "Citation", "Cited", "Done", "Event", "Passages", "Sentence", "Text"]

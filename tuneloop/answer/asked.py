@@ -6,18 +6,24 @@ has a value of the same sort may speak of it more.
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tuneloop.answer.fit import Fit, Item, Source, heavy, left_over, share
 from tuneloop.answer.marks import parts
 from tuneloop.answer.omitted import CHINESE, binding
 from tuneloop.answer.statement import Clause, Statement
+from tuneloop.answer.turning import WORDS, find_turns
 
 SHORT = 2  # a sentence of no more content words is read with its question
 FEW = 6  # content words of what may be a part of a sentence only
 ASKED = 0.5  # of the question's content, by weight, that must stand where such a sentence does
 ALIKE = 0.5  # of a word of a sentence, for another place to have it as well
+FORBIDS = frozenset({"forbid", "ban", "unfit"})  # senses
+LISTED = re.compile(r"\s{0,20}(?:[-*+•]|\d{1,3}[.)、]|[（(][一二三四五六七八九十\d]{1,3}[)）])")
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,35 @@ def fragment(claim: Statement, items: Sequence[Item]) -> bool:
     """Whether an English sentence has no verb that tells: ``20 ml twice a day``."""
     few = sum(map(heavy, items)) <= FEW
     return few and not CHINESE.search(claim.folded) and not binding()["verb"].search(claim.folded)
+
+
+def forbidden(claim: Statement, fits: Sequence[Fit], source: Source, asked: Question) -> bool:
+    """Whether a question asks what may be, and a sentence that forbids nothing stands under what forbids it: a heading
+    such as 禁忌, or the line that announces its list."""
+    wanted = {turn.sense for turn in asked.statement.turns}
+    if "may" not in wanted or wanted & {*FORBIDS, "not", "without"} or any(t.sense in FORBIDS for t in claim.turns):
+        return False
+    titles = source.titles.split("\n")[-1:] + [t for t in source.heading.split("\n") if t not in source.titles]
+    above = "\n".join([*titles, announced(source, min(fit.clause.start for fit in fits))])
+    return bool(forbidding().search(above)) or any(turn.sense in FORBIDS for turn in find_turns(above))
+
+
+def announced(source: Source, at: int) -> str:
+    """The line that announces the list in which a place lies, folded; "" where it lies in none."""
+    lines = source.statement.folded[: source.sentences[source.sentence(at)][1]].rstrip().split("\n")
+    while lines and (not lines[-1].strip() or LISTED.match(lines[-1])):
+        lines.pop()
+    return lines[-1] if lines and lines[-1].rstrip().endswith((":", "：")) else ""
+
+
+@lru_cache(1)
+def forbidding() -> re.Pattern[str]:
+    """What forbids where it is a heading, from ``words/LANGUAGE.toml``."""
+    en, zh = (
+        tomllib.loads((WORDS / f"{name}.toml").read_text(encoding="utf-8"))["heading"]["forbids"]
+        for name in ("en", "zh")
+    )
+    return re.compile(rf"\b(?:{'|'.join(re.split(', *', en))})\b|{'|'.join(zh.split())}")
 
 
 def question_problem(

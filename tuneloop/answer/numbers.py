@@ -29,6 +29,8 @@ MYRIADS = {"万": 10**4, "亿": 10**8}
 LISTED = tomllib.loads((Path(__file__).parent / "words" / "units.toml").read_text(encoding="utf-8"))
 UNIT: dict[str, str] = {word: unit for unit, words in LISTED["units"].items() for word in words.split()}
 CASED = frozenset(LISTED["cased"]["units"].split())
+SPELT: dict[str, str] = {word: line.split()[0] for line in LISTED["cased"]["spelt"] for word in line.split()}
+WORD = 4  # letters of a unit that is a word, in which capitals say nothing
 PERIODS = frozenset(LISTED["periods"]["units"].split())
 MEASURES = LISTED["measures"]["zh"].split()
 CHINESE_UNITS = sorted({*(w for w in UNIT if not w.isascii()), *MEASURES}, key=len, reverse=True)
@@ -47,12 +49,13 @@ NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
-LETTERS = r"a-zµμωΩ°℃℉%‰‱㎡²³⁹"
+LETTERS = r"a-zµμω°℃℉%‰‱㎡²³⁹"
 HEAD = (
-    rf"°[cf]?|[%‰‱℃℉]|[a-zµμ]+[²³]?(?![a-z0-9_])|[×x]\s?10(?:\^?\d{{1,2}}|[⁰¹²³⁴-⁹]{{1,2}})|{'|'.join(CHINESE_UNITS)}"
+    rf"°[cf]?|[%‰‱℃℉]|[a-zµμω]+[²³]?(?![a-z0-9_])|[×x]\s?10(?:\^?\d{{1,2}}|[⁰¹²³⁴-⁹]{{1,2}})|{'|'.join(CHINESE_UNITS)}"
 )
 AFTER = re.compile(rf"[\s-]?({HEAD}|㎡)")
 TAIL = re.compile(rf"\s?[/／]\s?(\(?[{LETTERS}·.]{{1,12}}\)?(?![a-z0-9_])|{'|'.join(CHINESE_UNITS)}|[{CJK}]{{1,2}})")
+GAUGE = re.compile(r"\([a-z](?:/[a-z])?\)")  # bar(g), %(m/m)
 PER_AFTER = re.compile(
     r"(?:\s?[^\s\d,，。;；、.]{1,20}){0,2}?\s?(?:\b(?:per|each|every)\s([a-z]+)|\ban?\s"
     r"(second|minute|hour|day|night|week|month|quarter|year|dose|time)\b"
@@ -68,6 +71,19 @@ TO = re.compile(
 )
 LONGEST = 40  # characters of a number in words; what is longer is none
 ROOM = 48  # characters beside a number that are looked at
+SHORT = re.compile(r"[\s-]?([A-Za-z]{1,5})(?![\w])")
+CHANGES = {
+    language: tomllib.loads((Path(__file__).parent / "words" / f"{language}.toml").read_text(encoding="utf-8"))[
+        "change"
+    ]
+    for language in ("en", "zh")
+}
+CHANGED = re.compile(
+    rf"\b(?:{'|'.join(CHANGES['en']['verbs'].split())})\b[^.;:\d]{{0,30}}\b({'|'.join(CHANGES['en']['goals'].split())})"
+    rf"\s(?:{'|'.join(CHANGES['en']['loose'].split())})?\s?[$¥€£￥]?\s?$"
+    rf"|(?:{'|'.join(CHANGES['zh']['verbs'].split())})(?:{'|'.join(CHANGES['zh']['goals'].split())})"
+    rf"(?:{'|'.join(CHANGES['zh']['loose'].split())})?\s?[$¥￥]?\s?$"
+)
 MONEY = re.compile(r"([$¥￥])\s?$")
 
 BOUNDS = {
@@ -111,10 +127,14 @@ class Number:
     end: int
     per: str = ""
     nouns: tuple[str, ...] = ()
+    goal: str = ""  # "to" or "from" where something rises or falls to it, or from it, and not by it
+    written: str = ""  # the word right behind it where it is short and may be a unit
 
     def agrees(self, other: "Number") -> bool:
         """Whether ``other``, in a passage, says what this one claims."""
-        if (self.value, self.unit, self.bound) != (other.value, other.unit, other.bound):
+        if (self.value, self.unit, self.bound, self.goal) != (other.value, other.unit, other.bound, other.goal):
+            return False
+        if self.written != other.written and self.written.lower() == other.written.lower():
             return False
         return (self.per == other.per or not (self.per and other.per)) and self.counts_what(other)
 
@@ -146,7 +166,16 @@ def find_numbers(folded: str, text: str = "") -> Iterator[Number]:
         bound = bound_around(folded, match.start(), end)
         unit, _, divided = unit.partition(" per ")
         per, nouns = divided or per_what(folded, before, end), () if unit else nouns_after(folded, end)
-        yield Number(value, f"第{unit}" if ordinal else unit, bound, match.start(), end, per, nouns)
+        goal, written = change(folded[max(0, match.start() - ROOM) : match.start()]), ""
+        if nouns and text and (short := SHORT.match(text, end)):
+            written = short[1]
+        yield Number(value, f"第{unit}" if ordinal else unit, bound, match.start(), end, per, nouns, goal, written)
+
+
+def change(before: str) -> str:
+    """Whether a number is what something changes to, or from: ``rose to``, ``上涨到``."""
+    found = CHANGED.search(before)
+    return ("from" if "from" in found.groups() else "to") if found else ""
 
 
 def read(match: re.Match[str]) -> str | None:
@@ -233,19 +262,30 @@ def unit_after(folded: str, end: int, text: str) -> tuple[str, int]:
     written = match[1]
     unit = UNIT.get(written, "" if written.isascii() and written.isalpha() else written)
     tail = TAIL.match(folded, match.end())
-    if not unit and (tail or is_symbol(match, text)):
+    gauge = GAUGE.match(folded, match.end())
+    if not unit and (tail or gauge or is_symbol(match, text)):
         unit = written
     if not unit:
         return "", end
-    if written in CASED and text:
-        unit = f"{unit}:{text[match.start(1) : match.end(1)][:2]}"
+    unit = cased(unit, written, text[match.start(1) : match.end(1)])
     stop = match.end()
+    if gauge:
+        unit, stop = unit + gauge[0], gauge.end()
     while tail:
-        below = UNIT.get(tail[1], tail[1])
+        below = cased(UNIT.get(tail[1], tail[1]), tail[1], text[tail.start(1) : tail.end(1)])
         unit += f" per {below}" if below in PERIODS or not below.isascii() else f"/{below}"
         stop = tail.end()
         tail = TAIL.match(folded, stop)
     return unit, stop
+
+
+def cased(unit: str, folded: str, written: str) -> str:
+    """A unit with the way in which it is written, where that is not a usual one: ``Ms``, ``5 S``, ``MW``."""
+    if not written or written == folded or written in SPELT or not any(c.isascii() for c in written):
+        return unit if folded not in CASED else f"{unit}:{SPELT.get(written, written)}"
+    word = folded.isascii() and folded.isalpha() and len(folded) >= WORD and folded not in CASED
+    spelt = written.replace("\u2126", "Ω").replace("\u212a", "K")
+    return unit if word and folded in UNIT else f"{unit}:{spelt}"
 
 
 def is_symbol(match: re.Match[str], text: str) -> bool:

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import accumulate, islice, pairwise
 
 from tuneloop.answer.numbers import Number, find_numbers
+from tuneloop.answer.symbols import Dressed, dress
 from tuneloop.answer.turning import Turn, find_turns
 from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
 from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
@@ -150,6 +151,11 @@ class Statement:
         weighed += [(n.start, 1.0) for n in self.numbers] + [(start, 1.0) for _, start in self.codes]
         weighed.sort()
         return [at for at, _ in weighed], [0.0, *accumulate(weight for _, weight in weighed)]
+
+    @cached_property
+    def dressed(self) -> list[Dressed]:
+        """Its words, numbers and characters with the signs beside them; looked for only when they are asked for."""
+        return dress(self.text, self.folded, self.numbers, self.codes)
 
     @cached_property
     def turns(self) -> list[Turn]:

@@ -18,7 +18,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
-from tuneloop.answer.asked import Question, dependent, fragment, question_problem, without_asking
+from tuneloop.answer.asked import Question, dependent, forbidden, fragment, question_problem, without_asking
 from tuneloop.answer.fit import REACH, Fit, Item, Source, fit, heavy
 from tuneloop.answer.omitted import omission
 from tuneloop.answer.roles import role_problem
@@ -157,7 +157,9 @@ def unit_weight(unit: Unit, idf: dict[str, float]) -> float:
 
 def strip_list_mark(sentence: str) -> str:
     return re.sub(
-        r"^\s*(?:[-+](?!\d)|[*•]|\d{1,3}[.)、](?!\d)|[（(]?[一二三四五六七八九十]{1,3}[)）、])\s*", "", sentence
+        r"^\s*(?:[-+](?!\d)|•|\*(?![^\s*][^*\n]*\*)|\d{1,3}[.)、](?!\d)|[（(]?[一二三四五六七八九十]{1,3}[)）、])\s*",
+        "",
+        sentence,
     )
 
 
@@ -240,6 +242,8 @@ def together(
     problem = role_problem(claim, items, fits, source, start, end) or wording_problem(claim, fits, source)
     if problem:
         return problem
+    if asked is not None and forbidden(claim, fits, source, asked):
+        return "heading"
     if asked is None or not dependent(claim, items):
         problem = omission(claim, fits, source)
         if not problem or asked is None or not fragment(claim, items):

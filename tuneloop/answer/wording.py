@@ -6,11 +6,13 @@ permission, a bound or an exception is no support, and neither is a word that th
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from tuneloop.answer.fit import Fit, Item, Source, heavy
 from tuneloop.answer.roles import ruled
 from tuneloop.answer.statement import Statement, Stretch
+from tuneloop.answer.symbols import Dressed, symbols_differ
 from tuneloop.answer.turning import Turn, differ
 
 NARROWS = ("except", "unapproved")  # senses that rule a whole sentence, wherever in it they stand
@@ -26,7 +28,24 @@ def wording_problem(claim: Statement, fits: Sequence[Fit], source: Source) -> st
         claim.spend((1 + len(here)) * len(near))
         if all(differ(stretch.turns, told) for told in carriers(stretch, here, near)):
             return "turned"
+    if any(dressed_otherwise(claim, fit, source.statement) for fit in fits):
+        return "symbol"
     return "condition" if narrowed(claim, fits, source.statement) else added(fits, source)
+
+
+def dressed_otherwise(claim: Statement, fit: Fit, told: Statement) -> bool:
+    """Whether what is held against one clause of a passage has other signs there: ``±``, ``✓``, ``A+``."""
+    mine = next(c for c in claim.clauses if c.start <= fit.part[0].start < c.end)
+    said = [d for d in claim.dressed if mine.start <= d.start < mine.end]
+    theirs = told.dressed[
+        bisect_left(told.dressed, fit.first, key=place) : bisect_left(told.dressed, fit.clause.end, key=place)
+    ]
+    claim.spend(len(said) // 8)
+    return symbols_differ(said, theirs)
+
+
+def place(dressed: Dressed) -> int:
+    return dressed.start
 
 
 def neighbourhood(fits: Sequence[Fit], told: Statement) -> list[Stretch]:

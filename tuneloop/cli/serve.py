@@ -101,14 +101,28 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
     default=0,
     help="Most passages that the model is shown with a question; 0 takes as many as it learned to answer from.",
 )
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(0),
+    default=4096,
+    show_default=True,
+    help="Longest answer where a request names no limit, in tokens; 0 leaves it to the server.",
+)
+@click.option(
+    "--timeout",
+    type=click.IntRange(1),
+    default=600,
+    show_default=True,
+    help="Seconds that the model may say nothing before its request is given up.",
+)
 @click.option("--mark-unsupported", is_flag=True, help="Mark sentences whose words were not found in the text as well.")
 @click.option("--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out.")
 @PUBLIC
 @as_json_option
 @until_stopped(ENDED)
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
-          no_auth: bool, public_url: str, parallel: int, context: int, passages: int, mark_unsupported: bool,
-          language: str | None, as_json: bool) -> None:  # fmt: skip
+          no_auth: bool, public_url: str, parallel: int, context: int, passages: int, max_tokens: int, timeout: int,
+          mark_unsupported: bool, language: str | None, as_json: bool) -> None:  # fmt: skip
     """Serve a model behind the gateway, with cited answers where it is given knowledge.
 
     Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
@@ -129,7 +143,10 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
         endpoint = serving.endpoint(found.store, upstream) if upstream else None
     workspace = Workspace()
     store = workspace.store
-    shown = {"knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported}
+    shown = {
+        "knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported, "max_tokens": max_tokens,
+        "timeout": timeout,
+    }  # fmt: skip
     running = None
     with contextlib.ExitStack() as stack:
         if endpoint:

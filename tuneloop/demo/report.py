@@ -196,7 +196,7 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         t=_, language="zh-CN" if outcome.language == "zh" else "en", name=outcome.name, created=body["created"],
         machine=machine(), version=__version__, question=verdict.question(), verdict=verdict.verdict(found),
         alone=verdict.without_a_model(found), cells=verdict.cell_rows(found), cells_note=limits.cells_note(found),
-        notes=beside.notes(body), unknown=list(map(_, figures.unknown(evaluation.summary_of(body)))),
+        notes=beside.notes(body), unknown=unknown(body),
         differences=verdict.differences(found, body.get("primary", "")),
         refusals=verdict.refusal_rows(found), cost=limits.cost(body, machine()),
         limits=limits.limits(body), samples=body.get("samples") or {}, samples_note=limits.samples_note(body),
@@ -210,6 +210,12 @@ def render(workspace: Workspace, outcome: Outcome, body: dict[str, Any]) -> str:
         loadtest=load_rows(body["loadtest"]) if body["loadtest"] else [],
         load_note=load_figures.refused(body["loadtest"]), loadtest_chart=Markup(chart), commands=body["commands"],
     )  # fmt: skip
+
+
+def unknown(body: dict[str, Any]) -> list[str]:
+    """Why intervals of text metrics are not known; that of right answers stands beside each difference."""
+    groups = (figures.METRIC, figures.UNTRAINED)
+    return [shown(reason) for reason in figures.unknown(evaluation.summary_of(body), groups)]
 
 
 def table(outcome: Outcome) -> list[list[str]]:

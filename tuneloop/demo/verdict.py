@@ -156,6 +156,7 @@ def differences(correctness: dict[str, Any], primary: str) -> list[dict[str, Any
                     **place,
                     "between": _("({between}; n = {count})").format(between=told, count=part["items"]),
                     "says": _(", ").join(words),
+                    "unknown": "" if ends else shown(part["unknown"]),
                 }
             )
     return rows

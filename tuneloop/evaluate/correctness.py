@@ -22,7 +22,7 @@ from tuneloop.answer.prompt import REFUSAL
 from tuneloop.answer.statement import Statement, take_apart
 from tuneloop.answer.vocabulary import OPPOSITES
 from tuneloop.evaluate.content import denied, held, parts, says, share, told_not, weights
-from tuneloop.evaluate.polarity import bare_lead, lead, patterns, polar, stance, without_lead, without_preamble
+from tuneloop.evaluate.polarity import bare_lead, last, lead, patterns, polar, stance, without_lead, without_preamble
 from tuneloop.knowledge.terms import PARTS, stem
 from tuneloop.sentences import sentences
 
@@ -96,6 +96,8 @@ def fault(question: str, reference: str, answer: str) -> str:
         return "" if asked == said else "opposite"
     told, known = take_apart(without_lead(answer)), take_apart(question)
     first, whole = take_apart(core(reference)), take_apart(without_lead(reference))
+    if misread(told, whole, known):
+        return "number"
     if HOW_MANY.search(question) and not any(new_numbers(first, known)):
         count_ones(first, whole, told)
     everything = share(weights(whole), held(told), held(known))
@@ -111,6 +113,11 @@ def fault_of_content(question: str, told: Statement, known: Statement, first: St
         return "" if set(weights(told)) in heads(opening(first)) else "words"
     if is_key(told, known, first, whole):
         return ""
+    if names := asked_names(question, opening(first), known):
+        if not names & held(told):
+            return "code"
+        if says_no_more(told, whole, known):
+            return ""
     code = parts(first) if HOW_TO.search(question) else {}
     if code and lacks_code(first, told, known):
         return "code"
@@ -211,11 +218,33 @@ def wrong_numbers(fact: Statement, told: Statement, known: Statement, whole: Sta
     return any(m.unit == n.unit for m in (wanted if how_many else missing) for n in others)
 
 
+def misread(told: Statement, whole: Statement, known: Statement) -> bool:
+    """Whether a number of the reference is given another unit, period or bound: 5 ml, 5 mg a week for 5 mg a day."""
+    stated = [*whole.numbers, *known.numbers]
+    meant = [[n for n in stated if n.value == number.value] for number in told.numbers]
+    return any(
+        there and not any(same(n, number) for n in there) for number, there in zip(told.numbers, meant, strict=True)
+    )
+
+
 def same(wanted: Number, told: Number) -> bool:
-    """The same value, with no other unit, and no bound the other way round."""
-    units = wanted.unit == told.unit or "" in (wanted.unit, told.unit)
-    sides = {frozenset(("min", "under")), frozenset(("max", "over")), frozenset(("min", "max"))}
-    return wanted.value == told.value and units and frozenset((wanted.bound, told.bound)) not in sides
+    """The same value, with no other unit or period, and no bound the other way round."""
+    units = {measure(wanted), measure(told)} - {""}
+    sides = {frozenset(pair) for pair in (("min", "under"), ("max", "over"), ("min", "max"), ("over", "under"))}
+    return (
+        wanted.value == told.value and len(units) < 2 and len({wanted.per, told.per} - {""}) < 2
+        and frozenset((wanted.bound, told.bound)) not in sides
+    )  # fmt: skip
+
+
+def measure(number: Number) -> str:
+    """The unit of a number, or what it is measured in by the word that follows it: psi, gallons."""
+    return number.unit or next((noun for noun in number.nouns[:1] if patterns()["measures"].fullmatch(noun)), "")
+
+
+def asked_names(question: str, opens: Statement, known: Statement) -> set[str]:
+    """The names that the reference opens with, where a question asks which method, format or other named thing."""
+    return {name for name, _at in opens.names} - held(known) if patterns()["named"].search(last(question)) else set()
 
 
 def turned(fact: Statement, told: Statement) -> bool:

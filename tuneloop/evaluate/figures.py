@@ -7,7 +7,7 @@ word for a difference is the one that ``comparison.verdict`` gave it when it was
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,9 @@ APART_WHOLLY = stored(
 TOGETHER = stored("The shares without the documents and those with them are of the same {} questions.")
 DECIDES = stored("decides")
 NOT_KNOWN = stored("not known")
-NONE_LEARNED = stored("No question of the exam is one that a model was trained on.")
+NONE_LEARNED = stored(
+    "As far as the comparison of questions can tell, no question of the exam is one that a model was trained on."
+)
 RATES = (  # part of the summary, key, label, and the key of how many there are
     ("retrieval", "hit@5", stored("right page among the first 5 passages"), "items"),
     ("retrieval", "hit@1", stored("right page first"), "items"),
@@ -249,11 +251,23 @@ def rates(body: Body) -> Iterator[Rate]:
             yield Rate(f"{name}/{key}", label, value, facts.get(f"{key}_interval"), count)
 
 
-def unknown(body: Body) -> list[str]:
-    """Why intervals are not known, each reason once; those that the warnings tell already are not among them."""
+def unknown(body: Body, groups: Sequence[str] = GROUPS) -> list[str]:
+    """Why intervals are not known: each reason with what it holds for, where that is not all of the comparisons.
+
+    Of a model alone there is no group, and its means are told with the metrics'. What an older version put among the
+    warnings is not said twice.
+    """
     warned = set(body.get("warnings") or ())
-    reasons = [one.unknown for one in (*differences(body), *means(body))]
-    return [reason for reason in dict.fromkeys(reasons) if reason and reason not in warned]
+    means_of = means(body) if METRIC in groups else []
+    everything = [*(one for one in differences(body) if one.group in groups), *means_of]
+    labels: dict[str, list[str]] = {}
+    for one in everything:
+        if one.unknown and one.unknown not in warned:
+            labels.setdefault(one.unknown, []).append(one.label)
+    every = len(differences(body)) + len(means(body))
+    return [
+        reason if len(found) == every else f"{reason} ({'; '.join(found)})" for reason, found in labels.items()
+    ]  # fmt: skip
 
 
 def notes(body: Body) -> list[str]:

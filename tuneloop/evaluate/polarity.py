@@ -26,7 +26,10 @@ def patterns() -> dict[str, re.Pattern[str]]:
         return "|".join(sorted(english + zh.get(name, "").split(), key=len, reverse=True))
 
     preamble = rf"(?:{either('answer')})(?:\s+(?:{either('to_the_question')}))?\s*(?:{either('is')})"
-    shapes = {name: either(name) for name in ("denial", "assent", "whether", "choice", "one", "bare_no", "between")} | {
+    shapes = {
+        name: either(name)
+        for name in ("denial", "assent", "whether", "choice", "one", "bare_no", "between", "measures", "named")
+    } | {
         "yes": rf"\s*(?:{either('yes')}){END}",
         "no": rf"\s*(?:{either('no')}){END}",
         "bare_yes": rf"(?:{either('bare_yes')})(?!{either('not_yes')})",

@@ -9,7 +9,6 @@ from typing import Any
 from tuneloop.evaluate.baselines import baselines
 from tuneloop.evaluate.cells import correct_scores, correctness
 from tuneloop.evaluate.comparison import (
-    NO_SPREAD,
     compare,
     holm,
     mean_interval,
@@ -102,15 +101,12 @@ def cut(items: list[Item], field: str) -> dict[str, int]:
 
 
 def warnings(body: dict[str, Any], *, empty: int) -> list[str]:
-    """What a reader of the numbers must know."""
+    """What a reader of all the numbers must know; why one of them is not known stands beside it."""
     found = []
     if body["errors"]:
         found.append(stored("questions that were not answered, and are left out: {}").format(body["errors"]))
     if empty:
         found.append(stored("answers without text, which count as nothing: {}").format(empty))
-    found += dict.fromkeys(
-        part["unknown"] for part in body["metrics"].values() if part["unknown"] not in ("", NO_SPREAD)
-    )
     return found
 
 

@@ -11,6 +11,7 @@ from tuneloop.gateway.record import clean
 from tuneloop.language import _
 from tuneloop.tokens import estimate_tokens
 
+LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")  # how long an answer may get, as servers call it
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
@@ -63,7 +64,15 @@ def parse_ask(data: bytes) -> Ask:
         raise Problem(400, _("'stream' must be true or false"), param="stream")
     if not isinstance(body.get("stream_options") or {}, dict):
         raise Problem(400, _("'stream_options' must be an object"), param="stream_options")
+    for name in LIMITS:
+        check_limit(body.get(name), name)
     return Ask(body, model, messages, bool(body.get("stream")))
+
+
+def check_limit(most: Any, name: str) -> None:
+    """Refuse what would let an answer go on until the context is full, such as -1 for llama.cpp."""
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise Problem(400, _("{!r} must be a number of at least 1").format(name), param=name)
 
 
 def check_message(message: Any, where: str) -> None:
@@ -73,7 +82,8 @@ def check_message(message: Any, where: str) -> None:
         said = json.dumps(message.get("role"), ensure_ascii=False)[:60]
         raise Problem(400, _("{}: there is no role {}").format(where, said), param=f"{where}.role")
     content = message.get("content")
-    if not isinstance(content, str | list) and not (content is None and message["role"] == "assistant"):
+    may_be_nothing = message["role"] in ("assistant", "tool", "function")  # a call, or a result of nothing
+    if not isinstance(content, str | list) and not (content is None and may_be_nothing):
         raise Problem(400, _("{}: 'content' must be text").format(where), param=f"{where}.content")
 
 

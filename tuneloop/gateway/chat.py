@@ -48,7 +48,8 @@ class ChatCompletions:
 
     async def answer_caller(self, receive: Receive, reply: Reply, record: Record) -> None:
         gateway = self.gateway
-        ask = parse_ask(await read_body(receive, gateway.config.max_body_bytes))
+        data = await read_body(receive, gateway.config.max_body_bytes)
+        ask, record.asked = parse_ask(data), len(data)
         record.route, record.streamed, record.messages = ask.model, ask.stream, ask.messages
         upstream = gateway.upstream(ask.model)
         name_route(record, upstream.route)

@@ -102,10 +102,7 @@ def open_knowledge(folder: Path, embedding: LocalEmbedding | None) -> Any:
 
 def most_tokens(body: dict[str, Any], context: int = 0) -> int:
     usual = min(LONGEST_ANSWER, context // 3) if context else LONGEST_ANSWER
-    most = body.get("max_completion_tokens") or body.get("max_tokens") or usual
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-        raise Problem(400, _("'max_tokens' must be a number of at least 1"), param="max_tokens")
-    return most
+    return body.get("max_completion_tokens") or body.get("max_tokens") or usual
 
 
 def as_problem(error: ChatError) -> Problem:

@@ -14,6 +14,8 @@ from tuneloop.loopback import is_loopback
 from tuneloop.settings import describe_invalid
 
 MIB = 1 << 20
+ANSWER_TOKENS = 4096  # without a limit, one caller may hold a place of the engine until its context is full
+SILENCE = 600.0  # seconds: an answer that is not streamed comes when all of it is written
 
 
 class Route(BaseModel):
@@ -40,7 +42,10 @@ class Route(BaseModel):
     mark_unsupported: bool = Field(
         default=False, description="Mark sentences whose words were not found in the text as well."
     )
-    timeout: float = Field(default=120.0, gt=0, description="Seconds that the server may be silent.")
+    max_tokens: int = Field(
+        default=ANSWER_TOKENS, ge=0, description="Longest answer where a request names no limit; 0: as the server does."
+    )
+    timeout: float = Field(default=SILENCE, gt=0, description="Seconds that the server may be silent.")
     engine: bool = Field(
         default=False, description="The server is llama.cpp as Tuneloop starts it, which can count as it writes."
     )

@@ -7,6 +7,7 @@ import base64
 import json
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -33,6 +34,7 @@ class LocalEmbedding:
         self.name = name
         self._embedder: Any = None
         self._lock = threading.Lock()
+        self.threads = ThreadPoolExecutor(1, thread_name_prefix="embeddings")  # keys and searches have the others
 
     @property
     def embedder(self) -> Any:
@@ -64,7 +66,8 @@ async def embed(gateway: Gateway, data: bytes, record: Record) -> Response:
     form = body.get("encoding_format") or "float"
     if form not in ("float", "base64"):
         raise Problem(400, _("'encoding_format' must be float or base64"), param="encoding_format")
-    vectors = await asyncio.to_thread(gateway.embedding.vectors, texts, body.get("input_type") == "query")
+    asked = gateway.embedding.threads, gateway.embedding.vectors, texts, body.get("input_type") == "query"
+    vectors = await asyncio.get_running_loop().run_in_executor(*asked)
     rows = [
         {"object": "embedding", "index": n, "embedding": packed(v) if form == "base64" else v}
         for n, v in enumerate(vectors)

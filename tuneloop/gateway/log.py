@@ -1,6 +1,7 @@
 """The traffic log: requests queue up in memory and a thread writes them in batches, so that no answer waits for a disk.
 
-The queue is bounded. What does not fit, or what the database refuses again and again, is dropped, counted and told.
+The queue is bounded, in requests and in bytes. What does not fit, or what the database refuses again and again, is
+dropped, counted and told.
 """
 
 import logging
@@ -17,6 +18,7 @@ LOGGER = logging.getLogger("tuneloop.gateway")
 BATCH = 200
 EVERY = 0.5  # seconds between batches
 ATTEMPTS = 4
+MOST_BYTES = 64 << 20  # of requests and answers that wait for the database
 KEYS_EVERY = 30.0  # seconds between notes of when keys were used
 
 
@@ -24,22 +26,36 @@ class TrafficLog:
     """A bounded queue and the thread that empties it."""
 
     def __init__(
-        self, traffic: Traffic, *, capacity: int = 10_000, beside: Callable[[], None] | None = None,
+        self, traffic: Traffic, *, capacity: int = 10_000, most_bytes: int = MOST_BYTES,
+        beside: Callable[[], None] | None = None,
         seen: Callable[[Record], None] | None = None,
     ) -> None:  # fmt: skip
         """``seen`` is called with each complete record, ``beside`` now and then; both in the log's thread."""
         self.traffic, self.beside, self.seen = traffic, beside, seen
-        self.dropped = self.written = 0
+        self.dropped = self.written = self.waiting = 0
+        self._most, self._counting = most_bytes, threading.Lock()
         self._queue: queue.Queue[Record | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._work, name="traffic-log", daemon=True)
         self._thread.start()
 
     def add(self, record: Record) -> None:
         """Log a request; never waits."""
+        size = record.size
+        with self._counting:
+            full = self.waiting and self.waiting + size > self._most
+            self.waiting += 0 if full else size
+        if full:
+            self.dropped += 1
+            return
         try:
             self._queue.put_nowait(record)
         except queue.Full:
             self.dropped += 1
+            self._written_off(size)
+
+    def _written_off(self, size: int) -> None:
+        with self._counting:
+            self.waiting -= size
 
     def close(self, timeout: float = 10.0) -> None:
         """Write what is there and stop."""
@@ -56,7 +72,9 @@ class TrafficLog:
         while going_on:
             records, going_on = self._next_batch()
             if records:
+                size = sum(record.size for record in records)
                 self._write(records)
+                self._written_off(size)
             if self.beside and (not going_on or time.monotonic() - noted > KEYS_EVERY):
                 noted = time.monotonic()
                 try:

@@ -40,6 +40,7 @@ class Record:
     error: str | None = None
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
     kept: int = 0
+    asked: int = 0  # bytes of the request
     scope: Scope = DEFAULT
 
     def asked_by(self, caller: Caller | None) -> None:
@@ -61,6 +62,11 @@ class Record:
             self.chunks.append((self.age(), chunk))
             self.kept += len(chunk)
 
+    @property
+    def size(self) -> int:
+        """About the bytes that it holds in memory: what was asked, and what the upstream sent."""
+        return self.asked + self.kept + len(self.answer or "")
+
     def row(self) -> dict[str, Any]:
         """The columns of table ``requests``. Parses what the upstream sent."""
         if self.chunks and self.streamed:
@@ -81,22 +87,22 @@ COLUMNS = (
 
 def read_stream(record: Record) -> None:
     """Answer, token counts and time to first token from a stream of server-sent events."""
-    texts, pending = [], b""
+    texts, pending, calls = [], b"", dict[int, dict[str, Any]]()
     for seconds, chunk in record.chunks:
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
             if not line.startswith(b"data:") or line.startswith(b"data: [DONE]"):
                 continue
-            text = read_event(record, line[5:])
+            text = read_event(record, line[5:], calls)
             if text:
                 texts.append(text)
                 if record.time_to_first_token is None:
                     record.time_to_first_token = seconds
-    record.answer = "".join(texts)
+    record.answer = with_calls("".join(texts), [calls[place] for place in sorted(calls)])
 
 
-def read_event(record: Record, data: bytes) -> str:
-    """The text of one event; its token counts, where it has some, go into the record."""
+def read_event(record: Record, data: bytes, calls: dict[int, dict[str, Any]]) -> str:
+    """The text of one event; its token counts go into the record, and its parts of calls to what ``calls`` has."""
     try:
         event = json.loads(data)
         read_usage(record, event)
@@ -104,6 +110,8 @@ def read_event(record: Record, data: bytes) -> str:
             record.error = record.error or json.dumps(event["error"])[:500]
         choices = event.get("choices") or [{}]
         delta = choices[0].get("delta") or {}
+        for part in delta.get("tool_calls") or []:
+            add_call(calls.setdefault(part.get("index") or 0, {}), part)
         return text_of(delta.get("content")) or ""
     except (ValueError, AttributeError, TypeError, LookupError):
         return ""
@@ -113,9 +121,23 @@ def read_whole(record: Record) -> None:
     try:
         answer = json.loads(b"".join(chunk for _seconds, chunk in record.chunks))
         read_usage(record, answer)
-        record.answer = text_of(((answer.get("choices") or [{}])[0].get("message") or {}).get("content"))
+        message = (answer.get("choices") or [{}])[0].get("message") or {}
+        record.answer = with_calls(text_of(message.get("content")), message.get("tool_calls"))
     except (ValueError, AttributeError, TypeError, LookupError):
         pass
+
+
+def with_calls(text: str | None, calls: Any) -> str | None:
+    """An answer as the log keeps it: its text, or where tools are called, JSON of the text and the calls."""
+    return json.dumps({"content": text or None, "tool_calls": calls}, ensure_ascii=False) if calls else text
+
+
+def add_call(call: dict[str, Any], part: dict[str, Any]) -> None:
+    """Put a part of a streamed call to what came of it: a name and its arguments come in pieces."""
+    call |= {name: part[name] for name in ("id", "type") if part.get(name)}
+    function = call.setdefault("function", {"name": "", "arguments": ""})
+    for name in function:
+        function[name] += (part.get("function") or {}).get(name) or ""
 
 
 def read_usage(record: Record, answer: dict[str, Any]) -> None:

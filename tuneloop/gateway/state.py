@@ -68,6 +68,8 @@ class Gateway:
     async def close(self) -> None:
         """Write what is still to be logged, and let the connections go."""
         await asyncio.to_thread(self.log.close)
+        if self.embedding:
+            self.embedding.threads.shutdown(wait=False, cancel_futures=True)
         for client in self.clients.values():
             await client.aclose()
         for cited in self.cited.values():

@@ -11,7 +11,7 @@ import httpx
 from tuneloop.chat import error_text
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
-from tuneloop.gateway.ask import Ask
+from tuneloop.gateway.ask import LIMITS, Ask
 from tuneloop.gateway.config import Route
 from tuneloop.gateway.problem import Problem
 from tuneloop.language import _
@@ -34,8 +34,10 @@ class Upstream:
             self.headers["Authorization"] = f"Bearer {self.key}"
 
     def chat_body(self, ask: Ask) -> bytes:
-        """The caller's body with the upstream's model name, the system prompt and defaults where it has none."""
+        """The caller's body with the upstream's model name, the system prompt, defaults and limit where it has none."""
         body = {**self.route.defaults, **ask.body, "model": self.model}
+        if self.route.max_tokens and all(body.get(name) is None for name in LIMITS):
+            body["max_tokens"] = self.route.max_tokens
         prompt = self.route.system_prompt
         if prompt and not any(m["role"] in ("system", "developer") for m in ask.messages):
             body["messages"] = [{"role": "system", "content": prompt}, *ask.messages]
