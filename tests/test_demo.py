@@ -438,7 +438,7 @@ def test_the_report_is_right_on_a_phone_on_paper_and_in_the_dark(tmp_path: Path,
         item.cited, item.against_cited = f"{item.cited} {long * 2}", f"{item.against_cited} {long * 2}"
         for citation in item.citations:
             citation.quote, citation.heading = long, ["Serve a model: `tuneloop serve`", "Ports and addresses"]
-    items[0].cited += " tuneloop_train_with_a_long_name" * 30  # of which nothing breaks but anywhere
+    items[0].cited = str(items[0].cited) + " tuneloop_train_with_a_long_name" * 30  # which breaks anywhere
     _body, page = reported(tmp_path, items, language=language, train=TRAIN, loadtest=LOADTEST)
     with playwright.sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
