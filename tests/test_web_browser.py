@@ -10,6 +10,7 @@ from console_house import BELIEVED, Console, chromium, console, save
 from gateway_house import Running
 
 from tuneloop.access import create_key, revoke_key
+from tuneloop.address import Address
 from tuneloop.language import _
 from tuneloop.registry import find_stage, targets
 from tuneloop.runner import Workspace, work
@@ -359,7 +360,7 @@ def test_lists_go_on_are_searched_and_keep_the_focus(page: Any, house: Console) 
     assert "there is no run" in page.locator("[role=alert]").inner_text()
 
 
-def test_a_curve_is_sent_once_and_grows_and_a_name_is_taken_away(page: Any, house: Console) -> None:
+def test_a_curve_is_sent_once_and_grows_and_a_name_is_taken_away(page: Any, house: Console, tmp_path: Path) -> None:
     store = house.workspace.store
     run = store.runs.submit(stage="count", stage_version=1, params={}, typed={}, key="curve", tag="", inputs=[])
     store.runs.add_metrics(run, [("loss", 1 / (n + 1), n, 0.0) for n in range(3000)])
@@ -373,7 +374,8 @@ def test_a_curve_is_sent_once_and_grows_and_a_name_is_taken_away(page: Any, hous
     store.runs.add_metrics(run, [("loss", 3.0, 3000, 0.0)])
     page.wait_for_function("old => document.querySelector('#chart svg').innerHTML !== old", arg=drawn)
     store.runs.cancel(run)
-    address = save(store, house.folder, "dataset", "not-needed", rejected=1)
+    address = save(store, tmp_path, rejected=1)
+    store.artifacts.tag("not-needed", Address.parse(address))
     page.goto(f"{house.url}/artifacts/dataset:not-needed")
     page.get_by_role("button", name="dataset:not-needed").click()
     page.locator("h1", has_text=address[:20]).wait_for()
