@@ -181,7 +181,7 @@ def test_a_database_that_is_away_is_no_bug(make_house: Callable[..., House], mon
         raise OperationalError("SELECT", {}, ConnectionRefusedError())
 
     with monkeypatch.context() as outage:
-        outage.setattr(house.store.traffic, "key", away)
+        outage.setattr(house.store.keys, "find", away)
         refused = httpx.post(f"{house.url}/v1/chat/completions", **ask)
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     assert refused.json()["error"]["code"] == "database"
