@@ -6,6 +6,8 @@ from time import perf_counter
 from time import time as now
 from typing import Any
 
+from tuneloop.chat import counts_of
+
 KEPT = 4 << 20  # bytes of an answer that are kept for the log
 MOST_TOKENS = 2**31 - 1  # what an integer column holds
 
@@ -131,24 +133,11 @@ def add_call(call: dict[str, Any], part: dict[str, Any]) -> None:
 
 
 def read_usage(record: Record, answer: dict[str, Any]) -> None:
-    """Token counts: ``usage`` as OpenAI has it, or llama.cpp's ``timings``."""
-    usage, timings = answer.get("usage"), answer.get("timings")
-    if isinstance(usage, dict):
-        counts = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    elif isinstance(timings, dict):
-        counts = (
-            (count(timings.get("prompt_n")) or 0) + (count(timings.get("cache_n")) or 0),
-            timings.get("predicted_n"),
-        )
-    else:
-        return
-    record.prompt_tokens, record.completion_tokens = map(count, counts)
-
-
-def count(value: Any) -> int | None:
-    """A number of tokens; None for what is none, or more than a column of the database holds."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value <= MOST_TOKENS else None
+    """Token counts, where an event tells them and a column of the database holds them."""
+    told = counts_of(answer)
+    if told != (None, None):
+        fits = [count if count is not None and count <= MOST_TOKENS else None for count in told]
+        record.prompt_tokens, record.completion_tokens = fits
 
 
 def text_of(content: Any) -> str | None:
