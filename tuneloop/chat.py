@@ -301,18 +301,26 @@ def read_event(line: str) -> Delta | None:
         delta, (prompt_tokens, completion_tokens) = choice.get("delta") or {}, counts_of(event)
         return Delta(
             text=delta.get("content") or "", reasoning=delta.get("reasoning_content") or "",
-            finish_reason=choice.get("finish_reason") or "", prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
+            finish_reason=choice.get("finish_reason") or "", prompt_tokens=prompt_tokens or 0,
+            completion_tokens=completion_tokens or 0,
         )  # fmt: skip
     except (ValueError, AttributeError, TypeError):
         raise Passing(_("the stream holds a line that is not whole JSON")) from None
 
 
-def counts_of(event: dict[str, Any]) -> tuple[int, int]:
-    """Tokens of the prompt and of the answer so far: ``usage``, or llama.cpp's ``timings``; 0 where not told."""
-    usage, timings = event.get("usage") or {}, event.get("timings") or {}
-    prompt = (timings.get("prompt_n") or 0) + (timings.get("cache_n") or 0)
-    return usage.get("prompt_tokens") or prompt, usage.get("completion_tokens") or timings.get("predicted_n") or 0
+def counts_of(event: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Tokens of the prompt and of the answer so far: ``usage``, or llama.cpp's ``timings``; None where not told."""
+    usage, timings = event.get("usage"), event.get("timings")
+    if isinstance(usage, dict):
+        return whole(usage.get("prompt_tokens")), whole(usage.get("completion_tokens"))
+    if isinstance(timings, dict):
+        prompt = (whole(timings.get("prompt_n")) or 0) + (whole(timings.get("cache_n")) or 0)
+        return prompt, whole(timings.get("predicted_n"))
+    return None, None
+
+
+def whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def with_schema(body: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

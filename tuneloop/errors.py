@@ -77,14 +77,16 @@ class Denied(TuneloopError):
 
 
 class MissingExtra(TuneloopError):
-    """A package of an optional extra is not installed."""
+    """A package of an optional extra, or with ``""`` of the core itself, is not installed."""
 
     status = 501
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(
             _("this needs the package {package!r}, which is not installed").format(package=package),
-            hint=_("Install it with: {command}").format(command=f"pip install 'tuneloop[{extra}]'"),
+            hint=_("Install it with: {command}").format(
+                command=f"pip install 'tuneloop[{extra}]'" if extra else f"pip install {package}"
+            ),
         )
 
 

@@ -198,6 +198,11 @@ class Workspace:
         """The address that a field of a stage refers to. Raises where it is not here, or may not be a server."""
         return self.address(value, stage.references()[field], here=field in stage.kept_here())
 
+    def check_key(self, address: str) -> None:
+        """Raise where an address is a server's, and its key is not where the settings say."""
+        if self.is_endpoint(address):
+            serving.endpoint(self.store, address).api_key()
+
     def address(self, value: str, kind: str, *, here: bool = False) -> str:
         """The address that a reference means; an endpoint stays as it is, unless the model must be ``here``.
 

@@ -147,10 +147,10 @@ def unknown_variables(root: Path) -> list[str]:
     One that the settings name as the key of an endpoint is somebody's own, and is read.
     """
     known = [*VARIABLES, *(f"TUNELOOP_{name.upper()}" for name in Settings.model_fields if name != "endpoints")]
-    own = variables_of_keys(root)
     ours = [name for name in sorted(os.environ) if name.startswith("TUNELOOP_") and not name.startswith(FOR_TESTS)]
-    strange = [name for name in ours if name not in (*known, *own)]
-    return [name + perhaps(name, known) for name in strange]
+    strange = [name for name in ours if name not in known]
+    own = variables_of_keys(root) if strange else []
+    return [name + perhaps(name, known) for name in strange if name not in own]
 
 
 def variables_of_keys(root: Path) -> list[str]:

@@ -7,16 +7,16 @@ has a value of the same sort may speak of it more.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from tuneloop.answer.fit import Fit, Item, Source, heavy, left_over, share
+from tuneloop.answer.listed import in_both
 from tuneloop.answer.marks import parts
 from tuneloop.answer.omitted import CHINESE, binding
 from tuneloop.answer.statement import Clause, Statement
-from tuneloop.answer.turning import WORDS, find_turns
+from tuneloop.answer.turning import find_turns
 
 SHORT = 2  # a sentence of no more content words is read with its question
 FEW = 6  # content words of what may be a part of a sentence only
@@ -77,11 +77,8 @@ def announced(source: Source, at: int) -> str:
 @lru_cache(1)
 def forbidding() -> re.Pattern[str]:
     """What forbids where it is a heading, from ``words/LANGUAGE.toml``."""
-    en, zh = (
-        tomllib.loads((WORDS / f"{name}.toml").read_text(encoding="utf-8"))["heading"]["forbids"]
-        for name in ("en", "zh")
-    )
-    return re.compile(rf"\b(?:{'|'.join(re.split(', *', en))})\b|{'|'.join(zh.split())}")
+    en, zh = in_both("heading")
+    return re.compile(rf"\b(?:{'|'.join(re.split(', *', en['forbids']))})\b|{'|'.join(zh['forbids'].split())}")
 
 
 def question_problem(

@@ -4,12 +4,11 @@
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 
+from tuneloop.answer.listed import words
 from tuneloop.knowledge.terms import STOPWORDS, stem
 from tuneloop.tokens import CJK
 
@@ -26,7 +25,7 @@ DIGITS = {c: v for v, c in enumerate("零一二三四五六七八九")} | {"〇"
 TENS = {"十": 10, "百": 100, "千": 1000}
 MYRIADS = {"万": 10**4, "亿": 10**8}
 
-LISTED = tomllib.loads((Path(__file__).parent / "words" / "units.toml").read_text(encoding="utf-8"))
+LISTED = words("units")
 UNIT: dict[str, str] = {word: unit for unit, words in LISTED["units"].items() for word in words.split()}
 CASED = frozenset(LISTED["cased"]["units"].split())
 SPELT: dict[str, str] = {word: line.split()[0] for line in LISTED["cased"]["spelt"] for word in line.split()}
@@ -72,12 +71,7 @@ TO = re.compile(
 LONGEST = 40  # characters of a number in words; what is longer is none
 ROOM = 48  # characters beside a number that are looked at
 SHORT = re.compile(r"[\s-]?([A-Za-z]{1,5})(?![\w])")
-CHANGES = {
-    language: tomllib.loads((Path(__file__).parent / "words" / f"{language}.toml").read_text(encoding="utf-8"))[
-        "change"
-    ]
-    for language in ("en", "zh")
-}
+CHANGES = {language: words(language)["change"] for language in ("en", "zh")}
 CHANGED = re.compile(
     rf"\b(?:{'|'.join(CHANGES['en']['verbs'].split())})\b[^.;:\d]{{0,30}}\b({'|'.join(CHANGES['en']['goals'].split())})"
     rf"\s(?:{'|'.join(CHANGES['en']['loose'].split())})?\s?[$¥€£￥]?\s?$"

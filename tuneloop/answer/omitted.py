@@ -8,7 +8,6 @@ exception, a qualifier or a subject that remains is no such thing, and the sente
 from __future__ import annotations
 
 import re
-import tomllib
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tuneloop.answer.fit import Fit, Source
+from tuneloop.answer.listed import in_both
 from tuneloop.answer.marks import Mark, Part, between, marks, parts
 from tuneloop.answer.statement import Clause, Statement
-from tuneloop.answer.turning import WORDS
 from tuneloop.tokens import CJK
 
 GAP = 2  # what a place where the sentence leaves something out costs, against one word that is left out
@@ -33,7 +32,7 @@ LISTS = frozenset(("list", "and", "or", "joined"))
 @lru_cache(1)
 def binding() -> dict[str, re.Pattern[str]]:
     """Patterns for the words that bind a part to what stands beside it, from ``words/LANGUAGE.toml``."""
-    en, zh = (tomllib.loads((WORDS / f"{name}.toml").read_text(encoding="utf-8"))["binding"] for name in ("en", "zh"))
+    en, zh = in_both("binding")
 
     def either(words: str) -> str:
         return "|".join(re.escape(word.strip()) for word in words.split(","))

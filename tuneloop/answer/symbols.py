@@ -8,19 +8,18 @@ the same signs before and behind it, and none more. Layout counts nowhere: pipes
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
+from tuneloop.answer.listed import words
 from tuneloop.answer.numbers import Number
 from tuneloop.knowledge.terms import STOPWORDS, stem
 from tuneloop.tokens import CJK
 
-LISTED = tomllib.loads((Path(__file__).parent / "words" / "symbols.toml").read_text(encoding="utf-8"))
+LISTED = words("symbols")
 PLAIN, DECOR, BULLETS, CARRYING = (frozenset(LISTED[k].split()) for k in ("plain", "decor", "bullets", "carrying"))
 SAME = {pair[0]: pair[1] for pair in LISTED["same"].split()}
 SYMBOLS = frozenset({"Sm", "Sk", "So", "Sc", "No"})  # Unicode's categories

@@ -7,14 +7,13 @@ sense that its passage lacks there, and leave out only what narrows nothing.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
-from pathlib import Path
 
+from tuneloop.answer.listed import FOLDER, words
 from tuneloop.answer.numbers import CHINESE_UNITS, UNIT
 from tuneloop.tokens import CJK
 
@@ -24,7 +23,6 @@ OPPOSED = (
     ("must", "forbid"), ("must", "need-not"), ("min", "max"), ("over", "under"), ("min", "under"), ("max", "over"),
     ("before", "after"),
 )  # fmt: skip
-WORDS = Path(__file__).parent / "words"
 PERIOD = rf"{'|'.join(CHINESE_UNITS)}|[{CJK}]"
 RATES = (
     rf"(?P<zh_per>每\s?[\d零一二两三四五六七八九十百]*\s?[个名]?(?:{PERIOD})|[/／]\s?(?:{'|'.join(CHINESE_UNITS)}))",
@@ -49,13 +47,13 @@ class Turn:
 def vocabulary() -> tuple[re.Pattern[str], dict[str, str]]:
     """One pattern for all the words, the longest first, and the sense of each."""
     sense: dict[str, str] = {}
-    for path in sorted(WORDS.glob("??.toml")):
-        listed = tomllib.loads(path.read_text(encoding="utf-8"))
-        for name, words in (("", listed["inert"]["words"]), *listed["senses"].items()):
+    for language in sorted(path.stem for path in FOLDER.glob("??.toml")):
+        listed = words(language)
+        for name, line in (("", listed["inert"]["words"]), *listed["senses"].items()):
             sense |= (
-                {word.strip(): name for word in re.split(",", words) if word.strip()}
-                if path.stem != "zh"
-                else dict.fromkeys(words.split(), name)
+                {word.strip(): name for word in re.split(",", line) if word.strip()}
+                if language != "zh"
+                else dict.fromkeys(line.split(), name)
             )
     ordered = sorted(sense, key=len, reverse=True)
     latin = "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in ordered if w.isascii())

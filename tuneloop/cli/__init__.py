@@ -147,12 +147,13 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     started(sys.argv[0])
-    use_language(workspace_of(arguments))
+    workspace = workspace_of(arguments)
+    use_language(workspace)
     if current_language() == "zh":  # click asks gettext for its own words, and gettext reads this variable
         os.environ["LANGUAGE"] = "zh_CN"
         gettext.bindtextdomain("tuneloop", LOCALES)
         gettext.textdomain("tuneloop")
-    warn_of_variables(workspace_of(arguments))
+    warn_of_variables(workspace)
     try:
         sys.exit(root.main(arguments, prog_name="tuneloop", standalone_mode=False) or DONE)
     except click.exceptions.Exit as stop:

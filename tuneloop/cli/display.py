@@ -111,8 +111,8 @@ def number(value: Any) -> str:
 
 def facts(summary: dict[str, Any]) -> str:
     """The plain numbers and words of a summary, on one line."""
-    lost, aside = apart(summary)
-    summary = {**{k: v for k, v in summary.items() if k not in ("rejected", "lost")}, "lost": lost, "set_aside": aside}
+    lost, left = apart(summary)
+    summary = {**{k: v for k, v in summary.items() if k not in ("rejected", "lost")}, "lost": lost, "set_aside": left}
     summary = {k: v for k, v in summary.items() if v or k not in ("lost", "set_aside")}
     plain = {
         k: v for k, v in summary.items() if isinstance(v, (int, float, str)) and not isinstance(v, bool) and v != ""
@@ -172,14 +172,14 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         print_first(result.set_aside, SHOWN)
 
 
-def left_out_of(stage: str, ref: str, lost: int, aside: int) -> tuple[str, str]:
+def left_out_of(stage: str, ref: str, lost: int, left: int) -> tuple[str, str]:
     """A line on what is lost, and one on what was set aside, in the stage's own noun; "" where there is none."""
     noun = _(find_stage(stage).counted if stage in targets() else "rows")
     losing = _("{noun} lost: {count}; see all with: tuneloop show {ref} --rejected")
     setting = _("{noun} set aside: {count}; see all with: tuneloop show {ref} --rejected")
     lines = [
         as_typed(line.format(noun=noun, count=number(count), ref=ref)) if count else ""
-        for line, count in ((losing, lost), (setting, aside))
+        for line, count in ((losing, lost), (setting, left))
     ]
     return lines[0] and click.style(lines[0], fg="yellow"), lines[1]
 

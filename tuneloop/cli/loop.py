@@ -60,7 +60,7 @@ def check_inputs(workspace: Any, stage: Any, made: set[str]) -> None:
             if composed(value if value.startswith(f"{kind}:") else f"{kind}:{value}") in made:
                 continue
             try:
-                check_reference(workspace, stage, field, value)
+                workspace.check_key(workspace.referred(stage, field, value))  # it is here, or its server can be asked
             except NotFound as error:
                 near = nearest(value, [m if ":" in value else m.partition(":")[2] for m in made if m.startswith(kind)])
                 hint = _("Did you mean {name!r}?").format(name=near) if near else error.hint
@@ -68,15 +68,6 @@ def check_inputs(workspace: Any, stage: Any, made: set[str]) -> None:
             except TuneloopError as error:
                 raise TuneloopError(error.message, where=field, hint=error.hint) from None
     stage.check_outside(workspace.store.settings)
-
-
-def check_reference(workspace: Any, stage: Any, field: str, value: str) -> None:
-    """Raise where a field refers to nothing that is here, or to a server whose key is not."""
-    from tuneloop.serving import endpoint
-
-    address = workspace.referred(stage, field, value)
-    if workspace.is_endpoint(address):
-        endpoint(workspace.store, address).api_key()
 
 
 def check_steps(workspace: Any, file: Path, steps: list[tuple[Any, str]]) -> None:

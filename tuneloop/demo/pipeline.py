@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tuneloop import serving
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
 from tuneloop.registry import find_stage
@@ -94,9 +93,7 @@ def check_models(workspace: Workspace, recipe: Recipe) -> None:
         if pulled(workspace, model):
             find_stage("pull").model_validate({"model": model}).check_outside(workspace.store.settings)
         else:
-            address = workspace.address(model, "model", here=here)
-            if workspace.is_endpoint(address):
-                serving.endpoint(workspace.store, address).api_key()  # where its key is to be found
+            workspace.check_key(workspace.address(model, "model", here=here))
 
 
 def check_begun(workspace: Workspace, outcome: Outcome, documents: list[Path], exam: Path | None) -> None:

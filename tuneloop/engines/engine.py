@@ -147,7 +147,7 @@ def start(
     ``Conflict``: the port is in use.
     """
     if importlib.util.find_spec("xllamacpp") is None:
-        raise MissingExtra("serve", "xllamacpp")
+        raise MissingExtra("", "xllamacpp")
     card, file = locate(model)
     header = read_gguf(file)
     context = context or default_context(header, parallel)

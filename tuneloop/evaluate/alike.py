@@ -9,7 +9,6 @@ stands before the rest ("by default", the word that asks) may stand behind it.
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-from tuneloop.answer.turning import WORDS
+from tuneloop.answer.listed import in_both
+from tuneloop.answer.listed import words as listed_words
 from tuneloop.tokens import CJK, words
 
 SPELLED = 5  # letters of a word in which one may be wrong
@@ -54,16 +54,14 @@ class Listed:
 def listed() -> Listed:
     from tuneloop.knowledge.terms import stem
 
-    en, zh, script = (
-        tomllib.loads((WORDS / f"{name}.toml").read_text(encoding="utf-8"))["alike"] for name in ("en", "zh", "script")
-    )
+    en, zh = in_both("alike")
 
     def either(name: str) -> str:
         """Phrases of both languages, the longest first."""
         english = [rf"\b{re.escape(p)}(?!\w)" for p in parted(en[name])]
         return "|".join(sorted([*english, *zh[name].split()], key=len, reverse=True))
 
-    pairs = script["pairs"].replace(" ", "").replace("\n", "")
+    pairs = listed_words("script")["alike"]["pairs"].replace(" ", "").replace("\n", "")
     return Listed(
         re.compile(rf"^(?:[\W_]*(?:{either('opens')}))+[\s,.!:;，。！：；、]*", re.I),
         re.compile(rf"(?:[\s,.!?;，。！？；、]*(?:{either('closes')}))+[\W_]*$", re.I),

