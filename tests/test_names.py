@@ -21,7 +21,7 @@ from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.store import Store
 from tuneloop.store.database import runs, tags, versions, wanted_names
-from tuneloop.store.migrations import MIGRATIONS
+from tuneloop.store.migrations import MIGRATIONS, tag_history
 from tuneloop.store.names import check_name, point
 
 # -- which name an output gets ------------------------------------------------------------------------------------
@@ -189,13 +189,14 @@ def test_a_workspace_of_version_0_1_opens_and_its_names_are_the_first_of_their_h
     run = queue(store, "k", "d")[0]
     with store.engine.begin() as connection:  # back to the tables of 0.1, with a name that only 0.1 let be given
         connection.execute(sa.text("DROP TABLE tag_history"))
-        for table, column in (("tags", "version"), ("wanted_names", "asked")):
+        later = [("runs", column) for column in ("place", "begun", "makes", "summary")]
+        for table, column in (("tags", "version"), ("wanted_names", "asked"), *later):
             connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(
             sa.text("INSERT INTO tags (kind, name, hash, updated) VALUES ('dataset', 'd@1', :hash, 1.0)"),
             {"hash": two.hash},
         )
-        connection.execute(versions.delete().where(versions.c.version == len(MIGRATIONS)))
+        connection.execute(versions.delete().where(versions.c.version > MIGRATIONS.index(tag_history)))
     again = Store(store.root, store.settings)
     assert again.artifacts.resolve("dataset:d") == again.artifacts.resolve("dataset:d@2") == one
     assert again.artifacts.resolve("dataset:d@1") == two, "a name that was given stays what it was"

@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from tuneloop.cli import main
 from tuneloop.errors import BUG, DONE, INCOMPLETE, UNDONE
-from tuneloop.runner import Workspace, work
+from tuneloop.runner import Workspace
 from tuneloop.web.app import build_app
+from tuneloop.worker import work
 
 GOOD = "# Pump\n\nThe pump stops at 40 bar.\n"
 QA = '{"question": "When does it stop?", "answer": "At 40 bar."}\n'

@@ -1,7 +1,6 @@
 """The only opener of the database and of the artifact folder."""
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,11 @@ from tuneloop.settings import FOLDER, Settings, find_workspace, load_settings
 from tuneloop.store.artifacts import Artifact, Artifacts, hash_file
 from tuneloop.store.names import Move, Version
 from tuneloop.store.room import Reserve, is_full
-from tuneloop.store.runs import Runs, holder_is_dead
+from tuneloop.store.runs import Runs
 from tuneloop.store.traffic import Traffic, as_json
 
 __all__ = [
-    "Artifact", "Artifacts", "Move", "Runs", "Store", "Traffic", "Version", "as_json", "hash_file", "holder_is_dead",
+    "Artifact", "Artifacts", "Move", "Runs", "Store", "Traffic", "Version", "as_json", "hash_file",
 ]  # fmt: skip
 
 
@@ -97,7 +96,7 @@ class Store:
 
     @cached_property
     def runs(self) -> Runs:
-        return Runs(self.engine)
+        return Runs(self.engine, self.folder)
 
     @cached_property
     def traffic(self) -> Traffic:
@@ -113,10 +112,10 @@ class Store:
         return self.folder / "logs"
 
     def scratch(self, key: str) -> Path:
-        """The folder of unfinished work with this key; it outlives a kill and is removed when the work is done."""
+        """The folder of unfinished work with this key; it outlives a kill and is removed when the work is done.
+
+        Each attempt has a folder of its own in it: see ``workbench``.
+        """
         folder = self.folder / "scratch" / key[:32]
         permissions.make_folder(folder)
         return folder
-
-    def drop_scratch(self, key: str) -> None:
-        shutil.rmtree(self.folder / "scratch" / key[:32], ignore_errors=True)
