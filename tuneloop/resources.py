@@ -26,6 +26,11 @@ class Resources:
     alone: bool = False
 
 
+GIB = 2**30
+ENGINE = Resources(cores=math.inf, memory=2 * GIB)  # of what asks a model that an engine here runs
+LEARNING = Resources(cores=math.inf, memory=4 * GIB, gpu=1)  # of what holds a model's weights and changes them
+
+
 @dataclass(frozen=True)
 class Share:
     """What a run has been given."""
