@@ -355,6 +355,19 @@ def test_a_wish_does_not_outlive_its_owner(workspace: Workspace) -> None:
     assert workspace.store.artifacts.resolve("documents:m") == new.address
 
 
+def test_ctrl_c_of_a_command_leaves_a_run_to_the_worker_that_executes_it(workspace: Workspace) -> None:
+    old = orphan(workspace, "m")
+    worker = Worker(workspace, Room(cores=2, gpus=()))
+    try:
+        assert worker.take() == 1
+        wait_for(lambda: workspace.store.runs.get(old).state == "running")
+        with workspace.watchers.watching(workspace.store.runs.get(old).key) as me:
+            workspace._leave(old, me, None)
+        assert not workspace.store.runs.get(old).cancel and worker.children[old].process.poll() is None
+    finally:
+        runner.kill_groups([child.process for child in worker.children.values()])
+
+
 def test_what_somebody_still_wants_is_not_withdrawn(workspace: Workspace) -> None:
     queued = workspace.submit(Count(to=2), name="m").run
     named_too = queue(workspace.store, "n" * 32, "m")

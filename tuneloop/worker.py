@@ -6,6 +6,7 @@ oldest has waited for ``PATIENCE``, what ends makes room for it alone.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ class Child:
 
     process: subprocess.Popen[bytes]
     share: Share
+    wanted: contextlib.ExitStack  # we wait for it as a command does: one that joins and leaves does not end it
     ended: float = 0.0  # when the run was seen to be over while its process was not
 
 
@@ -53,12 +55,16 @@ class Worker:
                 time.sleep(min(poll, 0.1) if self.children else poll)
         finally:
             runner.kill_groups([child.process for child in self.children.values()])
+            for child in self.children.values():
+                child.wanted.close()
 
     def bury(self) -> int:
         """Say what is known of the children that have ended. How many there were."""
         over = [run for run, child in self.children.items() if self.is_over(run, child)]
         for run in over:
-            self.workspace.mark_dead(run, self.children.pop(run).process)
+            child = self.children.pop(run)
+            self.workspace.mark_dead(run, child.process)
+            child.wanted.close()
             if self.workspace.store.runs.get(run).state not in LIVE:
                 self.workspace.watchers.wish(run).unlink(missing_ok=True)
         return len(over)
@@ -83,7 +89,10 @@ class Worker:
             share = self.room.share(needed, self.shares(), free)
             if share:
                 visible = {"CUDA_VISIBLE_DEVICES": ",".join(share.gpus)} if share.gpus else {}
-                self.children[row.id] = Child(runner.start_run(self.workspace.store, row.id, **visible), share)
+                wanted = contextlib.ExitStack()
+                wanted.enter_context(self.workspace.watchers.watching(row.key))
+                process = runner.start_run(self.workspace.store, row.id, **visible)
+                self.children[row.id] = Child(process, share, wanted)
                 taken += 1
             else:
                 waits[row.id] = needed
