@@ -85,13 +85,13 @@ runs = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False, default=0.0),  # summed over attempts
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("host", sa.String(200)),  # for people
-    sa.Column("place", sa.String(32)),  # with the two that follow, the process that has the run: see ``holder``
     sa.Column("pid", sa.Integer),
-    sa.Column("begun", sa.String(40)),
     sa.Column("lease", sa.Float),  # the run is dead when this time has passed
     sa.Column("cancel", sa.Boolean, nullable=False, default=False),
     sa.Column("progress", sa.JSON),  # {"done", "total", "unit", "phase", "since"}
     sa.Column("metrics", sa.JSON),  # the last value of each metric
+    sa.Column("place", sa.String(32)),  # with pid and begun, the process that has the run: see ``holder``
+    sa.Column("begun", sa.String(40)),
     sa.Column("makes", sa.String(16)),  # the kind of its output; NULL: of an older version
     sa.Column("summary", sa.JSON),  # what it says of its output, which another run may have made too; NULL: as makes
 )
