@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -67,7 +66,7 @@ def test_on_a_full_disk_what_reads_answers_and_what_removes_makes_room(small_dis
     store = Store(small_disk)
     for name in ("old", "new"):
         store.artifacts.tag(name, artifact(store, "documents", name))
-        store.drop_scratch(name)
+        store.scratch(name).rmdir()
     failed, waiting = fail(store, "k" * 32), queue(store, "w" * 32)
     store.engine.dispose()
     for arguments in (
@@ -148,12 +147,12 @@ def left(store: Store) -> dict[str, Path]:
     for key in ("dead", "going", "queued", "elsewhere"):
         run = queue(store, key.ljust(32, "0"))
         assert key == "queued" or store.runs.claim(run)
+        gone = subprocess.Popen(["true"])
+        gone.wait()
         if key == "dead":
-            gone = subprocess.Popen(["true"])
-            gone.wait()
-            change(store, run, pid=gone.pid, host=socket.gethostname())
+            change(store, run, pid=gone.pid)
         if key == "elsewhere":
-            change(store, run, pid=1, host="another.example", lease=time.time() - 60)
+            change(store, run, pid=gone.pid, place="another", lease=time.time() - 60)
     before = time.time() - 2 * 86400
     os.utime(folders["older"], (before, before))
     return folders

@@ -17,8 +17,9 @@ from tuneloop import stopping
 from tuneloop.cli import main
 from tuneloop.errors import BUG, DONE, INCOMPLETE, STOPPED, UNDONE
 from tuneloop.registry import find_stage
-from tuneloop.runner import Workspace, work
+from tuneloop.runner import Workspace
 from tuneloop.web.app import build_app
+from tuneloop.worker import work
 
 REPOSITORY = Path(__file__).parent.parent
 GOOD = "# Pump\n\nThe pump stops at 40 bar.\n"

@@ -253,7 +253,7 @@ def test_only_the_newest_attempt_writes_to_a_run(store: Store) -> None:
     run = store.runs.submit(stage="s", stage_version=1, params={}, typed={}, key="slept", tag="", inputs=[])
     first = store.runs.claim(run)
     with store.engine.begin() as connection:
-        connection.execute(runs.update().where(runs.c.id == run).values(lease=1.0, host="elsewhere"))
+        connection.execute(runs.update().where(runs.c.id == run).values(lease=1.0, place="elsewhere"))
     second = store.runs.claim(run)
     assert (first, second) == (1, 2)
     with pytest.raises(RunLost):

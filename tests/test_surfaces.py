@@ -14,8 +14,9 @@ from starlette.testclient import TestClient
 
 from tuneloop.access import create_key, list_keys
 from tuneloop.registry import BUILT_IN, find_stage
-from tuneloop.runner import Workspace, work
+from tuneloop.runner import Workspace
 from tuneloop.web.app import build_app
+from tuneloop.worker import work
 
 REPOSITORY = Path(__file__).parent.parent
 STAGES = list(BUILT_IN)

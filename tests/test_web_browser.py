@@ -13,9 +13,10 @@ from tuneloop.access import create_key, revoke_key
 from tuneloop.address import Address
 from tuneloop.language import _
 from tuneloop.registry import find_stage, targets
-from tuneloop.runner import Workspace, work
+from tuneloop.runner import Workspace
 from tuneloop.web.app import build_app
 from tuneloop.web.form import fields_of
+from tuneloop.worker import work
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 

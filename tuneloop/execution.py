@@ -35,14 +35,15 @@ from tuneloop.records import Rejected
 from tuneloop.registry import find_stage
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.settings import describe_invalid, use_language
-from tuneloop.store.artifacts import MANIFEST, write_durably
+from tuneloop.store.artifacts import MANIFEST, json_safe, write_durably
 from tuneloop.store.database import DiskFull, disk_full, fixable
+from tuneloop.store.holder import RunLost
 from tuneloop.store.room import Reserve, is_full
-from tuneloop.store.runs import RunLost
 from tuneloop.store.scope import EVERYTHING, Scope
+from tuneloop.store.workbench import KEPT, bench, clear, take_over
 
 BEAT = 1.0  # seconds between heartbeats
-SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, and what its address is
+SEALED = "sealed.json"  # in the scratch folder: the work is done, by which run, its address, and what is said of it
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}  # nobody was asked to ask
 
 
@@ -51,7 +52,7 @@ class RunContext:
 
     def __init__(self, workspace: Workspace, run: str, key: str, attempt: int = 1) -> None:
         self.workspace, self.store, self.run, self.attempt = workspace, workspace.store, run, attempt
-        self.scratch = self.store.scratch(key)
+        self.scratch = bench(self.store.scratch(key), run, attempt)
         self.out = self.scratch / "out"
         done = workspace.store.runs.finished(key)
         self.again = any(self.store.artifacts.exists(Address.parse(row.output)) for row in done)
@@ -65,6 +66,10 @@ class RunContext:
         self.peak = 0  # bytes: the most that this process and all that it started have held together
         self.phase("")
         self.spare = Reserve(self.scratch / "spare")  # so that the reason can be recorded on a full disk
+
+    def begin(self) -> None:
+        """Take over what the attempt before this one kept. Raises ``RunLost`` where there is a newer one."""
+        take_over(self.store.engine, self.scratch.parent, self.run, self.attempt)
 
     def make_room(self) -> None:
         """Give up what is not needed to continue: the spare bytes, and output that is made anew anyway."""
@@ -99,7 +104,7 @@ class RunContext:
         self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000], lost=lost))
 
     def checkpoint(self, key: str) -> Path:
-        path = self.scratch / "kept" / key
+        path = self.scratch / KEPT / key
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -178,6 +183,7 @@ def execute(root: Path, run: str) -> int:
     ctx = RunContext(workspace, run, row.key, attempt)
     threading.Thread(target=ctx.heart, daemon=True).start()
     with contextlib.suppress(RunLost):
+        ctx.begin()
         return carry_out(ctx, row, early)
     return 1
 
@@ -206,7 +212,7 @@ def carry_out(ctx: RunContext, row: Any, early: list[int]) -> int:
             stage = find_stage(row.stage).model_validate(row.params)
             ctx.brought = stage.brought
             seal(ctx, row.stage, stage.run(ctx))
-        keep(ctx, row)
+        keep(ctx)
         return 0
     except Cancelled:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -251,7 +257,8 @@ def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
             summary["lost"] = lost
     kind = find_stage(stage).makes
     address = ctx.store.artifacts.seal(kind, ctx.out, summary)
-    write_durably(ctx.scratch / SEALED, json.dumps({"address": str(address), "run": ctx.run}))
+    sealed = {"address": str(address), "run": ctx.run, "summary": json_safe(summary)}
+    write_durably(ctx.scratch / SEALED, json.dumps(sealed, ensure_ascii=False))
 
 
 def is_sealed(ctx: RunContext) -> bool:
@@ -264,14 +271,14 @@ def is_sealed(ctx: RunContext) -> bool:
     return (ctx.out / MANIFEST).is_file() or (moved and sealed.get("run") == ctx.run)
 
 
-def keep(ctx: RunContext, row: Any) -> None:
+def keep(ctx: RunContext) -> None:
     """Move the sealed folder in as an artifact, name it, and end the run."""
-    ctx.beat()  # the run is still ours
-    address = Address.parse(json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))["address"])
-    ctx.store.artifacts.adopt(address, ctx.out, ctx.run)
+    sealed = json.loads((ctx.scratch / SEALED).read_text(encoding="utf-8"))
+    address = Address.parse(sealed["address"])
+    ctx.store.artifacts.adopt(address, ctx.out, ctx.run, ctx.attempt)
     ctx.metric("peak_memory_mib", round(max(ctx.peak, largest_process()) / 2**20, 1))
-    end(ctx, "done", output=str(address))
-    ctx.store.drop_scratch(row.key)
+    end(ctx, "done", output=str(address), summary=sealed.get("summary"))
+    clear(ctx.scratch)
 
 
 def largest_process() -> int:
@@ -287,14 +294,17 @@ def largest_process() -> int:
     return peak * (1024 if sys.platform == "linux" else 1)
 
 
-def end(ctx: RunContext, state: str, error: dict[str, Any] | None = None, output: str | None = None) -> None:
+def end(
+    ctx: RunContext, state: str, error: dict[str, Any] | None = None, output: str | None = None,
+    summary: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
     ctx.ended.set()
     if state != "done" and is_full(ctx.store.folder):
         ctx.make_room()
     try:
         ctx.beat()
     finally:
-        ctx.store.runs.finish(ctx.run, ctx.attempt, state, output=output, error=error)
+        ctx.store.runs.finish(ctx.run, ctx.attempt, state, output=output, error=error, summary=summary)
 
 
 def raise_cancelled(signum: int, frame: object) -> None:

@@ -78,6 +78,13 @@ def tree_memory(root: int) -> int:
     return total * os.sysconf("SC_PAGE_SIZE")
 
 
+def gpus(devices: Path = Path("/dev")) -> tuple[str, ...]:
+    """The NVIDIA GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return tuple(name.strip() for name in named.split(",") if name.strip() not in ("", "-1"))
+    return tuple(str(n) for n in range(sum(path.name[6:].isdigit() for path in devices.glob("nvidia[0-9]*"))))
+
+
 def cores(root: Path = CGROUP) -> int:
     """CPU cores that this process may use: affinity and the container's quota both count."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

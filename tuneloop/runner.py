@@ -5,6 +5,9 @@ and a watcher. The child renews a lease; whoever finds a run whose process is de
 unfinished work lies in a folder named by the run's key, it continues where it was. The same stage with the same
 inputs, parameters and version is not done twice.
 
+A wish does not outlive its owner: a run that nobody waits for and that was not queued to stay is withdrawn when its
+output's name is asked of another run.
+
 Commands that ask for the same work share its run. Each counts as a watcher of the work for as long as it lives; only
 the last one's Ctrl-C cancels, and no worker takes a run that a living command waits for.
 """
@@ -45,15 +48,13 @@ from tuneloop.errors import (
 )
 from tuneloop.kinds import REJECTED
 from tuneloop.language import _
-from tuneloop.nearest import meant
-from tuneloop.registry import find_stage, targets
+from tuneloop.registry import find_stage
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
-from tuneloop.store import Move, Scope, Store, holder_is_dead
+from tuneloop.store import Move, Scope, Store
 from tuneloop.store.database import FIRST, disk_full
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
-from tuneloop.store.scope import EVERYTHING
 from tuneloop.watchers import Watchers
 
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
@@ -221,42 +222,24 @@ class Workspace:
         except NotFound as missing:
             if kind != "model" or ":" in value.removeprefix("model:"):
                 raise self._nowhere(missing) from None
-            raise self._nowhere(self._missing_model(value.removeprefix("model:"))) from None
+            raise self._nowhere(serving.missing_model(self.store, value.removeprefix("model:"))) from None
 
     def _nowhere(self, missing: NotFound) -> NotFound:
         """What is missing because there is no workspace it could be in: that is said too."""
-        if not self.absent or isinstance(missing, NotPulled):
+        if not self.absent or isinstance(missing, serving.NotPulled):
             return missing
         message = _("{missing}: there is no workspace at {path}")
         return NoWorkspace(message.format(missing=missing.message, path=self.absent.where), hint=self.absent.hint)
-
-    def _missing_model(self, name: str) -> NotFound:
-        """Of a model that is not here: how to bring it, or which one was meant."""
-        from tuneloop.models import CATALOGUE
-
-        missing = _("the model {name!r} is not here").format(name=name)
-        known = [entry.name for entry in CATALOGUE]
-        if name.lower() in known:
-            return NotPulled(
-                missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower())
-            )
-        here = self.store.artifacts.names("model")
-        near = meant(name, [*here, *self.store.settings.endpoints, *known])
-        if near:
-            return NotPulled(missing, hint=near)
-        return NotFound(missing, hint=_("See: tuneloop ls model, and tuneloop models ls"))
 
     def is_endpoint(self, value: str) -> bool:
         return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
 
     def runnable(self, address: str, *, watch: Watcher | None = None) -> str:
         """The address of a model that the engine can load: for an adapter, its GGUF, made once and kept."""
-        from tuneloop.models import read_card
-
-        if read_card(self.store.artifacts.path(Address.parse(address))).format == "gguf":
+        made_by = serving.made_loadable(self.store, address)
+        if made_by is None:
             return address
-        compress = find_stage("compress").model_validate({"model": address, "to": "gguf:q8_0"})
-        return str(self.run(compress, watch=watch).address)
+        return str(self.run(find_stage(made_by.stage).model_validate(made_by.fields), watch=watch).address)
 
     # -- submitting and running -------------------------------------------------------------------------------
 
@@ -276,7 +259,21 @@ class Workspace:
             result = self._queue(work, rerun=rerun)
             if result.state in LIVE:
                 self.watchers.wish(result.run).touch()
+        self._withdraw_superseded(work, result.run)
         return result
+
+    def _withdraw_superseded(self, work: Work, by: str) -> None:
+        """End the runs that were to give their output the name which is asked of another now, and that nobody wants."""
+        for row in self.store.runs.superseded(work.stage.makes, work.tag, by) if work.tag else ():
+            with self.watchers.alone():
+                if self._is_wanted(row):
+                    continue
+                why = _("withdrawn: {name} is asked of the run {run} now, and nobody waits for this one")
+                self.store.runs.cancel(row.id, why=why.format(name=f"{work.stage.makes}:{work.tag}", run=by))
+
+    def _is_wanted(self, row: Any) -> bool:
+        """Whether a living command waits for a run, or it was queued to stay. To be asked alone."""
+        return self.watchers.living(row.key) or self.watchers.wish(row.id).exists()
 
     def _work(self, stage: Stage, name: str) -> Work:
         if name := composed(name or stage.default_name()):
@@ -299,7 +296,7 @@ class Workspace:
         inputs = [(f, v) for f in references for v in listed(params[f]) if ":" in v and not self.is_endpoint(v)]
         run = self.store.runs.submit(
             stage=stage.name, stage_version=stage.version, params=params, typed=stage.model_dump(mode="json"),
-            key=work.key, tag=tag, inputs=inputs,
+            key=work.key, tag=tag, inputs=inputs, makes=stage.makes,
         )  # fmt: skip
         return self.result(run, tag=tag)
 
@@ -310,6 +307,7 @@ class Workspace:
             with self.watchers.watching(work.key) as me:  # before it is queued, so that no worker takes it
                 self._outlive_cancelled(work.key)
                 result = self._queue(work, rerun=rerun)
+                self._withdraw_superseded(work, result.run)
                 if result.state != "done":
                     self._follow(result.run, me, watch=watch)
                     result = self.result(result.run, tag=work.tag)  # shared, maybe, with who named its output otherwise
@@ -334,44 +332,36 @@ class Workspace:
                 )
             time.sleep(0.1)
 
-    def follow(self, run: str, *, watch: Watcher | None = None, own: bool = True) -> RunResult:
+    def _follow(self, run: str, me: Path, *, watch: Watcher | None) -> None:
         """Watch a run until it ends; start it, or take it up again, where no living process has it.
 
-        Ctrl-C cancels a run that is one's ``own`` and that nobody else wants; any other is given back, for whoever
-        wants it to continue, and is left as soon as another process has it.
+        Ctrl-C cancels it, unless somebody else wants it: then it is given back, for whoever that is to continue.
         """
-        with self.watchers.watching(self.store.runs.get(run).key) as me:
-            return self._follow(run, me, watch=watch, own=own)
-
-    def _follow(self, run: str, me: Path, *, watch: Watcher | None, own: bool = True) -> RunResult:
         child: subprocess.Popen[bytes] | None = None
+        began = time.monotonic()
         try:
             while True:
                 row = self.store.runs.get(run)
                 if row.state not in LIVE:
                     break
                 if child is not None and child.poll() is not None:
-                    self._mark_dead(run, child)
+                    self.mark_dead(run, child)
                     child = None
-                elif child is None and (row.state == "queued" or holder_is_dead(row)):
+                elif child is None and (row.state == "queued" or self.store.runs.is_abandoned(row)):
                     child = start_run(self.store, run)
-                elif child is None and not own:
-                    return self.result(run)
                 if watch:
                     watch({"run": run, "stage": row.stage, "progress": row.progress, "metrics": row.metrics})
-                time.sleep(0.1 if time.time() - row.created < 3 else 0.25)
+                time.sleep(0.1 if time.monotonic() - began < 3 else 0.25)
             self.watchers.wish(run).unlink(missing_ok=True)
             if child is not None:  # the run is recorded; what its process still does cannot matter
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(STOP)
         except KeyboardInterrupt:
-            if own:
-                self._leave(run, me, child)
+            self._leave(run, me, child)
             raise
         finally:
             if child is not None and child.poll() is None:
-                kill_group(child)
-        return self.result(run)
+                kill_groups([child])
 
     def _leave_to_nobody(self, key: str) -> None:
         """Interrupted before we followed a run, or while: who left it meanwhile may have counted on us to go on."""
@@ -381,11 +371,11 @@ class Workspace:
 
     def _leave(self, run: str, me: Path | None, child: subprocess.Popen[bytes] | None) -> None:
         """Cancel the run, unless somebody else wants it: then whoever that is continues it where our child stops."""
-        key = self.store.runs.get(run).key
+        row = self.store.runs.get(run)
         with self.watchers.alone():
             if me:
                 me.unlink(missing_ok=True)
-            if self.watchers.living(key) or self.watchers.wish(run).exists():
+            if self._is_wanted(row):
                 return
             self.store.runs.cancel(run)
         deadline = time.time() + STOP
@@ -393,7 +383,7 @@ class Workspace:
             with contextlib.suppress(KeyboardInterrupt):
                 time.sleep(0.1)
         if child is not None:
-            kill_group(child)
+            kill_groups([child])
         self.store.runs.finish(run, self.store.runs.get(run).attempts, "cancelled")
 
     def _is_held(self, run: str, child: subprocess.Popen[bytes] | None) -> bool:
@@ -401,7 +391,7 @@ class Workspace:
         if child is not None:
             return child.poll() is None
         row = self.store.runs.get(run)
-        return row.state == "running" and not holder_is_dead(row)
+        return row.state == "running" and not self.store.runs.is_abandoned(row)
 
     def cancel(self, run: str) -> str:
         """Ask a run to stop, whoever wants it. Returns the state it is in now."""
@@ -409,10 +399,10 @@ class Workspace:
         self.watchers.wish(row.id).unlink(missing_ok=True)
         return self.store.runs.cancel(row.id)
 
-    def _mark_dead(self, run: str, child: subprocess.Popen[bytes]) -> None:
+    def mark_dead(self, run: str, child: subprocess.Popen[bytes]) -> None:
         """A child that ended without a word: say what is known of it. One that found the run taken just leaves."""
         row, code = self.store.runs.get(run), child.returncode
-        mine = row.state == "running" and row.pid == child.pid
+        mine = row.state == "running" and row.pid == child.pid and self.store.runs.is_from_here(row)
         if not mine and not (row.state == "queued" and code):
             return
         if code == -signal.SIGKILL:
@@ -445,7 +435,7 @@ class Workspace:
             RunResult(
                 run=row.id, stage=row.stage, state=row.state, output=row.output, metrics=row.metrics or {},
                 seconds=round(row.seconds, 3), error=(row.error or {}).get("message"),
-                summary=summaries.get(outputs[row.id], {}) if row.output else {},
+                summary=(row.summary or summaries.get(outputs[row.id], {})) if row.output else {},
                 tag=row.tag if tag is None else tag, moved=moves.get((row.id, row.tag if tag is None else tag)),
                 bug=(row.error or {}).get("kind") == "bug",
             )
@@ -483,10 +473,6 @@ def workspace_for(stage: Stage, name: str = "") -> Workspace:
     return Workspace()
 
 
-class NotPulled(NotFound):
-    """A model that is not here, or not yet, where the catalogue or the settings know what was meant."""
-
-
 class StageFailed(TuneloopError):
     """A run ended badly. ``result.error`` has the line; ``bug`` says whether it is the program's fault."""
 
@@ -496,11 +482,14 @@ class StageFailed(TuneloopError):
         self.result, self.bug = result, result.bug
 
 
-def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
-    """Start the child process that executes a run. It lives in a process group of its own, and dies with us."""
+def start_run(store: Store, run: str, **more: str) -> subprocess.Popen[bytes]:
+    """Start the child process that executes a run. It lives in a process group of its own, and dies with us.
+
+    ``more`` is added to its environment.
+    """
     log = permissions.open_append(store.logs / f"run-{run}.log")
     path = os.pathsep.join(filter(None, (processes.PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **more}
     environment.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin starve each other where cores are shared
     try:
         return subprocess.Popen(
@@ -512,35 +501,15 @@ def start_run(store: Store, run: str) -> subprocess.Popen[bytes]:
         log.close()
 
 
-def kill_group(child: subprocess.Popen[bytes]) -> None:
-    """End a child with all that it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(10)  # a busy machine needs some seconds to give a run back
-    except subprocess.TimeoutExpired:
-        pass
-    processes.kill_group(child.pid)
-    child.wait()
-
-
-def is_watched(workspace: Workspace, key: str) -> bool:
-    """Whether a living command waits for this work: it executes it itself, with its own environment."""
-    with workspace.watchers.alone():
-        return workspace.watchers.living(key)
-
-
-def work(workspace: Workspace, *, once: bool = False, poll: float = 0.5) -> None:
-    """Take queued runs, and runs whose process died, of all projects, one after the other, until interrupted."""
-    workspace = workspace.within(EVERYTHING)
-    while True:
-        waiting = list(workspace.store.runs.recent(limit=1000, state="queued"))
-        waiting += [r for r in workspace.store.runs.recent(limit=100, state="running") if holder_is_dead(r)]
-        taken = 0
-        for row in sorted(waiting, key=lambda r: r.created):
-            if row.stage in targets() and not is_watched(workspace, row.key):
-                workspace.follow(row.id, own=False)
-                taken += 1
-        if once and not taken:
-            return
-        time.sleep(poll)
+def kill_groups(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End children with all that they started, at once."""
+    for child in children:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10  # a busy machine needs some seconds to give a run back
+    for child in children:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(max(0.0, deadline - time.monotonic()))
+    for child in children:
+        processes.kill_group(child.pid)
+        child.wait()

@@ -17,18 +17,55 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tuneloop import processes
 from tuneloop.address import Address
-from tuneloop.errors import TuneloopError
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _
+from tuneloop.nearest import meant
 from tuneloop.settings import Endpoint, endpoint_of
 
 if TYPE_CHECKING:
     from tuneloop.engines import Engine
     from tuneloop.store import Store
 
+ENGINE_FORMAT = "gguf"  # of the models that the engine loads
+
 
 def endpoint(store: Store, value: str) -> Endpoint:
     """The endpoint behind a name of ``tuneloop.toml`` or behind ``URL#model``."""
     return endpoint_of(store.settings, value)
+
+
+class NotPulled(NotFound):
+    """A model that is not here, or not yet, where the catalogue or the settings know what was meant."""
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """A stage, and what it is to be given, that makes what is wanted."""
+
+    stage: str
+    fields: dict[str, Any]
+
+
+def made_loadable(store: Store, address: str) -> MadeBy | None:
+    """What makes a model artifact one that the engine can load; ``None`` where it is that already."""
+    from tuneloop.models import read_card
+
+    if read_card(store.artifacts.path(Address.parse(address))).format == ENGINE_FORMAT:
+        return None
+    return MadeBy("compress", {"model": address, "to": f"{ENGINE_FORMAT}:q8_0"})
+
+
+def missing_model(store: Store, name: str) -> NotFound:
+    """Of a model that is not here: how to bring it, or which one was meant."""
+    from tuneloop.models import CATALOGUE
+
+    missing = _("the model {name!r} is not here").format(name=name)
+    known = [entry.name for entry in CATALOGUE]
+    if name.lower() in known:
+        return NotPulled(missing, hint=_("Bring it here first: tuneloop models pull {name}").format(name=name.lower()))
+    if near := meant(name, [*store.artifacts.names("model"), *store.settings.endpoints, *known]):
+        return NotPulled(missing, hint=near)
+    return NotFound(missing, hint=_("See: tuneloop ls model, and tuneloop models ls"))
 
 
 @contextmanager

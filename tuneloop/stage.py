@@ -19,6 +19,7 @@ from tuneloop.address import LONGEST_NAME, NAME, Address, Kind, composed, name_f
 from tuneloop.encoding import plain_text
 from tuneloop.language import stored
 from tuneloop.loopback import holds_a_secret
+from tuneloop.resources import Resources
 
 if TYPE_CHECKING:
     from tuneloop.kinds import Table
@@ -49,7 +50,7 @@ EvaluationRef = Annotated[str, RefTo("evaluation")]
 
 __all__ = [
     "Address", "ChunksRef", "Context", "DatasetRef", "DocumentsRef", "EvaluationRef", "IndexRef", "Kind",
-    "ModelRef", "RefTo", "Stage", "WeightsRef", "listed", "read_table", "reference_kind", "short_name",
+    "ModelRef", "RefTo", "Resources", "Stage", "WeightsRef", "listed", "read_table", "reference_kind", "short_name",
 ]  # fmt: skip
 
 R = TypeVar("R", bound="Record")
@@ -119,6 +120,7 @@ class Stage(BaseModel):
     asks_hubs: ClassVar[bool] = False  # True: it was typed to bring a model here; every other stage runs offline
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
     from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
+    resources: ClassVar[Resources] = Resources()  # what a run of it needs, see ``needed``
 
     @field_validator("*", mode="before")
     @classmethod
@@ -131,6 +133,10 @@ class Stage(BaseModel):
     def run(self, ctx: Context) -> dict[str, Any]:
         """Do the work: write files into ``ctx.out`` and return the artifact's summary (small, JSON, deterministic)."""
         raise NotImplementedError
+
+    def needed(self) -> Resources:
+        """What a worker keeps free for this run; where that depends on a parameter, of what it is given."""
+        return self.resources
 
     def fingerprint(self) -> str:
         """What the output depends on beside parameters and input artifacts: of files, the hash of their bytes."""

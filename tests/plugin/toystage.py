@@ -1,6 +1,7 @@
 """A stage in a package of its own, as a user would write one: it counts slowly, and continues where it was."""
 
 import logging
+import math
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
-from tuneloop.stage import Context, DocumentsRef, Kind, Stage
+from tuneloop.stage import Context, DocumentsRef, Kind, Resources, Stage
 
 
 class Count(Stage):
@@ -25,6 +26,7 @@ class Count(Stage):
     pause: float = Field(0.01, description="Seconds between numbers.")
     trouble: str = Field("", description="What goes wrong half-way: user, bug, kill, disk, row TEXT.")
     helpers: int = Field(0, description="Processes that each hold 50 MiB while it counts.")
+    whole: bool = Field(False, description="It takes all cores that there are.")
     after: DocumentsRef | None = Field(None, description="A count to add to.")
 
     def run(self, ctx: Context) -> dict[str, Any]:
@@ -40,6 +42,9 @@ class Count(Stage):
             time.sleep(self.pause)
             with path.open("a") as file:
                 file.write(f"{number} ")
+            if log := os.environ.get("TOY_LOG"):
+                with Path(log).open("a") as file:
+                    file.write(f"{self.to}:{number}\n")
             ctx.progress(number + 1, self.to, "numbers")
             ctx.metric("square", number**2, step=number)
         for helper in helpers:
@@ -47,6 +52,9 @@ class Count(Stage):
         ctx.reject("row 1", "it is odd", {"number": 1})
         (ctx.out / "numbers.txt").write_text(path.read_text())
         return {"numbers": self.to}
+
+    def needed(self) -> Resources:
+        return Resources(cores=math.inf if self.whole else 1.0, memory=0)
 
     def fail(self, ctx: Context) -> None:
         if self.trouble == "user":

@@ -218,7 +218,8 @@ def web(host: str, port: int, no_auth: bool, public_url: str, no_worker: bool, a
     Runs until Ctrl-C. The REST interface is below /api, its OpenAPI description at /api/openapi.json.
     """
     from tuneloop import processes, serving
-    from tuneloop.runner import Workspace, work
+    from tuneloop.runner import Workspace
+    from tuneloop.worker import work
 
     logbook.keep_private()
     check_open(host, no_auth)
@@ -249,14 +250,19 @@ def web(host: str, port: int, no_auth: bool, public_url: str, no_worker: bool, a
 
 @command()
 @click.option("--once", is_flag=True, help="End when nothing is queued.")
+@click.option(
+    "--runs", type=click.IntRange(0), default=0, show_default=True,
+    help="Most runs that are executed at once; 0 takes as many as the machine has cores, memory and GPUs for.",
+)  # fmt: skip
 @as_json_option
 @until_stopped(GIVEN_BACK)
-def worker(once: bool, as_json: bool) -> None:
-    """Execute queued runs until interrupted."""
-    from tuneloop.runner import Workspace, work
+def worker(once: bool, runs: int, as_json: bool) -> None:
+    """Execute queued runs, the oldest first, until interrupted."""
+    from tuneloop.runner import Workspace
+    from tuneloop.worker import work
 
     logbook.keep_private()
     workspace = Workspace()
     if as_json:
         print_ready("", as_json=True, workspace=str(workspace.store.root))
-    work(workspace, once=once)
+    work(workspace, once=once, runs=runs)

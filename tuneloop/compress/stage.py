@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
+from tuneloop.resources import GIB, Resources
 from tuneloop.stage import Context, Kind, Stage, WeightsRef
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class Compress(Stage):
     name: ClassVar[str] = "compress"
     makes: ClassVar[Kind] = "model"
     positional: ClassVar[tuple[str, ...]] = ("model",)
+    resources: ClassVar[Resources] = Resources(cores=math.inf, memory=4 * GIB)
 
     model: WeightsRef = Field(description="Model to compress.")
     to: Literal["gguf:q8_0", "gguf:bf16", "gguf:f16", "hf"] = Field(

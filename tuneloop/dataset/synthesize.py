@@ -13,6 +13,7 @@ from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.kinds.documents import CHUNKS
 from tuneloop.language import _, aside, shown, stored
 from tuneloop.records import Chunk, Example, Message, Origin, Source, content_id
+from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import ChunksRef, Context, DatasetRef, Kind, RefTo, Stage, read_table
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Synthesize(Stage):
     name: ClassVar[str] = "synthesize"
     makes: ClassVar[Kind] = "dataset"
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
+    resources: ClassVar[Resources] = ENGINE
     version: ClassVar[int] = 2
 
     chunks: ChunksRef = Field(description="Chunks to ask about.")
@@ -58,6 +60,9 @@ class Synthesize(Stage):
     temperature: float = Field(0.3, ge=0, le=2, description="Temperature of the teacher; 0 takes the likeliest words.")
     timeout: float = Field(300.0, gt=0, description="Seconds after which a reply is given up and asked for again.")
     seed: int = Field(0, description="Seed of the choice of chunks and of the teacher.")
+
+    def needed(self) -> Resources:
+        return self.resources if self.teacher.startswith("model:") else Resources()
 
     def run(self, ctx: Context) -> dict[str, Any]:
         ctx.phase(stored("choosing chunks"))

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
+from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table, short_name
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Evaluate(Stage):
     makes: ClassVar[Kind] = "evaluation"
     version: ClassVar[int] = 6
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
+    resources: ClassVar[Resources] = ENGINE
 
     model: ModelRef = Field(description="Model to measure.")
     dataset: DatasetRef = Field(description="Questions with reference answers.")
@@ -65,6 +67,10 @@ class Evaluate(Stage):
     def output_name(self) -> str:
         """Which model, on which questions: an evaluation on others is another, and not its successor."""
         return f"{short_name(self.model)}-on-{short_name(self.dataset)}"
+
+    def needed(self) -> Resources:
+        here = [model for model in (self.model, self.against) if model and model.startswith("model:")]
+        return self.resources if here else Resources()
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.evaluate.items import Item

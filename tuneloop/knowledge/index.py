@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
+from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import ChunksRef, Context, Kind, Stage, read_table
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Index(Stage):
     name: ClassVar[str] = "index"
     makes: ClassVar[Kind] = "index"
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
+    resources: ClassVar[Resources] = ENGINE
     from_settings: ClassVar[dict[str, str]] = {"embedding": "embedding"}
 
     chunks: ChunksRef = Field(description="Chunks to index.")

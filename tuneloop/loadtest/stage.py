@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tuneloop.language import stored
+from tuneloop.resources import Resources
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, Stage, WeightsRef
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class LoadTest(Stage):
     outside: ClassVar[bool] = True
     version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("url",)
+    resources: ClassVar[Resources] = Resources(alone=True)
 
     url: str = Field("", description="Base URL of an OpenAI-compatible server; empty where --model is given.")
     model: WeightsRef | None = Field(None, description="Model to serve and measure instead of a URL.")

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import os
-import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +21,13 @@ from tuneloop.store.keys import Keys
 from tuneloop.store.listing import Listing
 from tuneloop.store.names import Move, Version
 from tuneloop.store.room import Reserve, is_full
-from tuneloop.store.runs import Runs, holder_is_dead
+from tuneloop.store.runs import Runs
 from tuneloop.store.scope import DEFAULT, Scope
 from tuneloop.store.traffic import Traffic, as_json
 
 __all__ = [
     "Artifact", "Artifacts", "Audit", "Keys", "Listing", "Move", "Runs", "Scope", "Store", "Traffic", "Version",
-    "as_json", "hash_file", "holder_is_dead",
+    "as_json", "hash_file",
 ]  # fmt: skip
 
 PARTS = ("artifacts", "runs", "traffic", "keys", "audit", "lists")  # of a store, each of one project
@@ -130,7 +129,7 @@ class Store:
 
     @cached_property
     def runs(self) -> Runs:
-        return Runs(self.engine, self.scope)
+        return Runs(self.engine, self.folder, self.scope)
 
     @cached_property
     def traffic(self) -> Traffic:
@@ -162,13 +161,13 @@ class Store:
         return self.folder / "logs"
 
     def scratch(self, key: str) -> Path:
-        """The folder of unfinished work with this key; it outlives a kill and is removed when the work is done."""
+        """The folder of unfinished work with this key; it outlives a kill and is removed when the work is done.
+
+        Each attempt has a folder of its own in it: see ``workbench``.
+        """
         folder = self.folder / "scratch" / key[:32]
         permissions.make_folder(folder)
         return folder
-
-    def drop_scratch(self, key: str) -> None:
-        shutil.rmtree(self.folder / "scratch" / key[:32], ignore_errors=True)
 
 
 def beside(place: Path) -> str:

@@ -27,6 +27,7 @@ from tuneloop.store.names import Move, Version, addressed, check_free, point, po
 from tuneloop.store.reach import unreachable
 from tuneloop.store.room import is_full
 from tuneloop.store.scope import DEFAULT, Scope
+from tuneloop.store.workbench import check_held
 
 MANIFEST = "manifest.json"
 MANY = 500  # artifacts: of more than these, facts are asked for without naming each
@@ -88,13 +89,16 @@ class Artifacts:
         write_durably(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
         return address
 
-    def adopt(self, address: Address, folder: Path, run: str = "") -> None:
+    def adopt(self, address: Address, folder: Path, run: str = "", attempt: int = 0) -> None:
         """Move a sealed folder to its place, where it is not there yet, enter it in the database, and name it.
 
-        All at once: who removes what has no name must not find it half-way.
+        All at once: who removes what has no name must not find it half-way. ``attempt``: at the run; raises ``RunLost``
+        where there is a newer one.
         """
         target = self.folder / address.kind / address.hash
         with alone(self.engine) as connection:
+            if attempt:
+                check_held(connection, run, attempt)
             if not self.exists(address):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.rmtree(target, ignore_errors=True)  # a manifest-less rest of a copy that was cut short

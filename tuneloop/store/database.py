@@ -138,7 +138,7 @@ runs = sa.Table(
     sa.Column("finished", sa.Float),
     sa.Column("seconds", sa.Float, nullable=False, default=0.0),  # summed over attempts
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("host", sa.String(200)),
+    sa.Column("host", sa.String(200)),  # for people
     sa.Column("pid", sa.Integer),
     sa.Column("lease", sa.Float),  # the run is dead when this time has passed
     sa.Column("cancel", sa.Boolean, nullable=False, default=False),
@@ -146,6 +146,10 @@ runs = sa.Table(
     sa.Column("metrics", sa.JSON),  # the last value of each metric
     *whose(),
     sa.Column("user", sa.String(26)),  # who asked for it, where that is known
+    sa.Column("place", sa.String(32)),  # with pid and begun, the process that has the run: see ``holder``
+    sa.Column("begun", sa.String(40)),
+    sa.Column("makes", sa.String(16)),  # the kind of its output; NULL: of an older version
+    sa.Column("summary", sa.JSON),  # what it says of its output, which another run may have made too; NULL: as makes
     sa.Index("runs_newest", "project", "created", "id"),
     sa.Index("runs_in_state", "state", "created", "id"),
     sa.Index("runs_of_output", "output"),

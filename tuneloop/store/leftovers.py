@@ -7,7 +7,6 @@ it would work in is moved aside under them.
 import contextlib
 import secrets
 import shutil
-import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,7 @@ from sqlalchemy.engine import Engine
 
 from tuneloop.store.artifacts import REMOVED
 from tuneloop.store.database import LIVE, alone, runs
-from tuneloop.store.runs import holder_is_dead
+from tuneloop.store.holder import is_gone
 
 DAY = 86400.0  # seconds
 MINUTE = 60.0  # after which whatever moved an artifact aside has recorded it, or put it back
@@ -33,7 +32,7 @@ class Leftovers:
     def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder, self.engine = folder, engine
         with engine.connect() as connection:
-            under_way, waiting = keys(connection, dead=False), keys(connection, dead=True)
+            under_way, waiting = self._keys(connection, dead=False), self._keys(connection, dead=True)
         there = sorted(path for path in folder.iterdir() if path.name not in under_way)
         self.old = [path for path in there if path.name not in waiting and is_old(path)]
         self.young = [path for path in there if path not in self.old and not path.name.startswith(REMOVED)]
@@ -48,7 +47,7 @@ class Leftovers:
         """Remove one, unless a run has been taken up that works in it; then ``None``."""
         aside = self.folder / f"{REMOVED}{secrets.token_hex(8)}"
         with alone(self.engine) as connection:
-            if path.name in keys(connection, dead=path in self.old):
+            if path.name in self._keys(connection, dead=path in self.old):
                 return None
             with contextlib.suppress(FileNotFoundError):
                 path.replace(aside)
@@ -56,28 +55,24 @@ class Leftovers:
         shutil.rmtree(aside, ignore_errors=True)
         return freed
 
-
-def keys(connection: sa.Connection, *, dead: bool) -> set[str]:
-    """The names of the scratch folders of runs that are queued or under way; ``dead``: and of those that no process
-    has any more. They are held until the transaction ends. Only its own machine knows that a process is gone.
-    """
-    rows = connection.execute(sa.select(runs).where(runs.c.state.in_(LIVE)).with_for_update())
-    return {row.key[:32] for row in rows if dead or not is_left(row)}
-
-
-def is_left(row: sa.Row) -> bool:
-    return row.state == "running" and row.host == socket.gethostname() and holder_is_dead(row)
+    def _keys(self, connection: sa.Connection, *, dead: bool) -> set[str]:
+        """The names of the scratch folders of runs that are queued or under way; ``dead``: and of those that no process
+        has any more. They are held until the transaction ends. Only its own place knows that a process is gone.
+        """
+        rows = connection.execute(sa.select(runs).where(runs.c.state.in_(LIVE)).with_for_update())
+        return {row.key[:32] for row in rows if dead or row.state != "running" or not is_gone(row, self.folder.parent)}
 
 
 def is_old(path: Path) -> bool:
     """Whether nobody waits for it any more, as far as its times tell; moving a folder changes only the second."""
     try:
         facts = path.stat()
+        parts = [part.stat().st_mtime for part in path.iterdir()] if path.is_dir() else []
     except FileNotFoundError:
         return False
     if path.name.startswith(REMOVED):
         return time.time() - max(facts.st_mtime, facts.st_ctime) > MINUTE
-    return time.time() - facts.st_mtime > DAY
+    return time.time() - max(facts.st_mtime, *parts, 0.0) > DAY
 
 
 def size_of(paths: Iterable[Path]) -> int:

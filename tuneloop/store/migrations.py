@@ -145,4 +145,12 @@ def tag_history(connection: Connection) -> None:
         connection.execute(tags.update().where(*same).values(version=version))
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, owner, wanted_names, tag_history, project_tables]
+def run_holders(connection: Connection) -> None:
+    """Which process has a run, beyond hostname and number, and what each run says of its output."""
+    for column in ("place VARCHAR(32)", "begun VARCHAR(40)", "makes VARCHAR(16)", "summary JSON"):
+        connection.execute(sa.text(f"ALTER TABLE runs ADD COLUMN {column}"))
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [
+    first_tables, owner, wanted_names, tag_history, project_tables, run_holders,
+]  # fmt: skip

@@ -10,7 +10,6 @@ does not take it from the other, however late it ends. Its output stands in the 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +19,12 @@ import sqlalchemy as sa
 from tuneloop.address import LIKE_A_HASH, LONGEST_NAME, NAME, Address
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
+from tuneloop.store.clock import time_of
 from tuneloop.store.database import artifacts, tag_history, tags, wanted_names
 from tuneloop.store.scope import DEFAULT, Scope
 
 NUMBERED = re.compile(r"(.+)@([0-9]+)")  # a place in the history of a name
+MOMENT = 1e-6  # seconds: what tells two wishes apart; a float of today's time has a few steps in it
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def point(
     """
     here = (scope.mine(tags), tags.c.kind == address.kind, tags.c.name == name)
     now = connection.execute(sa.select(tags).where(*here)).first()
-    when = time.time() if asked is None else asked
+    when = next_wish(connection, name) if asked is None else asked
     if now and now.hash == address.hash:
         connection.execute(tags.update().where(*here).values(updated=max(when, now.updated)))
         return None
@@ -125,7 +126,7 @@ def point(
     number = next_number(connection, scope, address.kind, name)
     connection.execute(
         tag_history.insert().values(
-            kind=address.kind, name=name, version=number, hash=address.hash, time=time.time(), run=run,
+            kind=address.kind, name=name, version=number, hash=address.hash, time=time_of(connection), run=run,
             before=now.version if now else None, taken=taken, **scope.as_mine,
         )
     )  # fmt: skip
@@ -163,9 +164,18 @@ def point_wanted(connection: sa.Connection, run: str, address: Address, scope: S
 
 def want(connection: sa.Connection, run: str, name: str) -> None:
     """Have the output of a run get a name when it is done, as asked for now."""
-    here = (wanted_names.c.run == run, wanted_names.c.name == name)
-    if not connection.execute(wanted_names.update().where(*here).values(asked=time.time())).rowcount:
-        connection.execute(wanted_names.insert().values(run=run, name=name, asked=time.time()))
+    here, asked = (wanted_names.c.run == run, wanted_names.c.name == name), next_wish(connection, name)
+    if not connection.execute(wanted_names.update().where(*here).values(asked=asked)).rowcount:
+        connection.execute(wanted_names.insert().values(run=run, name=name, asked=asked))
+
+
+def next_wish(connection: sa.Connection, name: str) -> float:
+    """When a name is asked for that is asked for now: by the database's clock, and after all who asked before, also
+    in the same millisecond, or where that clock was put back."""
+    wished = sa.select(sa.func.max(wanted_names.c.asked)).where(wanted_names.c.name == name)
+    given = sa.select(sa.func.max(tags.c.updated)).where(tags.c.name == name)
+    last = max(connection.scalar(wished) or 0.0, connection.scalar(given) or 0.0)
+    return max(time_of(connection), last + MOMENT)
 
 
 def moves(connection: sa.Connection, runs: Iterable[str]) -> dict[tuple[str, str], Move]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import secrets
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -22,7 +23,8 @@ def claim(engine: Engine, folder: Path) -> None:
     """Make the database that of the workspace in ``folder``. Raises ``Conflict`` where it is another's.
 
     A database without an owner is taken, unless it has artifacts and none of them is here. A workspace that has lost
-    its id, or never had one, is known by its artifacts: the database is its own where all of them are here.
+    its id, or never had one, is known by its artifacts: the database is its own where all of them are here. A copy has
+    the id of its original, and is refused for as long as that is there: it may also be a move.
     """
     permissions.touch(folder / FILE)
     with (folder / FILE).open("a+", encoding="utf-8") as file:
@@ -32,6 +34,8 @@ def claim(engine: Engine, folder: Path) -> None:
         with alone(engine) as connection:
             found = connection.execute(sa.select(owner)).first()
             if found and found.id == mine:
+                if is_copy(folder, found):
+                    raise refusal(str(folder.parent), found.folder)
                 return
             known = connection.execute(sa.select(artifacts.c.kind, artifacts.c.hash))
             here = [(folder / "artifacts" / kind / digest / MANIFEST).is_file() for kind, digest in known]
@@ -44,6 +48,15 @@ def claim(engine: Engine, folder: Path) -> None:
             file.flush()
             if not found:
                 connection.execute(owner.insert().values(id=mine, folder=str(folder.parent)))
+
+
+def is_copy(folder: Path, owner: Any) -> bool:
+    """Whether the workspace that took the database is still where it was, with its id, and is not this one."""
+    original = Path(owner.folder, folder.name)
+    try:
+        return (original / FILE).read_text(encoding="utf-8").strip() == owner.id and not original.samefile(folder)
+    except OSError:
+        return False
 
 
 def refusal(here: str, other: str) -> Conflict:

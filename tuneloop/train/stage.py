@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.kinds.dataset import DatasetSummary
 from tuneloop.language import _, stored
+from tuneloop.resources import LEARNING, Resources
 from tuneloop.stage import Context, DatasetRef, Kind, Stage, WeightsRef
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Train(Stage):
     makes: ClassVar[Kind] = "model"
     version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
+    resources: ClassVar[Resources] = LEARNING
 
     dataset: list[DatasetRef] = Field(description="Datasets to learn from.", min_length=1)
     model: WeightsRef = Field(description="Base model: a catalogue name, a tag or an address.")
