@@ -132,7 +132,7 @@ def trained(store: Store, folder: Path, refs: dict[str, str]) -> str:
     facts = {"loss": loss, "validation_loss": [[0, 3.0], [12, 2.0]], "steps": 12}
     (out / "training.json").write_text(json.dumps(facts))
     lesson = Lesson("a", refs["dataset"], [1, 2, 3], [False, True, True], "Where? Here.", [(0, 6), (6, 11), (11, 12)])
-    (out / "preview.html").write_text(preview_page([lesson], [[0]], []))
+    (out / "preview.html").write_text(preview_page([[lesson]], [], count=1, total=3, learned=2))
     row = Trained(
         example=first_id(store, refs["dataset"]), dataset=refs["dataset"], part="train", tokens=3, learned_tokens=2
     )

@@ -31,7 +31,9 @@ class Seen:
         try:
             found = self.database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (as_bytes(key), as_bytes(note)))
         except sqlite3.OperationalError as error:
-            raise OSError(errno.ENOSPC, str(error)) from error if "full" in str(error) else error
+            if "full" in str(error):
+                raise OSError(errno.ENOSPC, str(error)) from error
+            raise
         return found.rowcount == 1
 
     def note(self, key: str) -> str:
