@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tuneloop.errors import TuneloopError
 from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.language import _, shown, speaking, stored
-from tuneloop.records import Example
+from tuneloop.records import Example, raw_rows
 from tuneloop.rows.seen import Seen
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Context
@@ -48,18 +48,11 @@ def read_lessons(
             _("nothing can be learned from this dataset: {}").format(shown(why)), where=datasets[0][:20]
         )
     held = documents.held_out(share)
-    return lessons.part(n for n, out in enumerate(held) if not out), lessons.part(
-        n for n, out in enumerate(held) if out
-    )
+    learned, measured = (lessons.part(n for n, out in enumerate(held) if out == part) for part in (0, 1))
+    return learned, measured
 
 
 def read_raw(ctx: Context, address: str) -> Iterator[tuple[tuple[str, int], dict]]:
     """Each row of a dataset as it is, and where it stands: the dataset's address and the row's number from 1."""
-    import pyarrow.parquet as pq
-
-    number = 0
-    with pq.ParquetFile(EXAMPLES.path(ctx.path(address))) as file:
-        for table in file.iter_batches(2048):
-            for row in table.to_pylist():
-                number += 1
-                yield (address, number), row
+    for number, row in enumerate(raw_rows(EXAMPLES.path(ctx.path(address))), 1):
+        yield (address, number), row

@@ -46,11 +46,9 @@ class Train(Stage):
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     max_gradient: float = Field(1.0, gt=0, description="Longest gradient; a longer one is scaled down.")
     validation: float = Field(
-        0.05,
-        ge=0,
-        le=0.5,
+        0.05, ge=0, le=0.5,
         description="Share of the examples held out to measure the loss on, by document; at most 500 examples.",
-    )
+    )  # fmt: skip
     steps: int = Field(0, ge=0, description="Stop after this many steps; 0 does all epochs.")
     save_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
     seed: int = Field(7, ge=0, lt=2**31, description="Fixes the order of the examples and the first weights.")
