@@ -790,7 +790,7 @@ BLOCKS = st.one_of(
 def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, overlap):
     body, sections = assemble(read_markdown(text).blocks)
     found = Document(id="d", name="d", text=body, sections=sections)
-    chunks = cut(found, tokens, overlap)
+    chunks = list(cut(found, tokens, overlap))
     position, before = 0, -1
     for chunk in chunks:
         assert chunk.text == body[chunk.start : chunk.end] == chunk.text.strip("\n")
@@ -801,13 +801,13 @@ def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, o
         assert chunk.heading[: len(heading)] == heading and len(chunk.heading) <= len(heading) + 1
         before, position = chunk.start, max(position, chunk.end)
     assert not body[position:].strip()
-    assert cut(found, tokens, overlap) == chunks
+    assert list(cut(found, tokens, overlap)) == chunks
     assert len({chunk.id for chunk in chunks}) == len(chunks)
 
 
 def chunks_of(text: str, tokens: int = 60, overlap: int = 0) -> list[ChunkRow]:
     body, sections = assemble(read_markdown(text).blocks)
-    return cut(Document(id="d", name="d", text=body, sections=sections), tokens, overlap)
+    return list(cut(Document(id="d", name="d", text=body, sections=sections), tokens, overlap))
 
 
 def test_small_sections_join_under_their_parent_but_not_across_top_headings():

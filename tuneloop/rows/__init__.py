@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from tuneloop.doors import Door
@@ -26,6 +25,9 @@ R = TypeVar("R", bound=Record)
 S = TypeVar("S", bound=Record)
 
 __all__ = ["RUNNERS", "Batch", "Done", "Limits", "Runner", "Task", "map_batches", "tell"]
+
+
+LONG = 2_000_000  # characters of a batch, above which no row is added
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ class Runner(Protocol):
     def __call__(
         self, task: Task, batches: Iterator[Batch[Any]], limits: Limits, *, ordered: bool, told: Callable[[float], None]
     ) -> Iterator[Done[Any, Any]]:
-        """``ordered``: in the order of the batches; else as they are done. ``told``: how much of the batches in hand
-        is done, in batches; called in the caller's thread, so that it may raise. Closing the iterator ends the work.
+        """``ordered``: in the order of the batches; else as they are done. ``told``: how many rows of the batches in
+        hand are done, parts of them counted; called in the caller's thread, so that it may raise. Closing the iterator
+        ends the work.
         """
         ...
 
@@ -131,10 +134,17 @@ def map_batches(
 
 
 def batched(rows: Iterable[R], size: int) -> Iterator[Batch[R]]:
-    source, number, first = iter(rows), 0, 0
-    while part := list(islice(source, size)):
+    """Rows in batches of ``size``, or of fewer where their texts are long."""
+    part: list[R] = []
+    number = first = characters = 0
+    for row in rows:
+        part.append(row)
+        characters += sum(len(value) for _name, value in row if isinstance(value, str))
+        if len(part) == size or characters >= LONG:
+            yield Batch(number, first, part)
+            number, first, part, characters = number + 1, first + len(part), [], 0
+    if part:
         yield Batch(number, first, part)
-        number, first = number + 1, first + len(part)
 
 
 teller: Callable[[float], None] | None = None  # in a process that does batches: whom to tell

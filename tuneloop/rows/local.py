@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -92,7 +93,7 @@ class Workers:
         self.all: set[Worker] = set()
         self.idle: list[Worker] = []
         self.lock, self.closed = threading.Lock(), False
-        self.shares: dict[int, float] = {}  # of the batches in hand, by number
+        self.shares: dict[int, float] = {}  # of the batches in hand, by number: rows that are done
 
     def take(self, *, fresh: bool = False) -> Worker:
         with self.lock:
@@ -123,13 +124,16 @@ class Workers:
             for worker in left:
                 worker.process.kill()
 
+    def told(self, batch: Batch[Any], share: float) -> None:
+        self.shares[batch.number] = share * len(batch.rows)
+
     def do(self, batch: Batch[Any]) -> Done[Any, Any]:
         """One batch, again in a fresh process where the first died of it."""
         seconds = self.limits.seconds(batch.rows) if self.limits.seconds else 0.0
         worker, code = self.take(), 0
         for again in (True, False):
             try:
-                parts, problem = worker.do(batch, seconds, lambda share: self.shares.update({batch.number: share}))
+                parts, problem = worker.do(batch, seconds, partial(self.told, batch))
                 self.give(worker)
                 return Done(batch, self.task, parts, problem, "failed" if problem else "")
             except TimeoutError:
