@@ -11,7 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tuneloop.documents import pool
 from tuneloop.documents.blocks import Unreadable, assemble, clean_lines
 from tuneloop.documents.chunk import Chunk
 from tuneloop.documents.cut import cut
@@ -22,6 +21,7 @@ from tuneloop.documents.read import language_of, read_file, read_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.records import LEAD, Document, read_rows
 from tuneloop.records import Chunk as ChunkRow
+from tuneloop.rows import local
 from tuneloop.settings import describe_invalid
 from tuneloop.tokens import estimate_tokens
 
@@ -715,14 +715,15 @@ def test_the_fingerprint_follows_bytes_and_names(tmp_path):
 def test_a_file_that_crashes_or_hangs_ends_only_itself(ctx, tmp_path, monkeypatch):
     script = tmp_path / "reader.py"
     script.write_text(
-        "import os, signal, time\nfrom tuneloop.documents import reader\nreal = reader.read_file\n"
+        "import os, signal, time\nfrom tuneloop.documents import reader\nfrom tuneloop.rows import worker\n"
+        "real = reader.read_file\n"
         "def fake(path, name, sha256):\n"
         "    if 'crash' in name: os.kill(os.getpid(), signal.SIGSEGV)\n"
         "    if 'hang' in name: time.sleep(60)\n"
         "    if 'bug' in name: raise KeyError('x')\n"
-        "    return real(path, name, sha256)\nreader.read_file = fake\nreader.main()\n"
+        "    return real(path, name, sha256)\nreader.read_file = fake\nworker.main()\n"
     )
-    monkeypatch.setattr(pool, "module_command", lambda module: [sys.executable, str(script)])
+    monkeypatch.setattr(local, "module_command", lambda module: [sys.executable, str(script)])
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("crash", "hang", "bug", "fine", "good"):

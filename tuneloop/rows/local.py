@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ class Worker:
         }  # fmt: skip
         self.process = subprocess.Popen(
             [*module_command("tuneloop.rows.worker"), json.dumps(said)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path}, bufsize=0,
+            stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path}, bufsize=0,
         )  # fmt: skip
         self.done = 0  # batches
 
@@ -62,7 +63,9 @@ class Worker:
                 if kind == DONE:
                     return parts, ""
                 if kind == FAILED:
-                    return [], body.decode()
+                    problem, _newline, places = body.decode().partition("\n")
+                    print(places, file=sys.stderr, flush=True)  # of a bug, in the log of the run
+                    return [], problem
                 if kind == PROGRESS:
                     told(float(body))
                 else:

@@ -12,13 +12,12 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from queue import Queue
 from typing import Any
 
 from tuneloop import logbook, rows
-from tuneloop.records import Record
 from tuneloop.rows.wire import BATCH, DONE, FAILED, PROGRESS, ROWS, lines_of, receive, rows_of, send
 
 OFTEN = 0.2  # seconds between two words on how far a batch is
@@ -27,28 +26,28 @@ LONGEST_REASON = 300  # characters
 
 def main() -> None:
     """Do batches until standard input ends."""
-    logbook.keep_private()
     task = json.loads(sys.argv[1])
     out = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for a result
     if task["memory"]:
         limit(resource.RLIMIT_AS, task["memory"])
-    function, takes = named(task["function"]), named(task["takes"])
     for seconds, data in batches():
         if seconds:
             allow_seconds(seconds)
         rows.teller = Teller(out)
-        do(out, function, rows_of(data, takes), task["arguments"])
+        do(out, task, data)
 
 
-def do(out: int, function: Callable[..., Iterable[Record]], given: Iterable[Record], arguments: dict[str, Any]) -> None:
+def do(out: int, task: dict[str, Any], data: bytes) -> None:
+    """One batch. Whatever is raised, where the function is looked for too, is told."""
     try:
-        for part in lines_of(function(list(given), **arguments)):
+        given = list(rows_of(data, named(task["takes"])))
+        for part in lines_of(named(task["function"])(given, **task["arguments"])):
             send(out, ROWS, part)
     except Exception as error:
-        logbook.report(error)  # in the log of the run
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        send(out, FAILED, reason[:LONGEST_REASON].encode("utf-8", "backslashreplace"))
+        reason = " ".join((f"{type(error).__name__}: {error}" if str(error) else type(error).__name__).split())
+        told = "\n".join([reason[:LONGEST_REASON], *logbook.places(error)])
+        send(out, FAILED, told.encode("utf-8", "backslashreplace"))
         return
     send(out, DONE)
 
