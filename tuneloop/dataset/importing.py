@@ -32,6 +32,7 @@ class ImportDataset(Stage):
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
     version: ClassVar[int] = 6
+    resumes: ClassVar[bool] = False
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)

@@ -27,6 +27,7 @@ class Split(Stage):
 
     name: ClassVar[str] = "split"
     makes: ClassVar[Kind] = "dataset"
+    resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
 
     dataset: DatasetRef = Field(description="Dataset to split.")

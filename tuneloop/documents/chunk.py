@@ -25,6 +25,7 @@ class Chunk(Stage):
     name: ClassVar[str] = "chunk"
     makes: ClassVar[Kind] = "chunks"
     version: ClassVar[int] = 2
+    resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("documents",)
 
     documents: DocumentsRef = Field(description="Documents to cut.")

@@ -27,6 +27,7 @@ class LoadTest(Stage):
     makes: ClassVar[Kind] = "loadtest"
     outside: ClassVar[bool] = True
     version: ClassVar[int] = 2
+    resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("url",)
 
     url: str = Field("", description="Base URL of an OpenAI-compatible server; empty where --model is given.")
