@@ -178,7 +178,7 @@ def arrow_schema(record: type[Record]) -> "pyarrow.Schema":
     return pa.schema([(name, arrow_type(f.annotation)) for name, f in record.model_fields.items()])
 
 
-LARGEST = 64 << 20  # bytes of rows, as Arrow holds them, that are written together
+LARGEST = 16 << 20  # bytes of rows, as Arrow holds them, that are written together
 FEW = 64  # rows that become Arrow's at once
 
 
@@ -212,7 +212,7 @@ def take(rows: Iterator[Record], most: int) -> list[dict[str, Any]]:
     for row in islice(rows, most):
         found.append(row.model_dump())
         characters += sum(len(value) for value in found[-1].values() if isinstance(value, str))
-        if characters >= LARGEST // 8:
+        if characters >= LARGEST // 4:
             break
     return found
 
@@ -229,7 +229,7 @@ def raw_rows(path: Path, *, batch: int = 2048) -> Iterator[dict[str, Any]]:
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
-            fitting = LARGEST // 4 * group.num_rows // max(1, group.total_byte_size)
+            fitting = LARGEST // 2 * group.num_rows // max(1, group.total_byte_size)
             for table in file.iter_batches(max(1, min(batch, fitting)), row_groups=[number]):
                 yield from table.to_pylist()
 

@@ -31,7 +31,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     resumes: ClassVar[bool] = False
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True

@@ -69,7 +69,8 @@ class Documents:
             np.array([self.rank(name) for name in self.names], np.uint64), np.array(self.alone, np.uint64)
         ])  # fmt: skip
         sizes = np.bincount(group, minlength=len(ranks))
-        order = [n for n in np.argsort(ranks, kind="stable") if sizes[n]] if count else []
+        order = np.argsort(ranks, kind="stable") if count else np.array([], np.int64)
+        order = order[sizes[order] > 0]
         chosen, held = np.zeros(len(ranks), bool), 0
         for number in order:
             if held + sizes[number] <= count:
@@ -77,7 +78,6 @@ class Documents:
                 held += sizes[number]
                 if held == count:
                     break
-        smallest = min(order, key=lambda number: sizes[number], default=None)
-        if not held and smallest is not None and sizes[smallest] <= 2 * count:
+        if not held and count and sizes[smallest := order[np.argmin(sizes[order])]] <= 2 * count:
             chosen[smallest] = True
         return bytearray(chosen[group].astype(np.uint8).tobytes())
