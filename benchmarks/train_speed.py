@@ -62,19 +62,18 @@ def ours(folder: Path, steps: int) -> dict[str, float]:
     from tuneloop.records import Example, Message
     from tuneloop.train import adapter, attention
     from tuneloop.train.lesson import Encoder
+    from tuneloop.train.lessons import Lessons
     from tuneloop.train.packing import plan_steps
     from tuneloop.train.sft import Recipe, Run, Watch
 
     card = read_card(folder)
     tokenizer = load_tokenizer(folder, card)
     encoder = Encoder(card, tokenizer, max_length=LENGTH, truncate=True)
-    lessons = [
-        encoder.encode(
-            Example(id=str(i), messages=[Message(role="user", content=q), Message(role="assistant", content=a)])
-        )
-        for i, (q, a) in enumerate(conversations())
-    ]
-    plan = plan_steps([len(x) for x in lessons], epochs=9, capacity=LENGTH * ROWS, seed=7)[: steps + 1]
+    lessons = Lessons(folder)
+    for i, (q, a) in enumerate(conversations()):
+        said = [Message(role="user", content=q), Message(role="assistant", content=a)]
+        lessons.add(encoder.encode(Example(id=str(i), messages=said)))
+    plan = plan_steps(lessons.tokens, epochs=9, capacity=LENGTH * ROWS, seed=7, most=steps + 1)
     attention.register()
     model = load_weights(folder, card, torch.bfloat16, attention.NAME)
     model = adapter.attach(model, rank=RANK, alpha=32, dropout=0.0, seed=7)
@@ -91,7 +90,7 @@ def ours(folder: Path, steps: int) -> dict[str, float]:
             kept=kept, plan="",
         )  # fmt: skip
         run.train(Path(scratch))
-    timed = [lessons[i] for step in plan[1:] for i in step]
+    timed = [lessons[i] for step in range(1, len(plan)) for i in plan[step]]
     return {
         "seconds": ends[-1][0] - ends[0][0], "processor": ends[-1][1] - ends[0][1], "tokens": sum(map(len, timed)),
         "learned": sum(x.learned_tokens for x in timed),

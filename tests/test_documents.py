@@ -11,7 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tuneloop.documents import pool
 from tuneloop.documents.blocks import Unreadable, assemble, clean_lines
 from tuneloop.documents.chunk import Chunk
 from tuneloop.documents.cut import cut
@@ -22,6 +21,7 @@ from tuneloop.documents.read import language_of, read_file, read_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.records import LEAD, Document, read_rows
 from tuneloop.records import Chunk as ChunkRow
+from tuneloop.rows import local
 from tuneloop.settings import Settings, describe_invalid
 from tuneloop.tokens import estimate_tokens
 
@@ -715,14 +715,15 @@ def test_the_fingerprint_follows_bytes_and_names(tmp_path):
 def test_a_file_that_crashes_or_hangs_ends_only_itself(ctx, tmp_path, monkeypatch):
     script = tmp_path / "reader.py"
     script.write_text(
-        "import os, signal, time\nfrom tuneloop.documents import reader\nreal = reader.read_file\n"
+        "import os, signal, time\nfrom tuneloop.documents import reader\nfrom tuneloop.rows import worker\n"
+        "real = reader.read_file\n"
         "def fake(path, name, sha256):\n"
         "    if 'crash' in name: os.kill(os.getpid(), signal.SIGSEGV)\n"
         "    if 'hang' in name: time.sleep(60)\n"
         "    if 'bug' in name: raise KeyError('x')\n"
-        "    return real(path, name, sha256)\nreader.read_file = fake\nreader.main()\n"
+        "    return real(path, name, sha256)\nreader.read_file = fake\nworker.main()\n"
     )
-    monkeypatch.setattr(pool, "module_command", lambda module: [sys.executable, str(script)])
+    monkeypatch.setattr(local, "module_command", lambda module: [sys.executable, str(script)])
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("crash", "hang", "bug", "fine", "good"):
@@ -790,7 +791,7 @@ BLOCKS = st.one_of(
 def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, overlap):
     body, sections = assemble(read_markdown(text).blocks)
     found = Document(id="d", name="d", text=body, sections=sections)
-    chunks = cut(found, tokens, overlap)
+    chunks = list(cut(found, tokens, overlap))
     position, before = 0, -1
     for chunk in chunks:
         assert chunk.text == body[chunk.start : chunk.end] == chunk.text.strip("\n")
@@ -801,13 +802,13 @@ def test_chunks_are_exact_ordered_complete_and_within_the_budget(text, tokens, o
         assert chunk.heading[: len(heading)] == heading and len(chunk.heading) <= len(heading) + 1
         before, position = chunk.start, max(position, chunk.end)
     assert not body[position:].strip()
-    assert cut(found, tokens, overlap) == chunks
+    assert list(cut(found, tokens, overlap)) == chunks
     assert len({chunk.id for chunk in chunks}) == len(chunks)
 
 
 def chunks_of(text: str, tokens: int = 60, overlap: int = 0) -> list[ChunkRow]:
     body, sections = assemble(read_markdown(text).blocks)
-    return cut(Document(id="d", name="d", text=body, sections=sections), tokens, overlap)
+    return list(cut(Document(id="d", name="d", text=body, sections=sections), tokens, overlap))
 
 
 def test_small_sections_join_under_their_parent_but_not_across_top_headings():

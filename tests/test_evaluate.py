@@ -416,6 +416,28 @@ def test_a_fault_of_a_server_is_no_fault_of_a_model(ctx: Any, models: dict[str, 
         Evaluate(model="model:one", against="model:two", dataset=stage.dataset).run(ctx)
 
 
+def test_a_dead_server_is_not_asked_for_a_share_of_a_large_exam(
+    ctx: Any, models: dict[str, ScriptedModel], tmp_path: Path
+) -> None:
+    from tuneloop.evaluate.generate import DOWN, ask_all
+    from tuneloop.journal import Journal
+
+    asked, keys = 0, [str(number) for number in range(20_000)]
+
+    async def ask(number: int) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if number < 500 and number % 9:  # a server that fails now and then is not dead
+            raise ChatError("too long", status=413)
+        if number >= 1000 or number % 3 == 0:
+            raise ChatError("gone", status=502)
+        return {"text": "yes"}
+
+    with pytest.raises(TuneloopError, match="questions were not answered"):
+        ask_all(keys, ask, Journal(tmp_path / "journal"), concurrency=4, told=lambda done: None)
+    assert 1000 < asked <= 1000 + DOWN + 4
+
+
 def test_what_was_answered_is_not_asked_again(ctx: Any, models: dict[str, ScriptedModel]) -> None:
     answers: dict[str, Any] = {e.question: e.answer for e in EXAM}
     models["model:tuned"] = ScriptedModel({**answers, EXAM[2].question: ChatError("gone", status=503)})

@@ -291,6 +291,17 @@ def test_a_terminated_command_cancels_its_run_as_ctrl_c_does(workspace: Workspac
     assert workspace.store.runs.get(row.id).state == "cancelled" and not alive(row.pid)
 
 
+def test_a_stage_that_keeps_nothing_does_not_promise_it(workspace: Workspace, tmp_path: Path) -> None:
+    rows = (f'{{"question": "What is {number}?", "answer": "A number."}}\n' for number in range(300_000))
+    with (tmp_path / "rows.jsonl").open("w") as file:
+        file.writelines(rows)
+    bring = command(workspace, "import", str(tmp_path / "rows.jsonl"))
+    wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))
+    bring.send_signal(signal.SIGINT)
+    _out, shown = bring.communicate(timeout=40)
+    assert bring.returncode == 130 and "Stopped. Nothing was kept" in shown, shown
+
+
 def test_the_last_of_two_commands_to_leave_cancels(workspace: Workspace) -> None:
     commands = [command(workspace, "count", "1000", "--pause", "0.05") for _ in range(2)]
     row = wait_for(lambda: next(iter(workspace.store.runs.recent(state="running")), None))

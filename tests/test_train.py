@@ -399,15 +399,29 @@ def test_only_what_a_step_that_was_done_had_counts_as_learned(ctx, folder, tmp_p
 @settings(max_examples=60)
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=2), min_size=20, max_size=60), st.integers(0, 3))
 def test_no_document_is_on_both_sides(documents, seed):
-    from tuneloop.train.examples import divide
-    from tuneloop.train.lesson import Lesson
+    from tuneloop.train.heldout import Documents
 
-    lessons = [Lesson(str(n), "", [1], [True], documents=names) for n, names in enumerate(documents)]
-    learned, held_out = divide(lessons, 0.2, seed)
-    assert [x for x in lessons if x in learned or x in held_out] == lessons
-    assert not {name for x in learned for name in x.documents} & {name for x in held_out for name in x.documents}
-    assert len(held_out) <= 0.4 * len(lessons) + 1
-    assert [x.id for x in divide(lessons[::-1], 0.2, seed)[1]][::-1] == [x.id for x in held_out]
+    def held_out(order) -> set[int]:
+        found = Documents(seed)
+        for number in order:
+            found.add(f"example {number}", documents[number])
+        return {number for number, out in zip(order, found.held_out(0.2), strict=True) if out}
+
+    held, numbers = held_out(range(len(documents))), range(len(documents))
+    assert not {x for n in numbers if n not in held for x in documents[n]} & {x for n in held for x in documents[n]}
+    assert len(held) <= 0.4 * len(documents) + 1
+    assert held_out(numbers[::-1]) == held
+
+
+def test_what_is_held_out_is_measured_again_and_again_so_of_many_rows_it_is_not_more():
+    from tuneloop.train.heldout import MOST, Documents
+
+    few, many = Documents(7), Documents(7)
+    for number in range(100_000):
+        many.add(str(number), [f"page {number // 3}"] if number % 2 else [])
+        if number < 1000:
+            few.add(str(number), [])
+    assert (sum(few.held_out(0.05)), sum(many.held_out(0.05))) == (50, MOST)
 
 
 def test_a_document_is_held_out_whole(ctx, folder, tmp_path):

@@ -31,8 +31,8 @@ from tuneloop.errors import Cancelled, TuneloopError, failure
 from tuneloop.kinds import REJECTED
 from tuneloop.language import _, stored
 from tuneloop.machine import tree_memory
-from tuneloop.records import Rejected
 from tuneloop.registry import find_stage
+from tuneloop.rows.aside import Aside
 from tuneloop.runner import StageFailed, Workspace
 from tuneloop.settings import describe_invalid, use_language
 from tuneloop.store.artifacts import MANIFEST, json_safe, write_durably
@@ -56,7 +56,7 @@ class RunContext:
         self.out = self.scratch / "out"
         done = workspace.store.runs.finished(key)
         self.again = any(self.store.artifacts.exists(Address.parse(row.output)) for row in done)
-        self.rejected: list[Rejected] = []
+        self.aside = Aside(self.scratch / "aside")
         self.brought = False  # what the stage sets aside counts as lost where it does not say
         self.values: dict[str, float] = {}
         self.state: dict[str, Any] = {}
@@ -74,6 +74,7 @@ class RunContext:
     def make_room(self) -> None:
         """Give up what is not needed to continue: the spare bytes, and output that is made anew anyway."""
         self.spare.give_up()
+        self.aside.drop()
         if not (self.scratch / SEALED).is_file():
             shutil.rmtree(self.out, ignore_errors=True)
 
@@ -101,7 +102,7 @@ class RunContext:
     def reject(self, where: str, reason: str, row: object = "", *, lost: bool | None = None) -> None:
         text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
         lost = self.brought if lost is None else lost
-        self.rejected.append(Rejected(where=where, reason=reason, row=text[:20_000], lost=lost))
+        self.aside.add(where, reason, text, lost=lost)
 
     def checkpoint(self, key: str) -> Path:
         path = self.scratch / KEPT / key
@@ -249,12 +250,11 @@ def bug(error: BaseException) -> dict[str, str]:
 def seal(ctx: RunContext, stage: str, summary: dict[str, Any] | None) -> None:
     """Say that the work is done. Killed after this, the run ends with what is there, and repeats nothing."""
     summary = dict(summary or {})
-    if ctx.rejected:
-        rows = sorted(ctx.rejected, key=lambda row: not row.lost)
-        REJECTED.write(ctx.out, rows)
-        summary["rejected"] = len(rows)  # what can be looked at, whatever a stage has counted of it
-        if lost := sum(row.lost for row in rows):
-            summary["lost"] = lost
+    if ctx.aside:
+        # What can be looked at is counted, whatever a stage has counted of it.
+        summary["rejected"] = REJECTED.write(ctx.out, ctx.aside.rows())
+        if ctx.aside.lost:
+            summary["lost"] = ctx.aside.lost
     kind = find_stage(stage).makes
     address = ctx.store.artifacts.seal(kind, ctx.out, summary)
     sealed = {"address": str(address), "run": ctx.run, "summary": json_safe(summary)}
@@ -305,6 +305,7 @@ def end(
         ctx.beat()
     finally:
         ctx.store.runs.finish(ctx.run, ctx.attempt, state, output=output, error=error, summary=summary)
+        ctx.aside.drop()
 
 
 def raise_cancelled(signum: int, frame: object) -> None:

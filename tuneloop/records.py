@@ -9,6 +9,7 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -177,32 +178,60 @@ def arrow_schema(record: type[Record]) -> "pyarrow.Schema":
     return pa.schema([(name, arrow_type(f.annotation)) for name, f in record.model_fields.items()])
 
 
+LARGEST = 16 << 20  # bytes of rows, as Arrow holds them, that are written together
+FEW = 64  # rows that become Arrow's at once
+
+
 def write_rows(path: Path, record: type[R], rows: Iterable[R], *, batch: int = 2048) -> int:
-    """Write rows to a Parquet file (zstd), a batch at a time, and return how many there were."""
+    """Write rows to a Parquet file (zstd) and return how many there were.
+
+    In memory are at most ``batch`` rows, and of large ones no more than make ``LARGEST`` bytes: a group of the file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, count, pending = arrow_schema(record), 0, []
+    schema, count, source = arrow_schema(record), 0, iter(rows)
+    pending: list[pa.Table] = []
+    held = size = 0  # rows and bytes that are pending
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for row in rows:
-            pending.append(row.model_dump())
-            count += 1
-            if len(pending) == batch:
-                writer.write_table(pa.Table.from_pylist(pending, schema=schema))
-                pending = []
+        while few := take(source, min(FEW, batch - held)):
+            pending.append(pa.Table.from_pylist(few, schema=schema))
+            held, size, count = held + len(few), size + pending[-1].nbytes, count + len(few)
+            if held == batch or size >= LARGEST:
+                writer.write_table(pa.concat_tables(pending).combine_chunks())
+                pending, held, size = [], 0, 0
         if pending:
-            writer.write_table(pa.Table.from_pylist(pending, schema=schema))
+            writer.write_table(pa.concat_tables(pending).combine_chunks())
     return count
 
 
+def take(rows: Iterator[Record], most: int) -> list[dict[str, Any]]:
+    """The next rows as they are written: ``most``, or fewer where their texts are long."""
+    found: list[dict[str, Any]] = []
+    characters = 0
+    for row in islice(rows, most):
+        found.append(row.model_dump())
+        characters += sum(len(value) for value in found[-1].values() if isinstance(value, str))
+        if characters >= LARGEST // 4:
+            break
+    return found
+
+
 def read_rows(path: Path, record: type[R], *, batch: int = 2048) -> Iterator[R]:
-    """The rows of a Parquet file, in order, a batch in memory at a time."""
+    """The rows of a Parquet file, in order: at most ``batch`` in memory at a time, of large ones fewer."""
+    return (record.model_validate(row) for row in raw_rows(path, batch=batch))
+
+
+def raw_rows(path: Path, *, batch: int = 2048) -> Iterator[dict[str, Any]]:
+    """The same rows as they are, not validated."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        for table in file.iter_batches(batch):
-            for row in table.to_pylist():
-                yield record.model_validate(row)
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            fitting = LARGEST // 2 * group.num_rows // max(1, group.total_byte_size)
+            for table in file.iter_batches(max(1, min(batch, fitting)), row_groups=[number]):
+                yield from table.to_pylist()
 
 
 def write_jsonl(path: Path, rows: Iterable[Record]) -> int:

@@ -118,6 +118,7 @@ class Stage(BaseModel):
     brought: ClassVar[bool] = False  # people bring what it reads: what it sets aside is lost, unless it says otherwise
     outside: ClassVar[bool] = False  # True: it reads files or servers that a caller names, so REST asks for an admin
     asks_hubs: ClassVar[bool] = False  # True: it was typed to bring a model here; every other stage runs offline
+    resumes: ClassVar[bool] = True  # False: it keeps nothing of what it has done when it is stopped, and says so
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
     from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
     resources: ClassVar[Resources] = Resources()  # what a run of it needs, see ``needed``

@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
-        interrupted(stop)
+        interrupted(stop, arguments)
     except click.ClickException as error:
         fail(worded(error), arguments)
     except BrokenPipeError:
@@ -214,10 +214,19 @@ def typed_before_command(arguments: list[str]) -> click.Context:
     return root.make_context("tuneloop", list(arguments) or [""], resilient_parsing=True)
 
 
-def interrupted(stop: BaseException) -> NoReturn:
+def interrupted(stop: BaseException, arguments: list[str]) -> NoReturn:
     """Ctrl-C or SIGTERM of anything but a server, which has words of its own."""
-    click.echo(_("Stopped. What was done is kept; the same command continues there."), err=True)
+    kept = _("Stopped. What was done is kept; the same command continues there.")
+    click.echo(kept if resumes(arguments) else _("Stopped. Nothing was kept; the same command begins anew."), err=True)
     sys.exit(stopping.status(stop))
+
+
+def resumes(arguments: list[str]) -> bool:
+    """Whether what was typed goes on where it was stopped: all but some stages that are quick to do again."""
+    from tuneloop.registry import find_stage
+
+    stage = stage_of(arguments)
+    return find_stage(stage).resumes if stage else True
 
 
 def stage_of(arguments: list[str]) -> str | None:

@@ -16,6 +16,7 @@ from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
 from tuneloop.records import Example, Origin, Source, content_id
+from tuneloop.rows.seen import Seen
 from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
+    resumes: ClassVar[bool] = False
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)
@@ -78,8 +80,9 @@ class ImportDataset(Stage):
 
         table = self.open()
         form, columns = self.understand(table)
-        importer = Importer(ctx, form, columns)
-        count = EXAMPLES.write(ctx.out, importer.examples(self.rows(table)))
+        with Seen(ctx.checkpoint("seen")) as seen:
+            importer = Importer(ctx, form, columns, seen)
+            count = EXAMPLES.write(ctx.out, importer.examples(self.rows(table)))
         if not count:
             raise nothing_imported(table, importer.reasons)
         importer.tell_not_carried(table.name)
@@ -173,12 +176,11 @@ def nothing_imported(table: Table, reasons: Counter[str]) -> TuneloopError:
 class Importer:
     """Rows to examples; bad ones are set aside and counted."""
 
-    def __init__(self, ctx: Context, form: str, columns: dict[str, str]) -> None:
+    def __init__(self, ctx: Context, form: str, columns: dict[str, str], seen: Seen) -> None:
         self.ctx, self.form, self.columns = ctx, form, columns
+        self.seen = seen  # content ids with the place of their first row, and the names that rows have
         self.reasons: Counter[str] = Counter()
         self.not_carried: Counter[str] = Counter()  # rows by the field
-        self.seen: dict[str, str] = {}  # content id to the place of its first row
-        self.names: set[str] = set()
         self.turns = self.unanswerable = 0
 
     def examples(self, rows: Iterator[Any]) -> Iterator[Example]:
@@ -203,14 +205,13 @@ class Importer:
         messages = READERS[self.form](row.values, self.columns)
         check(messages, row.values)
         key = content_id(*(part for m in messages for part in (m.role, m.content)))
-        if key in self.seen:
-            raise BadRow(REPEATED, self.seen[key])
+        if first := self.seen.note(key):
+            raise BadRow(REPEATED, first)
         answerable = is_answerable(row.values, self.columns)
         page = text_of(row.values.get(self.columns.get("page", "")), "page")
         named = text_of(row.values.get(self.columns.get("id", "")), "id")
-        self.seen[key] = row.where
-        named = named if named not in self.names else ""
-        self.names.add(named)
+        self.seen.add(key, row.where)
+        named = named if named and self.seen.add(f"name {named}") else ""
         self.turns += sum(1 for m in messages if m.role == "assistant")
         self.unanswerable += not answerable
         self.not_carried.update(not_carried(row.values, self.form, self.columns))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, Kind, Stage, read_table
 
 if TYPE_CHECKING:
     from tuneloop.records import Example
+
+OFTEN = 500  # rows between two words on how far it is
 
 
 class Split(Stage):
@@ -23,6 +27,8 @@ class Split(Stage):
 
     name: ClassVar[str] = "split"
     makes: ClassVar[Kind] = "dataset"
+    version: ClassVar[int] = 2
+    resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
 
     dataset: DatasetRef = Field(description="Dataset to split.")
@@ -35,33 +41,62 @@ class Split(Stage):
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.kinds.dataset import EXAMPLES, DatasetSummary
-        from tuneloop.records import Origin
 
-        rows = list(read_table(ctx, self.dataset, EXAMPLES))
-        exam = self.exam_groups(rows)
-        kept = [row for row in rows if (group(row) in exam) == (self.part == "exam")]
-        if self.part == "exam":  # a question that holds its passages would be an open book
-            kept = [row for row in kept if row.origin != Origin.GROUNDED]
+        count, line = self.draw_line(ctx)
+        kept = EXAMPLES.write(ctx.out, self.kept(ctx, count, line))
         if not kept:
             raise TuneloopError(
-                _("the {part} part of {count} examples is empty").format(part=self.part, count=len(rows)),
+                _("the {part} part of {count} examples is empty").format(part=self.part, count=count),
                 hint=_("Give more examples: a split needs two source passages."),
             )
-        EXAMPLES.write(ctx.out, kept)
         passages = DatasetSummary.read(ctx.summary(self.dataset)).passages if self.part == "train" else 0
-        return {"examples": len(kept), "of": len(rows), "part": self.part, "passages": passages}
+        return {"examples": kept, "of": count, "part": self.part, "passages": passages}
 
-    def exam_groups(self, rows: list[Example]) -> set[str]:
-        """Decided by the hash of a source passage, so that the same row is always on the same side.
+    def draw_line(self, ctx: Context) -> tuple[int, float]:
+        """How many rows there are, and the place below which a source passage is the exam's.
 
-        Of two groups or more, at least one is on each side, however few they are.
+        Of two passages or more, at least one is on each side, however few they are. So the first reading of the rows
+        looks for the lowest place and the highest, and nothing of them has to be kept.
         """
-        places = {name: self.place(name) for name in map(group, rows)}
-        chosen = {name for name, place in places.items() if place < self.share}
-        ordered = sorted(places, key=lambda name: places[name])
-        return (chosen or set(ordered[:1])) - (set(ordered[-1:]) if len(chosen) == len(ordered) else set())
+        count, lowest, highest, above = 0, math.inf, -math.inf, math.inf
+        for count, row in enumerate(self.rows(ctx), 1):
+            place = self.place(group(row))
+            if place < lowest:
+                lowest, above = place, lowest
+            elif lowest < place < above:
+                above = place
+            highest = max(highest, place)
+            if count % OFTEN == 0:
+                ctx.progress(count / 2, self.total(ctx), stored("rows"))
+        if lowest >= self.share:
+            return count, above
+        return count, highest if highest < self.share else self.share
+
+    def kept(self, ctx: Context, count: int, line: float) -> Iterator[Example]:
+        """The rows of the part, in order."""
+        from tuneloop.records import Origin
+
+        for number, row in enumerate(self.rows(ctx), 1):
+            if number % OFTEN == 0:
+                ctx.progress((count + number) / 2, count, stored("rows"))
+            if (self.place(group(row)) < line) != (self.part == "exam"):
+                continue
+            if self.part == "exam" and row.origin == Origin.GROUNDED:
+                continue  # a question that holds its passages would be an open book
+            yield row
+
+    def rows(self, ctx: Context) -> Iterator[Example]:
+        from tuneloop.kinds.dataset import EXAMPLES
+
+        return read_table(ctx, self.dataset, EXAMPLES)
+
+    def total(self, ctx: Context) -> int | None:
+        from tuneloop.kinds.dataset import DatasetSummary
+
+        return DatasetSummary.read(ctx.summary(self.dataset)).examples or None
 
     def place(self, name: str) -> float:
+        """Decided by the hash of a source passage, so that the same row is always on the same side."""
         digest = hashlib.sha256(f"{self.seed}:{name}".encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64
 

@@ -1,13 +1,22 @@
 """The stage that cuts documents into passages."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from tuneloop.errors import TuneloopError
-from tuneloop.language import _
+from tuneloop.language import _, stored
 from tuneloop.stage import Context, DocumentsRef, Kind, Stage, read_table
+
+if TYPE_CHECKING:
+    from tuneloop.records import Chunk as ChunkRow
+
+MANY, MUCH = 64, 5_000_000  # documents and characters from which it is worth to start processes
+BATCH = 16  # documents that one process cuts at once
+OFTEN = 200  # chunks between two words on how far a document is
 
 
 class Chunk(Stage):
@@ -16,6 +25,7 @@ class Chunk(Stage):
     name: ClassVar[str] = "chunk"
     makes: ClassVar[Kind] = "chunks"
     version: ClassVar[int] = 2
+    resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("documents",)
 
     documents: DocumentsRef = Field(description="Documents to cut.")
@@ -45,15 +55,47 @@ class Chunk(Stage):
     _tokens: int = 0
     _longest: int = 0
 
-    def _chunks(self, ctx: Context) -> Iterator[Any]:
-        """The chunks of all documents, in order."""
-        from tuneloop.documents.cut import cut
-        from tuneloop.kinds.documents import DOCUMENTS, DocumentsSummary
+    def _chunks(self, ctx: Context) -> Iterator[ChunkRow]:
+        """The chunks of all documents, in order, counted on their way."""
+        from tuneloop.kinds.documents import DocumentsSummary
 
-        total = DocumentsSummary.read(ctx.summary(self.documents)).documents or None
-        for done, document in enumerate(read_table(ctx, self.documents, DOCUMENTS), 1):
-            for chunk in cut(document, self.tokens, self.overlap):
-                self._tokens += chunk.tokens
-                self._longest = max(self._longest, chunk.tokens)
+        facts = DocumentsSummary.read(ctx.summary(self.documents))
+        many = facts.documents >= MANY and facts.characters >= MUCH
+        for chunk in self._by_processes(ctx, facts.documents) if many else self._here(ctx, facts.documents or None):
+            self._tokens += chunk.tokens
+            self._longest = max(self._longest, chunk.tokens)
+            yield chunk
+
+    def _here(self, ctx: Context, total: int | None) -> Iterator[ChunkRow]:
+        from tuneloop.documents.cut import cut
+        from tuneloop.kinds.documents import DOCUMENTS
+
+        for done, document in enumerate(read_table(ctx, self.documents, DOCUMENTS)):
+            for number, chunk in enumerate(cut(document, self.tokens, self.overlap)):
+                if number % OFTEN == OFTEN - 1:
+                    ctx.progress(done + chunk.end / len(document.text), total, "documents")
                 yield chunk
-            ctx.progress(done, total, "documents")
+            ctx.progress(done + 1, total, "documents")
+
+    def _by_processes(self, ctx: Context, total: int) -> Iterator[ChunkRow]:
+        """The same, by several processes. A document that ends one is set aside, and those in its batch with it."""
+        from tuneloop.documents.cut import cut_all
+        from tuneloop.kinds.documents import DOCUMENTS
+        from tuneloop.records import Chunk as ChunkRow
+        from tuneloop.records import Document
+        from tuneloop.rows import map_batches
+
+        done = 0
+
+        def told(part: float) -> None:
+            ctx.progress(done + part, total, "documents")
+
+        for batch in map_batches(
+            cut_all, read_table(ctx, self.documents, DOCUMENTS), takes=Document, gives=ChunkRow, batch=BATCH,
+            arguments={"tokens": self.tokens, "overlap": self.overlap}, told=told,
+        ):  # fmt: skip
+            done += len(batch.batch.rows)
+            if batch.problem:
+                for document in batch.batch.rows:
+                    ctx.reject(document.name, stored("could not be cut: {}").format(batch.problem), lost=True)
+            yield from batch.rows()

@@ -10,16 +10,19 @@ list or the head of the table, as the last of its headings, marked with ``… ``
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, pairwise
 
+from tuneloop.documents.units import BEGINNINGS, Group, Unit, Units
 from tuneloop.records import LEAD, Chunk, Document, Section, content_id
+from tuneloop.rows import tell
 from tuneloop.sentences import BLOCK, spans
 from tuneloop.tokens import estimate_tokens, token_weight
 
 SMALL = 0.4  # of the budget, below which a group may be joined with its neighbour
 CUT_COSTS = {"paragraph": 0.0, "item": 0.15, "sentence": 0.4, "announced": 0.8, "piece": 1.5, "headed": 4.0}
+COSTS = [CUT_COSTS[begins] for begins in BEGINNINGS]
 ARTICLE = re.compile("第[零〇一二三四五六七八九十百千万两0-9０-９]+条")
 RULE = re.compile(r"\|(?: ?:?-+:? ?\|)+\Z")  # the line under the head of a table
 CLAUSE = re.compile(r"[,，、;；:：)）\]】]+|\n|\s+")
@@ -28,50 +31,29 @@ NUMERAL = re.compile(r"[^\W_]+")
 JOINT = re.compile(r"\s+|(?<=[^\x00-\x7f])|(?<=[,;:/&=|)\]}])")
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A span that is not cut again, and how it begins."""
-
-    start: int
-    end: int
-    begins: str  # what a cut before it would part, a key of CUT_COSTS
-    weight: int  # hundredths of a token, with the space after it
-    kind: str  # of its section
-
-    @property
-    def prose(self) -> bool:
-        """Whether it may be repeated at the beginning of the next chunk."""
-        return self.kind in ("text", "list")
-
-
-@dataclass
-class Group:
-    """Units under one path of headings."""
-
-    heading: list[str]
-    units: list[Unit] = field(default_factory=list)
-    joined: bool = False  # made of several groups
-
-    @property
-    def weight(self) -> int:
-        return sum(unit.weight for unit in self.units)
-
-
-def cut(document: Document, tokens: int, overlap: int) -> list[Chunk]:
+def cut(document: Document, tokens: int, overlap: int) -> Iterator[Chunk]:
     """The chunks of a document, in order: none above ``tokens``, together covering all that is not space.
 
     A chunk begins with up to ``overlap`` tokens of whole sentences that end the chunk before it, where both stand under
     the same heading.
     """
     overlap = min(overlap, tokens // 2)
-    chunks: list[Chunk] = []
     for group in join_small(groups(document, tokens), 100 * tokens):
-        group.units = bound(document.text, group.units)
+        bind(document.text, group.units)
         for first, after in cut_group(group, 100 * tokens, 100 * overlap):
             lead = lead_of(document.text, group.units, first)
             heading = [*group.heading, LEAD + lead] if lead else group.heading
-            chunks.append(make_chunk(document, heading, group.units[first].start, group.units[after - 1].end))
-    return chunks
+            yield make_chunk(document, heading, group.units[first].start, group.units[after - 1].end)
+
+
+def cut_all(documents: Sequence[Document], tokens: int, overlap: int) -> Iterator[Chunk]:
+    """The chunks of several documents, in order: what ``map_batches`` does with a batch."""
+    total, done = sum(len(document.text) for document in documents), 0
+    for document in documents:
+        for chunk in cut(document, tokens, overlap):
+            tell(done + chunk.end, total)
+            yield chunk
+        done += len(document.text)
 
 
 def make_chunk(document: Document, heading: list[str], start: int, end: int) -> Chunk:
@@ -113,18 +95,18 @@ def groups(document: Document, tokens: int) -> Iterator[Group]:
             current = Group(section.heading)
             if waiting:
                 if waiting.heading == section.heading[: len(waiting.heading)]:
-                    current.units += waiting.units
+                    current.units.extend(waiting.units)
                 else:
                     yield waiting
                 waiting = None
-        current.units += units
+        current.units.extend(units)
         if section.kind == "heading":
             waiting, current = Group(current.heading, current.units), None
     if rest := current or waiting:
         yield rest
 
 
-def section_units(document: Document, budget: int) -> Iterator[tuple[Section, list[Unit]]]:
+def section_units(document: Document, budget: int) -> Iterator[tuple[Section, Iterator[Unit]]]:
     """Each section with its units. Text that goes on over a page's end is one stretch for the sentence splitter."""
     sections, text = document.sections or [Section(start=0, end=len(document.text))], document.text
     index = 0
@@ -135,7 +117,7 @@ def section_units(document: Document, budget: int) -> Iterator[tuple[Section, li
             last = sections[index]
             index += 1
         following = sections[index].start if index < len(sections) else last.end
-        yield first, list(units_of(text, first.kind, first.start, last.end, following, budget))
+        yield first, units_of(text, first.kind, first.start, last.end, following, budget)
 
 
 def goes_on(text: str, last: Section, following: Section) -> bool:
@@ -148,9 +130,9 @@ def goes_on(text: str, last: Section, following: Section) -> bool:
 
 def units_of(text: str, kind: str, start: int, end: int, following: int, budget: int) -> Iterator[Unit]:
     """The units of one stretch, each small enough for the budget. ``following`` is where the next stretch begins."""
-    pieces = list(pieces_of(text, kind, start, end))
-    for place, (begin, stop, begins) in enumerate(pieces):
-        until = pieces[place + 1][0] if place + 1 < len(pieces) else max(following, stop)
+    ends = (max(following, end), end, "")
+    for (begin, stop, begins), (after, _stop, more) in pairwise(chain(pieces_of(text, kind, start, end), [ends])):
+        until = after if more else max(following, stop)
         if token_weight(text[begin:until]) <= budget:
             yield Unit(begin, stop, begins, token_weight(text[begin:until]), kind)
             continue
@@ -238,7 +220,8 @@ def join_small(found: Iterator[Group], budget: int) -> Iterator[Group]:
     for group in found:
         if current and may_join(current, group, budget):
             current.heading = common(current.heading, group.heading)
-            current.units, current.joined = current.units + group.units, True
+            current.units.extend(group.units)
+            current.joined = True
         else:
             if current:
                 yield current
@@ -269,25 +252,23 @@ def common(one: list[str], other: list[str]) -> list[str]:
     return one[:count]
 
 
-def bound(text: str, units: list[Unit]) -> list[Unit]:
-    """The units, with what belongs together bound: a heading to its text, a table's head to its rows."""
-    result = units[:1]
-    for before, unit in pairwise(units):
+def bind(text: str, units: Units) -> None:
+    """Bind what belongs together: a heading to its text, a table's head to its rows."""
+    for place, (before, unit) in enumerate(pairwise(units), 1):
         begins = unit.begins
         if before.kind == "heading" or (before.kind == unit.kind == "table" and RULE.match(text, unit.start, unit.end)):
             begins = "headed"
         elif before.prose and begins != "piece" and text[before.end - 1] in ":：":
             begins = "announced"
-        result.append(replace(unit, begins=begins))
-    return result
+        units.begins[place] = BEGINNINGS.index(begins)
 
 
-def lead_of(text: str, units: list[Unit], first: int) -> str:
+def lead_of(text: str, units: Units, first: int) -> str:
     """What a chunk from the unit ``first`` on goes on with: the announcement of its list, or the head of its table."""
     return head_of_table(text, units, first) if units[first].kind == "table" else announcement(text, units, first)
 
 
-def head_of_table(text: str, units: list[Unit], first: int) -> str:
+def head_of_table(text: str, units: Units, first: int) -> str:
     head = first
     while head and units[head - 1].kind == "table" and text.count("\n", units[head - 1].end, units[head].start) < 2:
         head -= 1
@@ -297,7 +278,7 @@ def head_of_table(text: str, units: list[Unit], first: int) -> str:
     return row if len(row) <= LONGEST_LEAD else row[: LONGEST_LEAD - 1] + "…"
 
 
-def announcement(text: str, units: list[Unit], first: int) -> str:
+def announcement(text: str, units: Units, first: int) -> str:
     """The sentence with a colon before the items that go on at ``first``; "" where they are no items of a list."""
     place = first
     while place and units[place].begins in ("sentence", "piece"):
@@ -315,7 +296,7 @@ def announcement(text: str, units: list[Unit], first: int) -> str:
     return ""
 
 
-def announced(text: str, units: list[Unit], place: int) -> str:
+def announced(text: str, units: Units, place: int) -> str:
     """A sentence that ends with the unit at ``place``, with its parts before semicolons as far as they are not long."""
     start, end = units[place].start, units[place].end
     while place and units[place].begins == "sentence" and text[units[place - 1].end - 1] in ";；":
@@ -340,33 +321,31 @@ def cut_group(group: Group, budget: int, overlap: int) -> Iterator[tuple[int, in
     units = group.units
     begun = 0  # of the chunk before: the next one begins after it, overlap included
     for first, after in pairwise(best_cuts(units, budget, overlap)):
-        room = min(overlap, budget - sum(unit.weight for unit in units[first:after]))
+        room = min(overlap, budget - sum(units.weights[first:after]))
         start = first
-        while start - 1 > begun and units[start - 1].prose and units[start - 1].weight <= room:
+        while start - 1 > begun and units.prose(start - 1) and units.weights[start - 1] <= room:
             start -= 1
-            room -= units[start].weight
+            room -= units.weights[start]
         begun = start
         yield start, after
 
 
-def best_cuts(units: list[Unit], budget: int, overlap: int) -> list[int]:
+def best_cuts(units: Units, budget: int, overlap: int) -> Sequence[int]:
     """Where chunks begin, and the end: the cheapest cover. Chunks but the first leave room for the overlap."""
     count = len(units)
-    totals = [0]
-    for unit in units:
-        totals.append(totals[-1] + unit.weight)
-    best, back = [0.0] + [float("inf")] * count, [0] * (count + 1)
+    totals = array("Q", accumulate(units.weights, initial=0))
+    best, back = array("d", [0.0]) + array("d", [float("inf")]) * count, array("Q", [0]) * (count + 1)
     for end in range(1, count + 1):
         for start in range(end - 1, -1, -1):
-            room = budget - (overlap if start and units[start - 1].prose else 0)
+            room = budget - (overlap if start and units.prose(start - 1) else 0)
             weight = totals[end] - totals[start]
             if weight > room and start < end - 1:
                 break
             empty = max(0.0, 1 - weight / room)
-            cost = best[start] + 1 + empty * empty + (CUT_COSTS[units[start].begins] if start else 0)
+            cost = best[start] + 1 + empty * empty + (COSTS[units.begins[start]] if start else 0)
             if cost < best[end]:
                 best[end], back[end] = cost, start
-    cuts = [count]
+    cuts = array("Q", [count])
     while cuts[-1]:
         cuts.append(back[cuts[-1]])
     return cuts[::-1]

@@ -15,7 +15,7 @@ from tuneloop.stage import Context, Kind, Stage
 
 if TYPE_CHECKING:
     from tuneloop.documents.files import SourceFile
-    from tuneloop.documents.pool import Job
+    from tuneloop.documents.reader import Job
     from tuneloop.settings import Settings
 
 SHOWN = 3  # reasons in an error
@@ -26,7 +26,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     counted: ClassVar[str] = "files"
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
@@ -78,13 +78,13 @@ class Parse(Stage):
         count = DOCUMENTS.write(ctx.out, self._documents(ctx, jobs, facts))
         if not count:
             message = _("none of the {count} files could be read").format(count=len(files))
-            raise TuneloopError(message, hint=in_turn(facts.reasons[:SHOWN]))
+            raise TuneloopError(message, hint=in_turn(facts.reasons))
         return facts.summary()
 
     def _jobs(self, ctx: Context, files: list["SourceFile"], facts: "Facts") -> list["Job"]:
         """The files that are worth opening, each content once."""
         from tuneloop.documents.files import hash_content
-        from tuneloop.documents.pool import Job
+        from tuneloop.documents.reader import Job
         from tuneloop.records import content_id
 
         folder = ctx.checkpoint("documents")
@@ -105,28 +105,31 @@ class Parse(Stage):
                 continue
             first[sha256] = file.name
             kept = folder / f"{content_id(str(self.version), file.name, sha256)}.json"
-            jobs.append(Job(file.path, file.name, sha256, file.size, kept))
+            jobs.append(Job.of(file.path, file.name, sha256, file.size, kept))
         return jobs
 
     def _read(self, ctx: Context, jobs: list["Job"], done: int, total: int) -> None:
         """Have every file read that is not yet kept from a run that was cut short."""
-        from tuneloop.documents.pool import Pool, load_outcome
+        from tuneloop.documents.reader import as_path, load_outcome, read_files
 
-        missing = [job for job in jobs if load_outcome(job.out) is None]
+        missing = [job for job in jobs if load_outcome(as_path(job.out)) is None]
         done += len(jobs) - len(missing)
         ctx.progress(done, total, "files")
         missing.sort(key=lambda job: -job.size)  # the long ones first, so that no worker waits at the end
-        workers = min(os.cpu_count() or 1, 4)
-        for _job in Pool(workers, self.seconds).run(missing):
+
+        def told(part: float) -> None:
+            ctx.progress(done + part, total, "files")
+
+        for _job in read_files(missing, self.seconds, told):
             done += 1
             ctx.progress(done, total, "files")
 
     def _documents(self, ctx: Context, jobs: list["Job"], facts: "Facts") -> Iterator[Any]:
         """The documents in the order of their names; what was set aside is rejected on the way."""
-        from tuneloop.documents.pool import load_outcome
+        from tuneloop.documents.reader import as_path, load_outcome
 
         for job in jobs:
-            outcome = load_outcome(job.out)
+            outcome = load_outcome(as_path(job.out))
             if outcome is None:
                 raise TuneloopError(_("the checkpoint of this run was removed while it was used"), where=job.name)
             for where, reason in outcome.set_aside:
@@ -141,14 +144,17 @@ class Facts:
     """What is said of the whole at the end."""
 
     def __init__(self) -> None:
-        self.reasons: list[tuple[str, str]] = []
+        self.reasons: list[tuple[str, str]] = []  # the first ones
+        self.rejected = 0
         self.types: Counter[str] = Counter()
         self.languages: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()  # characters by the rule
         self.documents = self.characters = self.pages = self.bytes = 0
 
     def reject(self, ctx: Context, where: str, reason: str, *, lost: bool = True) -> None:
-        self.reasons.append((where, reason))
+        self.rejected += 1
+        if len(self.reasons) < SHOWN:
+            self.reasons.append((where, reason))
         ctx.reject(where, reason, lost=lost)
 
     def add(self, document: Any, size: int) -> None:
@@ -168,5 +174,5 @@ class Facts:
             "types": dict(sorted(self.types.items())),
             "languages": dict(sorted(self.languages.items())),
             "left_out": dict(self.left_out.most_common()),
-            "rejected": len(self.reasons),
+            "rejected": self.rejected,
         }

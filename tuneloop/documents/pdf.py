@@ -17,6 +17,7 @@ from tuneloop.documents.hyphen import BREAK, is_parted_sign
 from tuneloop.documents.layout import Cell, Line, Page, drop_running_lines, page_blocks
 from tuneloop.documents.surroundings import RUNNING
 from tuneloop.language import stored
+from tuneloop.rows import tell
 from tuneloop.tokens import words
 
 SCANNED = stored("scanned, needs OCR")
@@ -59,6 +60,7 @@ def read_pdf(path: Path) -> Reading:
         pages, set_aside = [], []
         for number in range(1, len(document) + 1):
             page, reason = read_page(document, number)
+            tell(number, len(document))
             if reason:
                 set_aside.append((number, reason))
             elif page:

@@ -1,61 +1,77 @@
-"""A child process that reads one file after another, so that a file that crashes or hangs a library ends only itself.
+"""Files read one by one in processes of their own, each outcome kept in a file: a crash costs one file, a kill none."""
 
-One JSON object a line on standard input names a file and where its outcome goes; one on standard output says that the
-outcome is there. The end of standard input, which the parent's death brings too, ends the child.
-"""
+from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from queue import Queue
-from typing import Any, TextIO
 
 from tuneloop.documents.read import Outcome, read_file
 from tuneloop.language import stored
+from tuneloop.records import Document, Record
+from tuneloop.rows import Limits, map_batches
 
-MEMORY = 6 * 1024**3  # bytes of address space for one file: a decompression bomb ends the child, not the machine
-
+MEMORY = 6 * 1024**3  # bytes of address space for one file: a decompression bomb ends the process, not the machine
+FILES = 300  # after which a process is replaced, whatever the libraries have leaked
 DEEPEST = 50_000  # calls: a page whose tags are never closed nests two thousand elements deep
 
 
-def main() -> None:
-    """Read files until standard input ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not be taken for an answer
-    limit(resource.RLIMIT_AS, MEMORY)
+class Job(Record):
+    """One file to read, and the file that its outcome is kept in. Paths are as the system has them: see ``as_path``."""
+
+    path: str
+    name: str
+    sha256: str
+    size: int  # bytes
+    out: str
+
+    @classmethod
+    def of(cls, path: Path, name: str, sha256: str, size: int, out: Path) -> Job:
+        return cls(path=as_text(path), name=name, sha256=sha256, size=size, out=as_text(out))
+
+
+def as_text(path: Path) -> str:
+    """A path's bytes as text, one character each: not every name is UTF-8."""
+    return os.fsencode(path).decode("latin-1")
+
+
+def as_path(text: str) -> Path:
+    return Path(os.fsdecode(text.encode("latin-1")))
+
+
+def read_files(jobs: Sequence[Job], seconds: float, told: Callable[[float], None]) -> Iterator[Job]:
+    """Have all files read; each job is given back when its outcome is kept, in any order.
+
+    ``seconds``: what one file may take, and one more for each megabyte. ``told``: how many of the files in hand are
+    done, parts of them counted.
+    """
+
+    def allowed(batch: Sequence[Job]) -> float:
+        return seconds + batch[0].size / 1_000_000
+
+    limits = Limits(seconds=allowed, memory=MEMORY, batches=FILES)
+    for done in map_batches(
+        keep_outcomes, jobs, takes=Job, gives=Job, batch=1, ordered=False, limits=limits, told=told
+    ):
+        (job,) = done.batch.rows
+        if done.problem:
+            reasons = {
+                "slow": stored("not read within {} seconds").format(f"{allowed([job]):.0f}"),
+                "died": stored("the reader crashed on it ({})").format(done.problem),
+                "failed": stored("the reader failed: {}").format(done.problem),
+            }
+            save_outcome(as_path(job.out), Outcome(set_aside=[("", reasons[done.how])]))
+        yield job
+
+
+def keep_outcomes(jobs: Sequence[Job]) -> Iterator[Job]:
+    """What a process does with each batch of jobs."""
     sys.setrecursionlimit(DEEPEST)
-    for job in jobs(sys.stdin):
-        allow_seconds(job["seconds"])
-        answers.write(json.dumps(answer(job)) + "\n")
-        answers.flush()
-
-
-def jobs(source: TextIO) -> Iterator[dict[str, Any]]:
-    """The lines of ``source`` as they come. When it ends this process does too, even in the middle of a file."""
-    waiting: Queue[str] = Queue()
-
-    def listen() -> None:
-        for line in source:
-            waiting.put(line)
-        os._exit(0)
-
-    threading.Thread(target=listen, daemon=True).start()
-    while True:
-        yield json.loads(waiting.get())
-
-
-def answer(job: dict[str, Any]) -> dict[str, Any]:
-    try:
-        outcome = read_file(Path(job["path"]), job["name"], job["sha256"])
-    except Exception as error:
-        reason = stored("the reader failed: {}").format(f"{type(error).__name__}: {error}")
-        outcome = Outcome(set_aside=[("", reason[:300])])
-    save_outcome(Path(job["out"]), outcome)
-    return {"done": True}
+    for job in jobs:
+        save_outcome(as_path(job.out), read_file(as_path(job.path), job.name, job.sha256))
+    yield from ()
 
 
 def save_outcome(path: Path, outcome: Outcome) -> None:
@@ -68,19 +84,11 @@ def save_outcome(path: Path, outcome: Outcome) -> None:
     temporary.replace(path)
 
 
-def allow_seconds(seconds: float) -> None:
-    """A second line of defence: where the parent that keeps the time is gone, the system ends an endless file."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + 2 * seconds + 10))
-
-
-def limit(what: int, value: int) -> None:
+def load_outcome(path: Path) -> Outcome | None:
+    """What a reader kept; ``None`` where there is nothing whole."""
     try:
-        _, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
-    except (ValueError, OSError):
-        pass  # not every system limits this
-
-
-if __name__ == "__main__":
-    main()
+        kept = json.loads(path.read_bytes())
+        document = Document.model_validate(kept["document"]) if kept["document"] else None
+        return Outcome(document, [(where, reason) for where, reason in kept["set_aside"]], kept["left_out"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

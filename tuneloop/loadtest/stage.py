@@ -29,6 +29,7 @@ class LoadTest(Stage):
     makes: ClassVar[Kind] = "loadtest"
     outside: ClassVar[bool] = True
     version: ClassVar[int] = 2
+    resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("url",)
     resources: ClassVar[Resources] = Resources(alone=True)
 

@@ -6,7 +6,9 @@ Nothing here holds a time or a speed: the same training gives the same bytes.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,21 +18,32 @@ from tuneloop.models.probes import token_check
 from tuneloop.records import Trained
 from tuneloop.train import adapter
 from tuneloop.train.lesson import Lesson
+from tuneloop.train.lessons import Lessons
 from tuneloop.train.preview import preview_page
 
 if TYPE_CHECKING:
     from tuneloop.models.weights import Tokenizer
     from tuneloop.train.checkpoint import Progress
+    from tuneloop.train.packing import Steps
     from tuneloop.train.sft import Run
 
 
-def write_preview(out: Path, learned: Sequence[Lesson], steps: Sequence[Sequence[int]], tokenizer: Tokenizer) -> None:
+def write_preview(out: Path, learned: Lessons, steps: Steps, tokenizer: Tokenizer) -> None:
     """The page that shows which tokens are learned."""
-    page = preview_page(learned, steps, tokenizer.control_tokens)
+
+    def lesson(number: int) -> Lesson:
+        found = learned[number]
+        found.offsets = tokenizer.encode(found.text)[1][: len(found)]
+        return found
+
+    page = preview_page(
+        ([lesson(number) for number in step] for step in steps), tokenizer.control_tokens, count=len(learned),
+        total=sum(learned.tokens), learned=sum(learned.learned),
+    )  # fmt: skip
     (out / "preview.html").write_text(page, encoding="utf-8")
 
 
-def write_rows_trained(out: Path, learned: Sequence[Lesson], times: Sequence[int], held_out: Sequence[Lesson]) -> None:
+def write_rows_trained(out: Path, learned: Lessons, times: Sequence[int], held_out: Lessons) -> None:
     """Which examples the model has learned from: lineage forward, from an example to its models.
 
     ``times``: how many steps that were done had each lesson; one that none had was not learned.
@@ -40,8 +53,8 @@ def write_rows_trained(out: Path, learned: Sequence[Lesson], times: Sequence[int
         found = Trained(example=x.id, dataset=x.dataset, part=part, tokens=len(x), learned_tokens=x.learned_tokens)
         return found.model_copy(update={"times": count})
 
-    rows = [row(x, "train", count) for x, count in zip(learned, times, strict=True) if count]
-    TRAINED.write(out, [*rows, *(row(x, "validation", 0) for x in held_out)])
+    rows = (row(learned[number], "train", count) for number, count in enumerate(times) if count)
+    TRAINED.write(out, chain(rows, (row(x, "validation", 0) for x in held_out)))
 
 
 def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_prompt: str, passages: int,
@@ -63,15 +76,15 @@ def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_pr
     return card
 
 
-def summary(card: ModelCard, progress: Progress, learned: Sequence[Lesson], times: Sequence[int],
-            held_out: Sequence[Lesson]) -> dict[str, Any]:  # fmt: skip
+def summary(card: ModelCard, progress: Progress, learned: Lessons, times: Sequence[int],
+            held_out: Lessons) -> dict[str, Any]:  # fmt: skip
     """What is said of the model: small, and the same for the same training. Tokens are those of one reading."""
     last = [loss for _step, loss in progress.losses[-LAST:]]
-    seen = [lesson for lesson, count in zip(learned, times, strict=True) if count]
+    seen = array("I", (number for number, count in enumerate(times) if count))
     found: dict[str, Any] = {
         "name": card.name, "format": card.format, "base": card.base, "examples": len(seen), "steps": progress.step,
-        "held_out": len(held_out), "tokens": sum(map(len, seen)),
-        "learned_tokens": sum(lesson.learned_tokens for lesson in seen), "loss": round(sum(last) / len(last), 4),
+        "held_out": len(held_out), "tokens": sum(learned.tokens[number] for number in seen),
+        "learned_tokens": sum(learned.learned[number] for number in seen), "loss": round(sum(last) / len(last), 4),
     }  # fmt: skip
     if len(seen) < len(learned):
         found["not_reached"] = len(learned) - len(seen)  # by the steps that were done

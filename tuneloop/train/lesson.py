@@ -37,7 +37,6 @@ class Lesson:
     learned: list[bool]
     text: str = ""
     offsets: list[tuple[int, int]] = field(default_factory=list)  # characters of ``text`` under each token
-    documents: list[str] = field(default_factory=list)  # that its example comes from
 
     def __len__(self) -> int:
         return len(self.ids)

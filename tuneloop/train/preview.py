@@ -5,7 +5,7 @@ Self-contained, and in both languages at once, so that the artifact does not dep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from tuneloop.train.lesson import Lesson
@@ -31,25 +31,29 @@ font:13px/2 ui-monospace,"Noto Sans Mono CJK SC",monospace;color:var(--soft)}
 """
 
 
-def preview_page(lessons: Sequence[Lesson], steps: Sequence[Sequence[int]], control: Sequence[str]) -> str:
-    """The first steps of a run as HTML: each step a box, each conversation in it a block, each token marked."""
+def preview_page(
+    steps: Iterable[Sequence[Lesson]], control: Sequence[str], *, count: int, total: int, learned: int
+) -> str:
+    """The first steps of a run as HTML: each step a box, each conversation in it a block, each token marked.
+
+    ``count`` conversations of ``total`` tokens are all that the run learns from; ``learned`` of the tokens count.
+    """
     boxes, shown = [], 0
     for number, step in enumerate(steps, 1):
-        blocks = [block(lessons[index], set(control)) for index in step[: SHOWN - shown]]
+        blocks = [block(lesson, set(control)) for lesson in step[: SHOWN - shown]]
         shown += len(blocks)
-        tokens = sum(len(lessons[index]) for index in step)
+        tokens = sum(map(len, step))
         head = f"step 第 {number} 步 · {len(step)} conversations 段对话 · {tokens} tokens 词元"
         boxes.append(f'<section class="step"><div class="head">{head}</div>{"".join(blocks)}</section>')
         if shown >= SHOWN:
             break
-    total, learned = sum(map(len, lessons)), sum(lesson.learned_tokens for lesson in lessons)
     share = f"{learned:,} / {total:,} ({learned / max(1, total):.0%})"
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>What is learned · 学习的内容</title><style>{STYLE}</style>
 <h1>What is learned · 学习的内容</h1>
 <p class="lesson"><b class="y">learned 学习</b> <b>only read 仅阅读</b> <b class="c">&lt;control 控制词元&gt;</b></p>
-<p>Conversations 对话：{len(lessons):,} · learned tokens 学习的词元：{share}.
+<p>Conversations 对话：{count:,} · learned tokens 学习的词元：{share}.
 Conversations in one step do not see each other. 同一步中的对话互不可见。</p>
 {"".join(boxes)}
 </html>

@@ -8,6 +8,7 @@ no pickle. A run taken up again is a run over the steps that are left.
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +26,10 @@ from tuneloop.language import _
 from tuneloop.train import checkpoint
 from tuneloop.train.batch import packed, padded
 from tuneloop.train.lesson import Lesson
+from tuneloop.train.lessons import Lessons
 from tuneloop.train.loss import model_loss
 from tuneloop.train.optimizer import MasterAdamW
-from tuneloop.train.packing import learning_rate_factor
+from tuneloop.train.packing import Steps, learning_rate_factor
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,14 @@ class Recorder(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **named: Any) -> None:
         run, step = self.run, self.run.first_step + state.global_step
-        loss, lessons = self.trainer.last_loss, run.lessons_of(step - 1)
+        loss, items = self.trainer.last_loss, run.steps[step - 1]
         if loss != loss or loss == float("inf"):
             raise TuneloopError(
                 _("the loss is not a number at step {}").format(step), hint=_("Lower the learning rate.")
             )
         self.spent += time.perf_counter() - self.began
-        self.tokens += sum(map(len, lessons))
-        self.learned += sum(lesson.learned_tokens for lesson in lessons)
+        self.tokens += sum(run.lessons.tokens[item] for item in items)
+        self.learned += sum(run.lessons.learned[item] for item in items)
         run.progress.step = step
         run.progress.losses.append((step, loss))
         run.watch.metric("loss", loss, step)
@@ -115,7 +117,7 @@ class Recorder(TrainerCallback):
 class Run:
     """One training run of ``model`` (a PEFT model) over ``steps``, each a list of indices into ``lessons``."""
 
-    def __init__(self, model: Any, tokenizer: Any, lessons: Sequence[Lesson], steps: list[list[int]], *,
+    def __init__(self, model: Any, tokenizer: Any, lessons: Lessons, steps: Steps, *,
                  held_out: Sequence[Lesson], validate_at: set[int], recipe: Recipe, watch: Watch, kept: Path,
                  plan: str) -> None:  # fmt: skip
         self.model, self.tokenizer, self.lessons, self.steps = model.to(recipe.device), tokenizer, lessons, steps
@@ -130,16 +132,16 @@ class Run:
     def lessons_of(self, step: int) -> list[Lesson]:
         return [self.lessons[index] for index in self.steps[step]]
 
-    def times(self) -> list[int]:
+    def times(self) -> Sequence[int]:
         """How many of the steps that were done had each lesson, before and after a kill."""
-        counts = [0] * len(self.lessons)
-        for step in self.steps[: self.progress.step]:
-            for index in step:
+        counts = array("I", [0]) * len(self.lessons)
+        for step in range(self.progress.step):
+            for index in self.steps[step]:
                 counts[index] += 1
         return counts
 
     def learned_per_step(self) -> float:
-        learned = sum(self.lessons[i].learned_tokens for step in self.steps for i in step)
+        learned = sum(self.lessons.learned[i] for step in self.steps for i in step)
         return learned / len(self.steps)
 
     def train(self, scratch: Path) -> checkpoint.Progress:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from tuneloop.models import ModelCard
     from tuneloop.settings import Settings
-    from tuneloop.train.lesson import Encoder, Lesson
+    from tuneloop.train.lesson import Encoder
+    from tuneloop.train.lessons import Lessons
     from tuneloop.train.memory import Need
     from tuneloop.train.sft import Recipe
 
@@ -37,7 +38,7 @@ class Train(Stage):
 
     name: ClassVar[str] = "train"
     makes: ClassVar[Kind] = "model"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
     resources: ClassVar[Resources] = LEARNING
 
@@ -58,8 +59,9 @@ class Train(Stage):
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     max_gradient: float = Field(1.0, gt=0, description="Longest gradient; a longer one is scaled down.")
     validation: float = Field(
-        0.05, ge=0, le=0.5, description="Share of the examples held out to measure the loss on, by document."
-    )
+        0.05, ge=0, le=0.5,
+        description="Share of the examples held out to measure the loss on, by document; at most 500 examples.",
+    )  # fmt: skip
     steps: int = Field(0, ge=0, description="Stop after this many steps; 0 does all epochs.")
     save_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
     seed: int = Field(7, ge=0, lt=2**31, description="Fixes the order of the examples and the first weights.")
@@ -87,7 +89,7 @@ class Train(Stage):
 
         transformers_module()  # a missing package is said at once
         from tuneloop.train import artifact, attention
-        from tuneloop.train.examples import divide, read_lessons
+        from tuneloop.train.examples import read_lessons
         from tuneloop.train.packing import plan_steps, tokens_at_most
         from tuneloop.train.precision import choose_device, choose_precision
         from tuneloop.train.sft import Run, Watch
@@ -96,11 +98,12 @@ class Train(Stage):
         folder, card = self.base(ctx)
         tokenizer = load_tokenizer(folder, card)
         encoder = self.encoder(card, tokenizer)
-        lessons, held_out = divide(read_lessons(ctx, self.dataset, encoder), self.validation, self.seed)
-        lengths = [len(lesson) for lesson in lessons]
+        lessons, held_out = read_lessons(ctx, self.dataset, encoder, self.validation, self.seed)
+        lengths = lessons.tokens
         packing = self.packing and attention.supports(load_config(folder, card))
-        steps = plan_steps(lengths, epochs=self.epochs, capacity=self.batch, seed=self.seed, packing=packing)
-        steps = steps[: self.steps or None]
+        steps = plan_steps(
+            lengths, epochs=self.epochs, capacity=self.batch, seed=self.seed, packing=packing, most=self.steps
+        )
         device = choose_device()
         precision = choose_precision(self.precision, device)
         need, checkpointing = self.fit(folder, card, tokens_at_most(steps, lengths, packing), precision)
@@ -189,9 +192,8 @@ class Train(Stage):
         """The steps after which the held-out loss is measured: none, each epoch, the last."""
         return {0, *(round(total * epoch / self.epochs) for epoch in range(1, self.epochs + 1)), total}
 
-    def plan_id(self, lessons: list[Lesson], precision: str, packing: bool) -> str:
+    def plan_id(self, lessons: Lessons, precision: str, packing: bool) -> str:
         """What a checkpoint must have been made under to be taken up again."""
         from tuneloop.records import content_id
 
-        ids = (lesson.id for lesson in lessons)
-        return content_id(self.model_dump_json(), precision, str(packing), *ids, length=64)
+        return content_id(self.model_dump_json(), precision, str(packing), lessons.digest.hexdigest(), length=64)
