@@ -23,6 +23,7 @@ class Split(Stage):
 
     name: ClassVar[str] = "split"
     makes: ClassVar[Kind] = "dataset"
+    version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
 
     dataset: DatasetRef = Field(description="Dataset to split.")

@@ -111,7 +111,9 @@ class Evaluate(Stage):
         rows = [row for row in read_table(ctx, self.dataset, EXAMPLES) if row.origin != Origin.GROUNDED]
         usable = []
         for row in rows[: self.limit or None]:
-            if row.question and row.messages[-1].role == "assistant" and row.answer:
+            if row.holds:
+                ctx.reject(row.id, stored("it holds more than text: {}").format(", ".join(row.holds)), row.model_dump())
+            elif row.question and row.conversation[-1].role == "assistant" and row.answer:
                 usable.append(row)
             else:
                 ctx.reject(row.id, stored("no question with a reference answer at its end"), row.model_dump())
@@ -315,7 +317,7 @@ def as_item(example: Example) -> Item:
 
 def conversation(example: Example) -> list[dict[str, str]]:
     """The turns before the reference answer."""
-    turns = [message.model_dump() for message in example.messages]
+    turns = [message.as_said(wire=True) for message in example.conversation]
     while turns and turns[-1]["role"] == "assistant":
         turns.pop()
     return turns

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tuneloop.errors import TuneloopError
 from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.language import _, shown, speaking, stored
-from tuneloop.records import Example, content_id
+from tuneloop.records import Example, content_id, plain_rows
 from tuneloop.settings import describe_invalid
 from tuneloop.stage import Context
 from tuneloop.train.lesson import Encoder, Lesson, Unlearnable
@@ -23,6 +23,7 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
     lessons: list[Lesson] = []
     seen: set[str] = set()
     reasons: Counter[str] = Counter()
+    pairs: Counter[str] = Counter()  # by the dataset, of which the worse answer is not learned from
     for address in datasets:
         for where, row in read_raw(ctx, address):
             try:
@@ -32,13 +33,16 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
                 lesson = encoder.encode(example, address)
                 lesson.documents = [source.document or source.name for source in example.sources]
                 lessons.append(lesson)
+                pairs[address] += bool(example.rejected)
                 seen.add(example.id)
             except (Unlearnable, ValidationError) as error:
                 with speaking("en"):
                     reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
                 reasons[reason] += 1
-                ctx.reject(where, reason, row, lost=isinstance(error, ValidationError))
+                ctx.reject(where, reason, row, lost=isinstance(error, ValidationError) or error.lost)
             ctx.progress(len(lessons) + reasons.total(), unit=stored("examples"))
+    for address, count in (+pairs).items():
+        ctx.reject(address[:20], stored("the worse answer of {} pairs is left out").format(count), lost=True)
     if not lessons:
         why = reasons.most_common(1)[0][0] if reasons else _("it is empty")
         raise TuneloopError(
@@ -54,7 +58,7 @@ def read_raw(ctx: Context, address: str) -> Iterator[tuple[str, dict]]:
     number = 0
     with pq.ParquetFile(EXAMPLES.path(ctx.path(address))) as file:
         for table in file.iter_batches(2048):
-            for row in table.to_pylist():
+            for row in plain_rows(table):
                 number += 1
                 yield f"{address[:20]} row {number}", row
 
