@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tuneloop.chat import ChatClient
     from tuneloop.evaluate.items import Item
     from tuneloop.journal import Journal
-    from tuneloop.records import Example
+    from tuneloop.records import Example, Message
 
     Pair = tuple[Example, Item]
 
@@ -113,7 +113,7 @@ class Evaluate(Stage):
         for row in rows[: self.limit or None]:
             if row.holds:
                 ctx.reject(row.id, stored("it holds more than text: {}").format(", ".join(row.holds)), row.model_dump())
-            elif row.question and row.conversation[-1].role == "assistant" and row.answer:
+            elif row.question and row.answer and is_reference(row.conversation[-1]):
                 usable.append(row)
             else:
                 ctx.reject(row.id, stored("no question with a reference answer at its end"), row.model_dump())
@@ -313,6 +313,11 @@ def as_item(example: Example) -> Item:
         id=example.id, question=example.question, reference=example.answer, answerable=example.answerable,
         pages=list(dict.fromkeys(source.name for source in example.sources if source.name)),
     )  # fmt: skip
+
+
+def is_reference(last: Message) -> bool:
+    """Whether a last turn is an answer that others are measured by; a draft of weight 0 is none."""
+    return last.role == "assistant" and last.weight != 0
 
 
 def conversation(example: Example) -> list[dict[str, str]]:

@@ -67,5 +67,4 @@ class Example(Record):
     @property
     def holds(self) -> list[str]:
         """What the conversation holds beside text, such as ``tool calls`` or ``image``."""
-        called = ["tool calls"] if self.tools else []
-        return list(dict.fromkeys([*called, *(held for message in self.conversation for held in message.holds)]))
+        return list(dict.fromkeys(held for message in self.conversation for held in message.holds))

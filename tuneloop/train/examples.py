@@ -23,7 +23,7 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
     lessons: list[Lesson] = []
     seen: set[str] = set()
     reasons: Counter[str] = Counter()
-    pairs: Counter[str] = Counter()  # by the dataset, of which the worse answer is not learned from
+    unread: Counter[tuple[str, str]] = Counter()  # examples by their dataset and a field that is not learned from
     for address in datasets:
         for where, row in read_raw(ctx, address):
             try:
@@ -33,7 +33,7 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
                 lesson = encoder.encode(example, address)
                 lesson.documents = [source.document or source.name for source in example.sources]
                 lessons.append(lesson)
-                pairs[address] += bool(example.rejected)
+                unread.update((address, name) for name in ("rejected", "tools") if getattr(example, name))
                 seen.add(example.id)
             except (Unlearnable, ValidationError) as error:
                 with speaking("en"):
@@ -41,8 +41,8 @@ def read_lessons(ctx: Context, datasets: Sequence[str], encoder: Encoder) -> lis
                 reasons[reason] += 1
                 ctx.reject(where, reason, row, lost=isinstance(error, ValidationError) or error.lost)
             ctx.progress(len(lessons) + reasons.total(), unit=stored("examples"))
-    for address, count in (+pairs).items():
-        ctx.reject(address[:20], stored("the worse answer of {} pairs is left out").format(count), lost=True)
+    for (address, name), count in unread.items():
+        ctx.reject(address[:20], stored("the field {} is left out of {} rows").format(name, count), lost=True)
     if not lessons:
         why = reasons.most_common(1)[0][0] if reasons else _("it is empty")
         raise TuneloopError(
