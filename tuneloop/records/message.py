@@ -37,7 +37,7 @@ class Message(Record):
     tool_call_id: str = ""  # of a tool's answer: the call that it answers
     name: str = ""  # who speaks, where several have the role; of a tool's answer: the tool
     reasoning: str = ""  # what was thought before it was said
-    weight: float | None = Field(None, ge=0)  # of an answer in training: 0 is read and not learned; None is 1
+    weight: float | None = Field(default=None, ge=0)  # of an answer in training: 0 is read and not learned; None is 1
 
     def as_said(self, *, wire: bool = False) -> dict[str, Any]:
         """The message as chat templates read it, with no key for what it has not; ``parts`` are not in it.
