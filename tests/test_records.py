@@ -22,10 +22,21 @@ from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.kinds.documents import CHUNKS, DOCUMENTS
 from tuneloop.kinds.model import TRAINED
 from tuneloop.records import (
-    Box, Chunk, Document, Example, Message, Part, Provenance, Section, ToolCall, plain_rows, read_jsonl, read_rows,
-    shapes, write_jsonl, write_rows,
+    Box,
+    Document,
+    Example,
+    Message,
+    Part,
+    Provenance,
+    Section,
+    ToolCall,
+    plain_rows,
+    read_jsonl,
+    read_rows,
+    shapes,
+    write_jsonl,
+    write_rows,
 )  # fmt: skip
-from tuneloop.stage import read_table
 from tuneloop.web.app import build_app
 
 OLD = Path(__file__).parent / "artifacts_of_0.1"
@@ -33,7 +44,9 @@ OLD = Path(__file__).parent / "artifacts_of_0.1"
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 some = text.filter(bool)
 scalar = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
-value = st.recursive(scalar | st.text(max_size=8), lambda v: st.lists(v, max_size=2) | st.dictionaries(text, v, max_size=2))
+value = st.recursive(
+    scalar | st.text(max_size=8), lambda v: st.lists(v, max_size=2) | st.dictionaries(text, v, max_size=2)
+)
 free = st.dictionaries(text, value, max_size=2)
 texts = st.lists(text, max_size=2)
 call = st.builds(ToolCall, id=text, name=some, arguments=value)
@@ -66,9 +79,11 @@ EVERY = st.one_of([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=st.lists(EVERY, max_size=5))
-def test_examples_of_every_shape_go_to_parquet_and_jsonl_and_come_back(rows: list[Example], tmp_path_factory: Any) -> None:
+def test_examples_of_every_shape_go_to_parquet_and_jsonl_and_come_back(
+    rows: list[Example], tmp_path_factory: Any
+) -> None:
     folder = tmp_path_factory.mktemp("rows")
     assert write_rows(folder / "e.parquet", Example, rows, batch=2) == len(rows)
     assert list(read_rows(folder / "e.parquet", Example)) == rows
@@ -131,7 +146,10 @@ def test_stages_and_pages_take_what_0_1_wrote(ctx: Any, workspace: Any, tmp_path
     folder = workspace.store.artifacts.path(made.address)
     assert [c.text for c in CHUNKS.read(folder)] == [c.text for c in CHUNKS.read(OLD / "chunks")]
     client = TestClient(build_app(workspace, auth=False), base_url="http://127.0.0.1")
-    for ref, table, says in ((refs["dataset"], "examples", "28 days a year."), (refs["chunks"], "chunks", "Sick leave")):
+    for ref, table, says in (
+        (refs["dataset"], "examples", "28 days a year."),
+        (refs["chunks"], "chunks", "Sick leave"),
+    ):
         for page in (f"/artifacts/{ref}", f"/artifacts/{ref}/rows/{table}"):
             assert client.get(page).status_code == 200
         assert says in client.get(f"/artifacts/{ref}/rows/{table}").text
@@ -184,7 +202,7 @@ def test_a_shape_says_what_it_needs(row: dict[str, Any], problem: str) -> None:
     assert problem in found and bool(problem) == bool(found)
 
 
-PLUGIN = '''
+PLUGIN = """
 from tuneloop.records.shapes import Shape
 
 def sides(row):
@@ -192,11 +210,12 @@ def sides(row):
 
 RIDDLE = Shape("riddle", "riddle", ("metadata",), sides)
 LAME = Shape("lame", "lame", ("nothing",), sides)
-'''
+"""
 USE = """
 from tuneloop.records import Example, shapes
 row = Example(id="a", shape="riddle", metadata={"asked": "What has keys?"})
-print(shapes.line(row.model_dump()), "|", shapes.problem(row), "|", shapes.line({"shape": "riddle", "text": "as it is"}))
+other = {"shape": "riddle", "text": "as it is"}
+print(shapes.line(row.model_dump()), "|", shapes.problem(row), "|", shapes.line(other))
 print(shapes.SHAPES.usable("lame"), shapes.SHAPES.unfit["lame"].reason)
 """
 
@@ -288,6 +307,11 @@ def test_access_and_metadata_go_from_a_document_to_the_index(ctx: Any, tmp_path:
 
 
 def test_sections_of_a_pdf_have_their_place(tmp_path: Path) -> None:
-    from test_documents import make_pdf  # type: ignore[attr-defined]
+    from test_documents import document, pdf
 
-    assert make_pdf
+    lines = [("Drain the pump before it is stored.", 60, 700, 11), ("Rinse the valve with clean water.", 60, 686, 11)]
+    (section,) = document(tmp_path, "a.pdf", pdf([lines])).sections
+    box = section.box
+    assert isinstance(box, Box) and box.page == section.page == 1 and section.confidence is None
+    assert 55 < box.x0 < 65 and box.x1 > 200  # points from the upper left corner: a page is 842 high
+    assert 842 - 715 < box.y0 < 842 - 705 and 842 - 686 < box.y1 < 842 - 676
