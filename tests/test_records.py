@@ -217,6 +217,8 @@ row = Example(id="a", shape="riddle", metadata={"asked": "What has keys?"})
 other = {"shape": "riddle", "text": "as it is"}
 print(shapes.line(row.model_dump()), "|", shapes.problem(row), "|", shapes.line(other))
 print(shapes.SHAPES.usable("lame"), shapes.SHAPES.unfit["lame"].reason)
+row = Example(id="a", shape="summary", text="Much.", metadata={"summary": "Little."})
+print(shapes.line(row.model_dump()), "|", shapes.problem(row))
 """
 
 
@@ -224,12 +226,16 @@ def test_a_package_adds_a_shape(tmp_path: Path) -> None:
     info = tmp_path / "riddles-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: riddles\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[tuneloop.example_shapes]\nriddle = riddles:RIDDLE\nlame = riddles:LAME\n")
+    (info / "entry_points.txt").write_text(
+        "[tuneloop.example_shapes]\nriddle = riddles:RIDDLE\nlame = riddles:LAME\nsummary = summaries:SUMMARY\n"
+    )
     (tmp_path / "riddles.py").write_text(PLUGIN)
+    guide = (Path(__file__).parent.parent / "docs" / "design" / "add-a-shape.md").read_text(encoding="utf-8")
+    (tmp_path / "summaries.py").write_text(guide.split("```python\n")[1].split("```")[0])
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     said = subprocess.run([sys.executable, "-c", USE], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.splitlines() == [
-        "What has keys? → ! |  | as it is", "None an example has no field 'nothing'",
+        "What has keys? → ! |  | as it is", "None an example has no field 'nothing'", "Much. → Little. | ",
     ]  # fmt: skip
 
 
