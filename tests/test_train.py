@@ -514,7 +514,7 @@ def test_a_rebuilt_tokenizer_cuts_as_llama_cpp_does(smollm):
 # -- weights and shapes ------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_counts_as_much_as_it_weighs(tiny_model, encoder):
+def test_an_answer_counts_as_much_as_it_weighs(folder, encoder):
     """Half the weight is half the share in the mean and in the gradient; a weight of 0 is read and not learned."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -528,7 +528,7 @@ def test_an_answer_counts_as_much_as_it_weighs(tiny_model, encoder):
             turns[number] = turns[number].model_copy(update={"weight": weight})
         return encoder.encode(Example(id="x", messages=turns))
 
-    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model = AutoModelForCausalLM.from_pretrained(folder)
     for parameter in (head := model.get_output_embeddings()).parameters():
         parameter.requires_grad_(False)
     assert lesson(1, None).weights == [] and head is not None
