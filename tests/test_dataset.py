@@ -71,33 +71,124 @@ def test_every_format_gives_the_same_conversation(ctx: Any, tmp_path: Path) -> N
         ctx.rejected.clear()
 
 
-def test_every_field_that_is_not_carried_is_named_with_its_rows(ctx: Any, tmp_path: Path) -> None:
-    from tuneloop.cli.display import not_kept
+def test_every_field_of_a_row_is_in_its_example_and_what_is_not_understood_in_extra(ctx: Any, tmp_path: Path) -> None:
+    from tuneloop.cli.display import kept_aside
 
     asked, answered = (
         {"role": "user", "content": "Hi {}?", "weight": 0},
         {"role": "assistant", "content": "Ho.", "weight": 1},
     )
     extra = [
-        {"tools": [{"name": "f"}]}, {"tools": [{"name": "f"}], "difficulty": 3}, {"tools": [], "rejected": None},
-        {"difficulty": 1},
+        {"tools": [{"name": "f"}]}, {"tools": '[{"name": "f"}]', "difficulty": 3, "tags": ["a", "b"]},
+        {"tools": [], "rejected": None, "metadata": {"team": "office"}}, {"difficulty": 1, "seen": float("nan")},
     ]  # fmt: skip
     rows = [
-        {"messages": [{**asked, "content": f"Hi {n}?", "name": "Ann"}, {**answered, "loss": None}], **more}
+        {"messages": [{**asked, "content": f"Hi {n}?", "name": "Ann", "mood": n}, {**answered, "loss": None}], **more}
         for n, more in enumerate(extra)
     ]
     path = write(tmp_path, "rows.jsonl", "\n".join(json.dumps(row) for row in rows))
     examples, summary = run_import(ctx, path)
     assert len(examples) == 4 and summary["rejected"] == 0
-    assert summary["not_carried"] == {"messages.name": 4, "tools": 2, "difficulty": 2}
-    assert [(where, reason) for where, reason, _row in ctx.rejected] == [
-        ("rows.jsonl", "the field tools is left out of 2 rows")  # a name changes nothing of what is learned
-    ]
-    shown = "fields not carried: messages.name (4 rows), tools (2 rows), difficulty (2 rows)"
-    assert list(not_kept(summary)) == [shown]
+    assert summary["not_carried"] == {} and ctx.rejected == [] and summary["shapes"] == {}
+    assert [e.tools for e in examples] == [[{"name": "f"}], [{"name": "f"}], [], []]
+    assert {e.messages[0].name for e in examples} == {"Ann"}
+    assert (examples[1].tags, examples[2].metadata) == (["a", "b"], {"team": "office"})
+    assert examples[1].extra == {"messages": [{"mood": 1}, {}], "difficulty": 3}
+    assert examples[3].extra == {"messages": [{"mood": 3}, {}], "difficulty": 1, "seen": None}
+    assert list(kept_aside(summary)) == ["kept as it came, in the column extra: messages 4, difficulty 2, seen 1"]
 
 
-def test_of_a_pair_of_answers_the_chosen_one_is_learned_and_the_other_named(ctx: Any, tmp_path: Path) -> None:
+CALL = {"name": "find_page", "arguments": {"word": "gate"}}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {
+            "messages": [
+                {"role": "user", "content": "Where is the gate?"},
+                {"role": "assistant", "content": None, "tool_calls": [
+                    {"type": "function", "function": {"name": "find_page", "arguments": '{"word": "gate"}'}}]},
+                {"role": "tool", "content": "page 3"},
+                {"role": "assistant", "content": "On page 3.", "reasoning_content": "The tool says so."},
+            ]
+        },
+        {
+            "conversations": [
+                {"from": "human", "value": "Where is the gate?"}, {"from": "function_call", "value": json.dumps(CALL)},
+                {"from": "observation", "value": "page 3"},
+                {"from": "gpt", "value": "On page 3.", "thinking": "The tool says so."},
+            ]
+        },
+    ],
+)  # fmt: skip
+def test_calls_of_tools_and_reasoning_have_their_fields(ctx: Any, tmp_path: Path, row: dict[str, Any]) -> None:
+    examples, summary = run_import(ctx, write(tmp_path, "tools.jsonl", json.dumps(row)))
+    assert summary["rejected"] == 0 and summary["not_carried"] == summary["extra"] == {}
+    asked, calling, told, answered = examples[0].messages
+    assert [call.model_dump(exclude={"id"}) for call in calling.tool_calls] == [CALL]
+    assert (told.role, told.content, answered.reasoning) == ("tool", "page 3", "The tool says so.")
+    assert examples[0].holds == ["tool calls", "reasoning"] and asked.holds == []
+
+
+@pytest.mark.parametrize(
+    ("row", "parts"),
+    [
+        (
+            {"messages": [{"role": "user", "content": [
+                {"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "https://a.example/g.png"}},
+            ]}, {"role": "assistant", "content": "A gate."}]},
+            [("text", "What is it?", ""), ("image", "", "https://a.example/g.png")],
+        ),
+        (
+            {"messages": [{"role": "user", "content": "<image>What is it?"},
+                          {"role": "assistant", "content": "A gate."}], "images": ["g.png"]},
+            [("text", "<image>What is it?", ""), ("image", "", "g.png")],
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]},
+                          {"role": "assistant", "content": "A gate."}], "images": ["g.png"]},
+            [("image", "", "g.png"), ("text", "What is it?", "")],
+        ),
+        (
+            {"instruction": "What is it?", "input": "", "output": "A gate.", "audios": "g.wav"},
+            [("text", "What is it?", ""), ("audio", "", "g.wav")],
+        ),
+    ],
+)  # fmt: skip
+def test_pictures_and_sounds_are_carried_by_reference(ctx: Any, tmp_path: Path, row: Any, parts: Any) -> None:
+    examples, summary = run_import(ctx, write(tmp_path, "media.jsonl", json.dumps(row)))
+    assert summary["not_carried"] == summary["extra"] == {}
+    asked = examples[0].messages[0]
+    assert [(p.type, p.text, p.reference) for p in asked.parts] == parts
+    assert asked.content == next(text for kind, text, _reference in parts if kind == "text")
+
+
+def test_bytes_that_no_row_holds_are_counted_as_lost(ctx: Any, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "media.parquet"
+    row = {
+        "question": "What is it?",
+        "answer": "A gate.",
+        "images": [{"bytes": b"\x89PNG", "path": None}],
+        "hash": b"1",
+    }
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    examples, summary = run_import(ctx, path)
+    assert examples[0].answer == "A gate." and summary["not_carried"] == {"images": 1, "hash": 1}
+    assert ("media.parquet", "the field images is left out of 1 rows") in [r[:2] for r in ctx.rejected]
+
+
+def test_what_an_answer_weighs_is_carried(ctx: Any, tmp_path: Path) -> None:
+    marks = [{"weight": 0}, {"loss": "False"}, {"train": False}, {"weight": 0.5}, {"weight": 1}, {"weight": None}, {}]
+    rows = [{"messages": [{**ASKED, "content": f"{n}?"}, {**ANSWERED, **mark}]} for n, mark in enumerate(marks)]
+    examples, _summary = run_import(ctx, write(tmp_path, "w.jsonl", "\n".join(json.dumps(row) for row in rows)))
+    assert [e.messages[1].weight for e in examples] == [0, 0, 0, 0.5, None, None, None]
+
+
+def test_a_pair_of_answers_is_a_preference_pair(ctx: Any, tmp_path: Path) -> None:
     asked, good, bad = "What is open?", "The gate.", "No."
     said = [{"role": "user", "content": asked}, {"role": "assistant", "content": good}]
     for row in (
@@ -114,9 +205,19 @@ def test_of_a_pair_of_answers_the_chosen_one_is_learned_and_the_other_named(ctx:
     ):
         ctx.rejected.clear()
         examples, summary = run_import(ctx, write(tmp_path, "pairs.jsonl", json.dumps(row)))
-        assert [m.model_dump() for m in examples[0].messages] == said, row
-        assert summary["not_carried"]["rejected"] == 1, row
-        assert ("pairs.jsonl", "the field rejected is left out of 1 rows") in [r[:2] for r in ctx.rejected]
+        parts = [[m.as_said() for m in p] for p in (examples[0].messages, examples[0].chosen, examples[0].rejected)]
+        assert parts == [said[:1], said[1:], [{**said[1], "content": bad}]], row
+        assert (examples[0].shape, examples[0].answer) == ("preference", good)
+        assert summary["not_carried"] == {} and ctx.rejected == [] and summary["shapes"] == {"preference": 1}
+
+
+def test_a_worse_answer_that_makes_no_pair_is_named(ctx: Any, tmp_path: Path) -> None:
+    for worse in ("The gate.", {"role": "user", "content": "No."}, {"role": "wizard", "content": "No."}):
+        ctx.rejected.clear()
+        row = {"instruction": "What is open?", "input": "", "chosen": "The gate.", "rejected": worse}
+        examples, summary = run_import(ctx, write(tmp_path, "pairs.jsonl", json.dumps(row)))
+        assert examples[0].shape == "conversation" and summary["not_carried"] == {"rejected": 1}
+        assert [r[:2] for r in ctx.rejected] == [("pairs.jsonl", "the field rejected is left out of 1 rows")]
 
 
 def test_an_exam_keeps_its_ids_pages_and_what_cannot_be_answered(ctx: Any, tmp_path: Path) -> None:
@@ -161,10 +262,10 @@ ASKED, ANSWERED = {"role": "user", "content": "Hi?"}, {"role": "assistant", "con
         ({"messages": [{"role": "user", "content": "\ud83d"}, ANSWERED]}, "half a character"),
         ({"messages": [ASKED, ANSWERED], "label": False}, "bad one"),
         ({"messages": [ASKED, ANSWERED], "kto_tag": "false"}, "bad one"),
-        ({"messages": [ASKED, {**ANSWERED, "weight": 0}, ASKED, ANSWERED]}, "not to be learned: weight"),
-        ({"messages": [ASKED, {**ANSWERED, "loss": "False"}]}, "not to be learned: loss"),
-        ({"messages": [ASKED, {**ANSWERED, "train": False}]}, "not to be learned: train"),
-        ({"messages": [ASKED, {**ANSWERED, "reasoning_content": "Let me see."}]}, "reasoning of an answer"),
+        ({"messages": [ASKED, {**ANSWERED, "weight": "often"}]}, "not a number of 0 or more: weight: often"),
+        ({"messages": [ASKED, {**ANSWERED, "weight": -1}]}, "not a number of 0 or more"),
+        ({"messages": [ASKED, {"role": "tool", "content": "page 3"}, ANSWERED]}, "a tool answers that was not called"),
+        ({"messages": [ASKED, {"role": "function_call", "content": "find("}, ANSWERED]}, "call that cannot be read"),
         ([1, 2], "must be a JSON object"),
     ],
 )  # fmt: skip
@@ -300,7 +401,7 @@ def test_no_bytes_make_reading_fail(tmp_path_factory: pytest.TempPathFactory, da
 
 def test_real_datasets(ctx: Any, data: Path) -> None:
     expected = {
-        "sft_formats/glaive_toolcall_zh_demo.json": ("sharegpt", 120, 180),
+        "sft_formats/glaive_toolcall_zh_demo.json": ("sharegpt", 255, 45),
         "sft_formats/kto_en_demo.json": ("openai", 150, 150),
         "sft_formats/dpo_en_demo.json": ("sharegpt", 295, 5),
         "medical_qa_zh/alpaca.json": ("alpaca", 4329, 0),

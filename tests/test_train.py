@@ -528,3 +528,67 @@ def test_a_rebuilt_tokenizer_cuts_as_llama_cpp_does(smollm):
     ids, offsets = tokenizer.encode("port 8080\n密码")
     assert [tokenizer.backend.decode([i]) for i in ids[:6]] == ["port", " ", "8", "0", "8", "0"]
     assert offsets[-1][1] == len("port 8080\n密码")
+
+
+# -- weights and shapes ------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_counts_as_much_as_it_weighs(folder, encoder):
+    """Half the weight is half the share in the mean and in the gradient; a weight of 0 is read and not learned."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tuneloop.train.batch import packed, padded
+    from tuneloop.train.loss import model_loss
+
+    def lesson(first: float | None, second: float | None):
+        turns = example("a", "one", "b", "two").messages
+        for number, weight in ((1, first), (3, second)):
+            turns[number] = turns[number].model_copy(update={"weight": weight})
+        return encoder.encode(Example(id="x", messages=turns))
+
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    for parameter in (head := model.get_output_embeddings()).parameters():
+        parameter.requires_grad_(False)
+    assert lesson(1, None).weights == [] and head is not None
+
+    def loss_of(one, collate=padded):
+        inputs = collate([one])
+        inputs.pop("packed_lengths", None)
+        return model_loss(model, model, inputs)
+
+    first, second, half = lesson(1, 0), lesson(0, 1), lesson(0.5, 1)
+    a, b = first.learned_tokens, second.learned_tokens
+    assert half.learned_weight == 0.5 * a + b and first.learned_weight == a
+    wanted = (0.5 * a * loss_of(first) + b * loss_of(second)) / (0.5 * a + b)
+    for collate in (padded, packed):
+        torch.testing.assert_close(loss_of(half, collate), wanted)
+
+
+def test_rows_of_other_shapes_are_set_aside_with_their_reason(ctx, encoder, tmp_path):
+    from tuneloop.records import Part, ToolCall
+    from tuneloop.train.examples import read_lessons
+
+    asked, good, bad = (Message(role=r, content=c) for r, c in (("user", "a"), ("assistant", "b"), ("assistant", "c")))
+    calling = Message(role="assistant", content="", tool_calls=[ToolCall(name="f")])
+    seen = Message(role="user", content="a", parts=[Part(type="image", reference="g.png")])
+    rows = [
+        Example(id="1", messages=[asked, good]),
+        Example(id="2", shape="preference", messages=[asked], chosen=[good], rejected=[bad]),
+        Example(id="3", shape="text", text="Long ago."),
+        Example(id="4", messages=[asked, calling]),
+        Example(id="5", messages=[seen, good]),
+        Example(id="6", messages=[asked, good.model_copy(update={"weight": 0})]),
+    ]
+    (tmp_path / "rows").mkdir()
+    write_rows(tmp_path / "rows" / "examples.parquet", Example, rows)
+    lessons = read_lessons(ctx, [ctx.add("dataset", tmp_path / "rows")], encoder)
+    assert [x.id for x in lessons] == ["1", "2"] and lessons[0].ids == lessons[1].ids
+    assert [reason for _where, reason, _row in ctx.rejected] == [
+        "not learned by this method: the shape text",
+        "the conversation calls a tool, and tool calls are not trained",
+        "a message holds more than text",
+        "an answer is marked as one that is not to be learned",
+        "the field rejected is left out of 1 rows",
+    ]
+    assert len(ctx.lost) == 4, "a weight of 0 is a wish; the others could have been learned from"

@@ -1,5 +1,7 @@
 """The entry point: what to do with signals is said before anything that takes time is imported."""
 
+import sys
+
 from tuneloop import stopping
 
 
@@ -10,7 +12,7 @@ def main() -> None:
 
     stopping.handle(early=False)
     try:
-        command()
+        command(sys.argv[1:])
     except KeyboardInterrupt as stop:  # before or after the command itself
         interrupted(stop)
 

@@ -155,7 +155,7 @@ class ChatClient:
         return [vector for part in parts for vector in part]
 
     def _body(self, messages: Sequence[Message | dict[str, Any]], **options: Any) -> dict[str, Any]:
-        said = [m.model_dump() if isinstance(m, Message) else m for m in messages]
+        said = [m.as_said(wire=True) if isinstance(m, Message) else m for m in messages]
         if self.system_prompt and not any(m.get("role") == "system" for m in said):
             said.insert(0, {"role": "system", "content": self.system_prompt})
         given = {key: value for key, value in {**self.extra, **options}.items() if value is not None}

@@ -238,7 +238,8 @@ class Writer:
         chunk = self.answer.passages[support.passage].chunk
         return Citation(
             number=support.passage + 1, chunk=chunk.id, document=chunk.document, name=chunk.name, heading=chunk.heading,
-            page=chunk.page, start=chunk.start + support.start, end=chunk.start + support.end,
+            page=chunk.page_at(chunk.start + support.start),
+            start=chunk.start + support.start, end=chunk.start + support.end,
             quote=chunk.text[support.start : support.end], supported=True, score=round(support.score, 4),
             answer_start=start, answer_end=end,
         )  # fmt: skip

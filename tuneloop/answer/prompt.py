@@ -118,7 +118,7 @@ def grounded(
     messages: Sequence[Message | dict[str, Any]], shown: Sequence[tuple[Passage, str]], language: Language
 ) -> list[dict[str, Any]]:
     """The conversation with passages and instruction put into its last user message."""
-    said = [{**(m.model_dump() if isinstance(m, Message) else m), "content": content(m)} for m in messages]
+    said = [{**(m.as_said(wire=True) if isinstance(m, Message) else m), "content": content(m)} for m in messages]
     last = max(i for i, m in enumerate(said) if m["role"] == "user")
     parts = [INSTRUCTION[language], "", "<passages>"]
     for number, (passage, text) in enumerate(shown, 1):

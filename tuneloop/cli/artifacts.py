@@ -17,6 +17,7 @@ from tuneloop.evaluate.figures import METRICS
 from tuneloop.kinds import KINDS
 from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.nearest import meant
+from tuneloop.records import plain_rows
 from tuneloop.store import Artifact, Store
 from tuneloop.store import as_json as plain
 from tuneloop.telling import cut
@@ -65,6 +66,16 @@ def show(ref: str, rejected: bool, table: str | None, limit: int, as_json: bool)
     return None
 
 
+EMPTY = (None, "", [], {})
+
+
+def whole(value: Any) -> Any:
+    """A value without what is empty in it."""
+    if isinstance(value, dict):
+        return {key: part for key, inner in value.items() if (part := whole(inner)) not in EMPTY}
+    return [whole(part) for part in value] if isinstance(value, list) else value
+
+
 def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
     import pyarrow.parquet as pq
 
@@ -79,13 +90,15 @@ def show_rows(folder: Path, table: str, limit: int, as_json: bool) -> None:
         )
     with pq.ParquetFile(path) as file:
         rows = next(iter(file.iter_batches(limit)), None)
-    found = rows.to_pylist() if rows is not None else []
+    found = list(plain_rows(rows)) if rows is not None else []
     if as_json:
         return print_json({"rows": found})
     for row in found:
         if table == "rejected":
             row = {_(key): cell(key, value) for key, value in row.items()}
-        click.echo("  ".join(f"{click.style(k, dim=True)} {cut(str(v), 300)}" for k, v in row.items()))
+        told = {key: whole(value) for key, value in row.items()}
+        cells = (f"{click.style(k, dim=True)} {cut(str(v), 300)}" for k, v in told.items() if v not in EMPTY)
+        click.echo("  ".join(cells))
     return None
 
 

@@ -136,6 +136,13 @@ def not_kept(summary: dict[str, Any]) -> Iterator[str]:
         yield _("fields not carried: {parts}").format(parts=parts)
 
 
+def kept_aside(summary: dict[str, Any]) -> Iterator[str]:
+    """What was read and not understood, and is kept as it came."""
+    if fields := summary.get("extra"):
+        parts = joined(f"{cut(field, 40)} {number(count)}" for field, count in most_first(fields))
+        yield _("kept as it came, in the column extra: {parts}").format(parts=parts)
+
+
 def most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: -pair[1])
 
@@ -161,7 +168,7 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
             click.echo(f"  {line}".rstrip())
     if result.moved:
         click.echo(f"  {result.moved.told()}")
-    for line in not_kept(result.summary):
+    for line in (*not_kept(result.summary), *kept_aside(result.summary)):
         click.echo(f"  {line}")
     lost, apart_from = left_out_of(result.stage, name or result.output or "", result.lost.count, result.set_aside.count)
     if lost:

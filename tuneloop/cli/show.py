@@ -15,6 +15,7 @@ from tuneloop.cli.results import columns, told
 from tuneloop.errors import told_again
 from tuneloop.kinds import KINDS
 from tuneloop.language import _, aside, joined
+from tuneloop.records import plain_rows
 from tuneloop.registry import find_stage, targets
 from tuneloop.store import Artifact, Store
 from tuneloop.store.runs import LIVE
@@ -84,7 +85,7 @@ def first_rows(kind: str, folder: Path, ref: str) -> list[str]:
             continue
         with pq.ParquetFile(path) as file:
             batch, total = next(iter(file.iter_batches(ROWS)), None), file.metadata.num_rows
-        lines = [cut(table.line(row), 160) for row in (batch.to_pylist() if batch is not None else [])]
+        lines = [cut(table.line(row), 160) for row in (plain_rows(batch) if batch is not None else ())]
         if total > ROWS:
             rest = _("… {count} in all: tuneloop show {ref} --rows {table} --limit {count}")
             lines.append(as_typed(rest.format(count=total, ref=ref, table=table.name)))

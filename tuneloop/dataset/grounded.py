@@ -38,7 +38,9 @@ class Grounder:
         passages = [Passage(chunk, 0.0, rank) for rank, chunk in enumerate(self.passages(example), 1)]
         shown = prompt.fit_passages(passages, self.budget)
         asked = prompt.grounded(example.messages[:-1], shown, language)
-        messages = [example.messages[0].model_validate(m) for m in asked] + example.messages[-1:]
+        turns = zip(example.messages[:-1], asked, strict=True)
+        messages = [turn.model_copy(update={"content": said["content"]}) for turn, said in turns]
+        messages += example.messages[-1:]
         return example.model_copy(
             update={"id": content_id(example.id, Origin.GROUNDED), "messages": messages, "origin": Origin.GROUNDED}
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,7 +16,7 @@ from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
-from tuneloop.records import Example, Origin, Source, content_id
+from tuneloop.records import Example, Message, Origin, Source, content_id
 from tuneloop.rows.seen import Seen
 from tuneloop.stage import Context, Kind, Stage
 
@@ -32,7 +33,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     resumes: ClassVar[bool] = False
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
@@ -90,6 +91,7 @@ class ImportDataset(Stage):
             "examples": count, "rejected": importer.reasons.total(), "format": form, "encoding": table.encoding,
             "columns": columns, "reasons": dict(importer.reasons.most_common()), "turns": importer.turns,
             "unanswerable": importer.unanswerable, "not_carried": dict(importer.not_carried.most_common()),
+            "extra": dict(importer.extra.most_common()), "shapes": importer.shaped(),
         }  # fmt: skip
 
     def open(self) -> Table:
@@ -180,12 +182,14 @@ class Importer:
         self.ctx, self.form, self.columns = ctx, form, columns
         self.seen = seen  # content ids with the place of their first row, and the names that rows have
         self.reasons: Counter[str] = Counter()
-        self.not_carried: Counter[str] = Counter()  # rows by the field
+        self.not_carried: Counter[str] = Counter()  # rows by the field that is in no example
+        self.extra: Counter[str] = Counter()  # rows by the field that is kept as it came
+        self.shapes: Counter[str] = Counter()
         self.turns = self.unanswerable = 0
 
     def examples(self, rows: Iterator[Any]) -> Iterator[Example]:
-        from tuneloop.dataset.conversations import BadRow
         from tuneloop.dataset.rows import Broken
+        from tuneloop.dataset.turn import BadRow
 
         for number, row in enumerate(rows, 1):
             if number % 500 == 0:
@@ -200,11 +204,14 @@ class Importer:
 
     def example(self, row: Row) -> Example:
         """One row as an example. Raises ``BadRow``."""
-        from tuneloop.dataset.conversations import READERS, BadRow, check, is_answerable, not_carried, text_of
+        from tuneloop.dataset.carried import carry
+        from tuneloop.dataset.conversations import READERS, check, is_answerable
+        from tuneloop.dataset.turn import BadRow, text_of
 
         messages = READERS[self.form](row.values, self.columns)
         check(messages, row.values)
-        key = content_id(*(part for m in messages for part in (m.role, m.content)))
+        carried = carry(messages, row.values, self.form, self.columns)
+        key = content_id(*identity(messages), *identity(carried.fields.get("rejected", [])))
         if first := self.seen.note(key):
             raise BadRow(REPEATED, first)
         answerable = is_answerable(row.values, self.columns)
@@ -214,28 +221,38 @@ class Importer:
         named = named if named and self.seen.add(f"name {named}") else ""
         self.turns += sum(1 for m in messages if m.role == "assistant")
         self.unanswerable += not answerable
-        self.not_carried.update(not_carried(row.values, self.form, self.columns))
-        return Example(
-            id=named or key, messages=messages, origin=Origin.IMPORTED, answerable=answerable,
-            sources=[Source(name=page)] if page else [],
+        self.not_carried.update(carried.lost)
+        example = Example(
+            id=named or key, origin=Origin.IMPORTED, answerable=answerable,
+            sources=[Source(name=page)] if page else [], **carried.fields,
         )  # fmt: skip
+        self.extra.update(example.extra.keys())
+        self.shapes[example.shape] += 1
+        return example
 
     def tell_not_carried(self, file: str) -> None:
-        """Set the fields aside without which another thing is learned; the rows themselves are imported."""
-        from tuneloop.dataset.conversations import changes_meaning
-
+        """Set the fields aside that are in no example; the rows themselves are imported."""
         for field, rows in self.not_carried.most_common():
-            if changes_meaning(field):
-                self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows), lost=True)
+            self.ctx.reject(file, stored("the field {} is left out of {} rows").format(field, rows), lost=True)
+
+    def shaped(self) -> dict[str, int]:
+        """Examples by their shape; empty where all are conversations."""
+        return dict(self.shapes.most_common()) if set(self.shapes) - {"conversation"} else {}
 
     def set_aside(self, where: str, reason: str, detail: str, row: object) -> None:
         self.reasons[reason] += 1
         self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row), lost=reason != REPEATED)
 
 
+def identity(messages: Iterable[Message]) -> Iterator[str]:
+    """What makes a conversation another one: who says what, and what there is beside the text."""
+    for message in messages:
+        yield from (message.role, message.content)
+        if more := message.model_dump(exclude={"role", "content"}, exclude_defaults=True):
+            yield json.dumps(more, sort_keys=True)
+
+
 def as_text(row: object) -> str:
     """A row as text that any file can hold: lone surrogates are written as escapes."""
-    import json
-
     text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

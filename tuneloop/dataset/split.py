@@ -27,7 +27,7 @@ class Split(Stage):
 
     name: ClassVar[str] = "split"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
 

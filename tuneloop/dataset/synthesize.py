@@ -32,7 +32,7 @@ class Synthesize(Stage):
     makes: ClassVar[Kind] = "dataset"
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
     resources: ClassVar[Resources] = ENGINE
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     chunks: ChunksRef = Field(description="Chunks to ask about.")
     teacher: Annotated[str, RefTo("model")] = Field(
@@ -256,8 +256,9 @@ def as_example(chunk: Chunk, verdict: Verdict) -> Example:
     pair, found = verdict.pair, verdict.grounding
     assert found
     source = Source(
-        chunk=chunk.id, document=chunk.document, name=chunk.name, heading=chunk.heading, page=chunk.page,
-        start=chunk.start + found.start, end=chunk.start + found.end, quote=chunk.text[found.start : found.end],
+        chunk=chunk.id, document=chunk.document, name=chunk.name, heading=chunk.heading,
+        page=chunk.page_at(chunk.start + found.start), start=chunk.start + found.start, end=chunk.start + found.end,
+        quote=chunk.text[found.start : found.end],
     )  # fmt: skip
     messages = [Message(role="user", content=pair.question), Message(role="assistant", content=pair.answer)]
     return Example(

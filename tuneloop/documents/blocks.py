@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from tuneloop.records import Section
+from tuneloop.records import Box, Section
 
 BlockKind = Literal["text", "heading", "table", "code", "list"]
 
@@ -31,6 +31,8 @@ class Block:
     opens: str = ""  # an article of a law stands under its own number though it has no heading line
     continues: bool = False  # goes on with the paragraph before it, from another page
     alone: bool = False  # never in one section with its neighbours: a row of a CSV file
+    box: Box | None = None  # where it stands on its page
+    confidence: float | None = None  # 0 to 1, of a reader that may have misread
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Reading:
     set_aside: list[tuple[int, str]] = field(default_factory=list)  # page, and why it is not among the blocks
     losses: list[str] = field(default_factory=list)  # what could not be kept of the rest
     left_out: Counter[str] = field(default_factory=Counter)  # characters taken for decoration, by the rule
+    metadata: dict[str, Any] = field(default_factory=dict)  # what the file says of itself, as JSON can hold it
 
 
 class Unreadable(Exception):
@@ -112,9 +115,12 @@ def assemble(blocks: list[Block]) -> tuple[str, list[Section]]:
         joined = last is not None and (last.kind, last.heading, last.page) == (block.kind, heading, block.page)
         if last is not None and joined and block.kind in ("text", "list") and not (block.opens or block.alone):
             last.end = position + len(body)
+            last.box = last.box.with_(block.box) if last.box and block.box else last.box or block.box
+            last.confidence = min((c for c in (last.confidence, block.confidence) if c is not None), default=None)
         else:
             start, end = position, position + len(body)
-            sections.append(Section(start=start, end=end, heading=heading, page=block.page, kind=block.kind))
+            place = {"page": block.page, "box": block.box, "confidence": block.confidence}
+            sections.append(Section(start=start, end=end, heading=heading, kind=block.kind, **place))
         parts.append(body)
         position += len(body)
         previous = block

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain, pairwise
 
 from tuneloop.documents.units import BEGINNINGS, Group, Unit, Units
-from tuneloop.records import LEAD, Chunk, Document, Section, content_id
+from tuneloop.records import LEAD, Chunk, Document, PageSpan, Section, content_id
 from tuneloop.rows import tell
 from tuneloop.sentences import BLOCK, spans
 from tuneloop.tokens import estimate_tokens, token_weight
@@ -58,7 +58,7 @@ def cut_all(documents: Sequence[Document], tokens: int, overlap: int) -> Iterato
 
 def make_chunk(document: Document, heading: list[str], start: int, end: int) -> Chunk:
     text = document.text[start:end]
-    page = page_at(document.sections, start)
+    pages = list(page_spans(document.sections, start, end))
     return Chunk(
         id=content_id(document.id, f"{start}:{end}"),
         document=document.id,
@@ -67,13 +67,35 @@ def make_chunk(document: Document, heading: list[str], start: int, end: int) -> 
         end=end,
         text=text,
         heading=heading,
-        page=page,
+        page=pages[0].page if pages else None,
         tokens=estimate_tokens(text),
+        pages=pages,
+        metadata=document.metadata,
+        access=document.access,
     )
 
 
-def page_at(sections: list[Section], position: int) -> int | None:
-    """The page of the section that holds a position, found by halving."""
+def page_spans(sections: list[Section], start: int, end: int) -> Iterator[PageSpan]:
+    """Which characters of a span stand on which page; nothing where the document has no pages.
+
+    What lies between two sections, such as an empty line, goes with the one before.
+    """
+    current: PageSpan | None = None
+    for index in range(section_at(sections, start), len(sections)):
+        section = sections[index]
+        if section.start >= end:
+            break
+        if section.page is None or (current and current.page == section.page):
+            continue
+        if current:
+            yield current.model_copy(update={"end": section.start})
+        current = PageSpan(start=max(start, section.start) if current else start, end=end, page=section.page)
+    if current:
+        yield current
+
+
+def section_at(sections: list[Section], position: int) -> int:
+    """The number of the first section that ends behind a position, found by halving."""
     low, high = 0, len(sections)
     while low < high:
         middle = (low + high) // 2
@@ -81,7 +103,7 @@ def page_at(sections: list[Section], position: int) -> int | None:
             low = middle + 1
         else:
             high = middle
-    return sections[low].page if low < len(sections) else None
+    return low
 
 
 def groups(document: Document, tokens: int) -> Iterator[Group]:

@@ -45,9 +45,11 @@ def mark(block: Block, blocks: list[Block], index: int, levels: dict[str, int]) 
     if division := division_of(block):
         if block.kind == "heading" or holds_articles(blocks, index, RANKS[division]):
             name = re.sub(r"(?<=[\u4e00-\u9fff])[ \u3000]+(?=[\u4e00-\u9fff]$)", "", one_line(block.text))
-            return Block("heading", name, levels[division], block.page)
+            return Block("heading", name, levels[division], block.page, box=block.box, confidence=block.confidence)
     elif block.kind in ("text", "list") and (article := ARTICLE.match(block.text)) and article_number(block):
-        return Block("text", block.text, levels["条"], block.page, opens=article[1])
+        return Block(
+            "text", block.text, levels["条"], block.page, opens=article[1], box=block.box, confidence=block.confidence
+        )
     return block
 
 
@@ -88,7 +90,9 @@ def split_lines(block: Block) -> list[Block]:
             pieces.append([line])
         else:
             pieces[-1].append(line)
-    return [Block("text", "\n".join(piece), page=block.page) for piece in pieces]
+    return [
+        Block("text", "\n".join(piece), page=block.page, box=block.box, confidence=block.confidence) for piece in pieces
+    ]
 
 
 def chinese_number(text: str) -> int:

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from tuneloop.documents.blocks import Block, table_text
 from tuneloop.documents.hyphen import BREAK, ends_in_hyphen, is_parted_sign, known_words, mend
+from tuneloop.records import Box
 from tuneloop.sentences import BLOCK, CJK
 
 WIDE = re.compile(f"[{CJK}\u3000-\u303f\uff00-\uff65“”‘’…—]")
@@ -166,6 +167,14 @@ def could_be_heading(text: str) -> bool:
     return letters >= 4 and len(text) <= 100 and letters >= 0.4 * len(text) and not re.search("[。；;，,：:.…]$", text)
 
 
+def box_of(page: Page, *lines: Line) -> Box:
+    """Where lines stand on their page, from its upper left corner, to a tenth of a point."""
+    left, right = min(line.left for line in lines), max(line.right for line in lines)
+    top, bottom = max(line.bottom + line.size for line in lines), min(line.bottom for line in lines)
+    x0, y0, x1, y1 = (round(value, 1) for value in (left, page.height - top, right, page.height - bottom))
+    return Box(page=page.number, x0=x0, y0=y0, x1=x1, y1=y1)
+
+
 def lines_to_blocks(page: Page, levels: Levels) -> list[Block]:
     blocks: list[Block] = []
     previous: Line | None = None
@@ -175,21 +184,27 @@ def lines_to_blocks(page: Page, levels: Levels) -> list[Block]:
         line = page.lines[index]
         last = blocks[-1] if blocks else None
         if rows := edges.table_at(index):
-            blocks.append(Block("table", table_text(aligned(rows)), page=page.number))
+            blocks.append(Block("table", table_text(aligned(rows)), page=page.number, box=box_of(page, *rows)))
             previous, index = None, index + len(rows)
             continue
         if level := levels.of(line, edges, index):
             close = previous is not None and 0 < previous.bottom - line.bottom < 1.6 * line.size
             if last and close and (last.kind, last.level) == ("heading", level) and not NUMBERED.match(line.text):
-                last.text = joined(last.text, line.text)
+                go_on(last, line, page)
             else:
-                blocks.append(Block("heading", line.text, level, page.number))
+                blocks.append(Block("heading", line.text, level, page.number, box=box_of(page, line)))
         elif last and last.kind == "text" and previous and not edges.separate(index):
-            last.text = joined(last.text, line.text)
+            go_on(last, line, page)
         else:
-            blocks.append(Block("text", line.text, page=page.number))
+            blocks.append(Block("text", line.text, page=page.number, box=box_of(page, line)))
         previous, index = line, index + 1
     return blocks
+
+
+def go_on(block: Block, line: Line, page: Page) -> None:
+    """Add a line to the block before it."""
+    block.text = joined(block.text, line.text)
+    block.box = block.box.with_(box_of(page, line)) if block.box else None
 
 
 def joined(before: str, after: str) -> str:

@@ -70,6 +70,7 @@ def to_document(reading: Reading, name: str, suffix: str, sha256: str) -> Docume
         pages=reading.pages,
         text=text,
         sections=sections,
+        metadata=reading.metadata,
     )
 
 

@@ -33,7 +33,7 @@ def parity(engine: Engine, card: ModelCard | None = None) -> int:
 
 def compare(http: httpx.Client, check: TokenCheck, number: int) -> None:
     """A probe that ends with an answer is compared in two parts: the prompt as it is served, and the whole text."""
-    messages = [m.model_dump() for m in check.messages]
+    messages = [m.as_said(wire=True) for m in check.messages]
     answered = bool(messages) and messages[-1]["role"] == "assistant"
     asked = messages[:-1] if answered else messages
     prompt = post(http, "/apply-template", {"messages": asked})["prompt"]

@@ -28,7 +28,7 @@ def turns(example: Example) -> list[str]:
     """What was asked up to each answer of a conversation: a follow-up such as "Why?" asks with what came before."""
     asked: list[str] = []
     found: list[str] = []
-    for message in example.messages:
+    for message in example.conversation:
         if message.role == "user":
             asked.append(bare(message.content))
         elif message.role == "assistant" and asked:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tuneloop.chat import ChatClient
     from tuneloop.evaluate.items import Item
     from tuneloop.journal import Journal
-    from tuneloop.records import Example
+    from tuneloop.records import Example, Message
 
     Pair = tuple[Example, Item]
 
@@ -117,7 +117,9 @@ class Evaluate(Stage):
         rows = [row for row in read_table(ctx, self.dataset, EXAMPLES) if row.origin != Origin.GROUNDED]
         usable = []
         for row in rows[: self.limit or None]:
-            if row.question and row.messages[-1].role == "assistant" and row.answer:
+            if row.holds:
+                ctx.reject(row.id, stored("it holds more than text: {}").format(", ".join(row.holds)), row.model_dump())
+            elif row.question and row.answer and is_reference(row.conversation[-1]):
                 usable.append(row)
             else:
                 ctx.reject(row.id, stored("no question with a reference answer at its end"), row.model_dump())
@@ -319,9 +321,14 @@ def as_item(example: Example) -> Item:
     )  # fmt: skip
 
 
+def is_reference(last: Message) -> bool:
+    """Whether a last turn is an answer that others are measured by; a draft of weight 0 is none."""
+    return last.role == "assistant" and last.weight != 0
+
+
 def conversation(example: Example) -> list[dict[str, str]]:
     """The turns before the reference answer."""
-    turns = [message.model_dump() for message in example.messages]
+    turns = [message.as_said(wire=True) for message in example.conversation]
     while turns and turns[-1]["role"] == "assistant":
         turns.pop()
     return turns

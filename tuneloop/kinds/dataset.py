@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tuneloop.kinds import Fact, Kind, Summary, Table
 from tuneloop.language import _, joined
-from tuneloop.records import Example
-from tuneloop.telling import count, cut
+from tuneloop.records import Example, shapes
+from tuneloop.telling import count, most_frequent
 
-
-def dialogue(row: Mapping[str, Any]) -> str:
-    """The last question of an example, and its answer."""
-    texts = {message["role"]: message["content"] for message in row["messages"]}
-    return f"{cut(texts.get('user', ''), 70)} → {cut(texts.get('assistant', ''), 80)}"
-
-
-EXAMPLES = Table("examples", Example, columns=("question", "answer", "origin", "answerable"), line=dialogue)
+EXAMPLES = Table(
+    "examples", Example, columns=("shape", "question", "answer", "origin", "answerable", "tags"), line=shapes.line
+)
 
 
 class DatasetSummary(Summary):
@@ -27,6 +20,7 @@ class DatasetSummary(Summary):
     examples: int = 0
     of: int | None = None  # of a part: how many the whole has
     part: str = ""
+    shapes: dict[str, int] = {}  # examples by their shape, where not all are conversations
     passages: int = 0  # the most that stand in a question: how many the gateway is to show
     pairs: int | None = None
     grounded: int | None = None
@@ -46,6 +40,7 @@ def facts(summary: DatasetSummary, folder: Path) -> list[Fact]:
     return [
         (_("examples"), of),
         *((label, count(value)) for label, value in counted if value),
+        (_("shapes"), most_frequent(summary.shapes)),
         (_("format"), joined(filter(None, (summary.format, summary.encoding)))),
     ]
 

@@ -20,6 +20,7 @@ class Index(Stage):
 
     name: ClassVar[str] = "index"
     makes: ClassVar[Kind] = "index"
+    version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
     resources: ClassVar[Resources] = ENGINE
     from_settings: ClassVar[dict[str, str]] = {"embedding": "embedding"}

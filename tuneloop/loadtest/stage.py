@@ -138,7 +138,10 @@ def questions(ctx: Context, dataset: str | None) -> list[Conversation]:
     found: list[Conversation] = []
     for example in read_table(ctx, dataset, EXAMPLES):
         last = max((n for n, m in enumerate(example.messages) if m.role == "user"), default=-1)
-        if last >= 0 and len(found) < LARGEST:
+        if example.holds:
+            reason = stored("it holds more than text: {}").format(", ".join(example.holds))
+            ctx.reject(example.id, reason, lost=False)
+        elif last >= 0 and len(found) < LARGEST:
             found.append([{"role": m.role, "content": m.content} for m in example.messages[: last + 1]])
     if not found:
         raise TuneloopError(_("this dataset holds no question"), where=dataset)

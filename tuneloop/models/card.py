@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
@@ -23,6 +23,10 @@ class TokenCheck(BaseModel):
     messages: list[Message]
     text: str
     token_ids: list[int]
+
+    @field_serializer("messages")
+    def _as_said(self, messages: list[Message]) -> list[dict[str, Any]]:
+        return [message.as_said() for message in messages]
 
 
 class ModelCard(BaseModel):

@@ -46,7 +46,7 @@ def render(
 
     if not template:
         raise TuneloopError(_("this model has no chat template"), hint=_("Choose an instruction-tuned model."))
-    plain = [m.model_dump() if isinstance(m, Message) else m for m in messages]
+    plain = [m.as_said() if isinstance(m, Message) else m for m in messages]
     try:
         return compile_template(template).render(
             messages=plain, tools=tools, documents=documents, add_generation_prompt=add_generation_prompt, **variables

@@ -21,7 +21,7 @@ def packed(lessons: Sequence[Lesson]) -> dict[str, Any]:
     at = torch.cat(places)
     return {
         "input_ids": ids, "position_ids": positions, "packed_lengths": [len(lesson) for lesson in lessons],
-        "places": at, "targets": ids[0, at + 1],
+        "places": at, "targets": ids[0, at + 1], "weights": weights_of(lessons),
     }  # fmt: skip
 
 
@@ -37,10 +37,21 @@ def padded(lessons: Sequence[Lesson]) -> dict[str, Any]:
     positions = torch.arange(longest).expand(len(lessons), -1)
     return {
         "input_ids": ids, "position_ids": positions, "attention_mask": mask,
-        "places": at, "targets": ids.flatten()[at + 1],
+        "places": at, "targets": ids.flatten()[at + 1], "weights": weights_of(lessons),
     }  # fmt: skip
 
 
 def predicting(lesson: Lesson) -> torch.Tensor:
     """The positions whose next token is learned."""
     return torch.tensor(lesson.learned[1:], dtype=torch.bool).nonzero()[:, 0]
+
+
+def weights_of(lessons: Sequence[Lesson]) -> torch.Tensor | None:
+    """What each learned token weighs, in the order of ``targets``, float32; ``None`` where each weighs 1."""
+    if not any(lesson.weights for lesson in lessons):
+        return None
+    parts = []
+    for lesson in lessons:
+        at = predicting(lesson)
+        parts.append(torch.tensor(lesson.weights)[at + 1] if lesson.weights else torch.ones(len(at)))
+    return torch.cat(parts)

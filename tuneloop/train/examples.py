@@ -33,6 +33,7 @@ def read_lessons(
     of them and whole documents. Raises ``TuneloopError`` where there is none."""
     lessons, documents = Lessons(ctx.checkpoint("lessons").parent), Documents(seed)
     reasons: Counter[str] = Counter()
+    unread: Counter[tuple[str, str]] = Counter()  # examples by their dataset and a field that is not learned from
     with Seen(ctx.checkpoint("seen")) as seen:
         for where, row in (pair for address in datasets for pair in read_raw(ctx, address)):
             try:
@@ -41,13 +42,17 @@ def read_lessons(
                     raise Repeated(stored("the same example came before"))
                 lessons.add(encoder.encode(example, where[0]))
                 documents.add(example.id, [source.document or source.name for source in example.sources])
+                unread.update((where[0], name) for name in ("rejected", "tools") if getattr(example, name))
                 seen.add(example.id)
             except (Unlearnable, ValidationError) as error:
                 with speaking("en"):
                     reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
                 reasons[reason] += 1
-                ctx.reject(f"{where[0][:20]} row {where[1]}", reason, row, lost=not isinstance(error, Repeated))
+                lost = not isinstance(error, Repeated)
+                ctx.reject(f"{where[0][:20]} row {where[1]}", reason, row, lost=lost)
             ctx.progress(len(lessons) + reasons.total(), unit=stored("examples"))
+    for (address, name), count in unread.items():
+        ctx.reject(address[:20], stored("the field {} is left out of {} rows").format(name, count), lost=True)
     if not lessons:
         why = reasons.most_common(1)[0][0] if reasons else _("it is empty")
         raise TuneloopError(

@@ -23,8 +23,19 @@ if TYPE_CHECKING:
 MARKER = "\ue000\ue001\ue000"  # of a private use area: in no conversation
 
 
+LEARNED_SHAPES = ("conversation", "preference")  # of a pair, what is learned is the better answer
+MORE = {
+    "tool calls": stored("the conversation calls a tool, and tool calls are not trained"),
+    "reasoning": stored("the reasoning of an answer stands apart from it, and is not trained"),
+}
+
+
 class Unlearnable(Exception):
-    """Why a row cannot be learned from."""
+    """Why a row cannot be learned from. ``lost``: it could be, by another method than this one."""
+
+    def __init__(self, reason: str, *, lost: bool = False) -> None:
+        super().__init__(reason)
+        self.lost = lost
 
 
 @dataclass
@@ -37,6 +48,7 @@ class Lesson:
     learned: list[bool]
     text: str = ""
     offsets: list[tuple[int, int]] = field(default_factory=list)  # characters of ``text`` under each token
+    weights: list[float] = field(default_factory=list)  # of each token in the loss; of [] 1 for all that are learned
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,6 +57,11 @@ class Lesson:
     def learned_tokens(self) -> int:
         """Tokens that count in the loss: the first token of a text has nothing before it to be predicted from."""
         return sum(self.learned[1:])
+
+    @property
+    def learned_weight(self) -> float:
+        """What they weigh together."""
+        return sum(self.weights[1:]) if self.weights else self.learned_tokens
 
 
 class Encoder:
@@ -59,22 +76,26 @@ class Encoder:
 
     def encode(self, example: Example, dataset: str = "") -> Lesson:
         """One example as a lesson. Raises ``Unlearnable`` with the reason."""
-        messages = self.checked(example.messages)
+        check_shape(example)
+        messages = self.checked(example.conversation)
         text = self.render(messages)
-        spans = [self.span(messages, i, text) for i, m in enumerate(messages) if m.role == "assistant"]
+        answers = [(i, m) for i, m in enumerate(messages) if m.role == "assistant" and m.weight != 0]
+        spans = [self.span(messages, i, text) for i, _message in answers]
         whole = self.tokenizer.complete(text)
         shift = len(whole) - len(text)
         ids, offsets = self.tokenizer.encode(whole)
-        learned = mark(offsets, [(start + shift, end + shift) for start, end in spans])
+        places = mark(offsets, [(start + shift, end + shift) for start, end in spans])
+        learned = [place is not None for place in places]
+        weights = weights_of(places, [m.weight for _i, m in answers])
         if len(ids) > self.max_length:
             if not self.truncate:
                 reason = stored("{} tokens, and the longest allowed is {}: raise max_length, or truncate")
                 raise Unlearnable(reason.format(len(ids), self.max_length))
             keep = slice(self.max_length)
-            ids, offsets, learned = ids[keep], offsets[keep], learned[keep]
+            ids, offsets, learned, weights = ids[keep], offsets[keep], learned[keep], weights[keep]
         if not any(learned[1:]):
             raise Unlearnable(stored("nothing of the answer is left after {} tokens").format(self.max_length))
-        return Lesson(example.id, dataset, ids, learned, whole, offsets)
+        return Lesson(example.id, dataset, ids, learned, whole, offsets, weights=weights)
 
     def checked(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with the system prompt put first where none is there. Raises ``Unlearnable``."""
@@ -82,8 +103,10 @@ class Encoder:
             raise Unlearnable(stored("it does not end with an answer"))
         if not any(m.role == "user" and m.content.strip() for m in messages):
             raise Unlearnable(stored("it has no question"))
+        if all(m.weight == 0 for m in messages if m.role == "assistant"):
+            raise Unlearnable(stored("an answer is marked as one that is not to be learned"))
         for message in messages:
-            if found := self.control.search(message.content):
+            if found := self.control.search(f"{message.content}\n{message.name}"):
                 raise Unlearnable(stored("its text contains the control token {}").format(found.group()))
             if MARKER in message.content:
                 raise Unlearnable(stored("its text contains characters of the private use area"))
@@ -103,7 +126,7 @@ class Encoder:
     def span(self, messages: list[Message], index: int, text: str) -> tuple[int, int]:
         """The characters of ``text`` that the model learns from one answer: all it must write, and what ends it."""
         marked = [*messages]
-        marked[index] = Message(role="assistant", content=MARKER)
+        marked[index] = messages[index].model_copy(update={"content": MARKER})
         before, found, after = self.render(marked).partition(MARKER)
         if not found or not text.startswith(before) or not text.endswith(after) or MARKER in after:
             raise Unlearnable(stored("the chat template changes the text around answer {}").format(index + 1))
@@ -127,11 +150,28 @@ class Encoder:
         return min(ends)
 
 
-def mark(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:
-    """Which tokens lie wholly inside one of the spans. Both are in order."""
-    learned, at = [], 0
+def check_shape(example: Example) -> None:
+    """Raise ``Unlearnable`` for a row of another shape than a dialogue, and for one that holds more than text."""
+    if example.shape not in LEARNED_SHAPES:
+        raise Unlearnable(stored("not learned by this method: the shape {}").format(example.shape), lost=True)
+    if more := example.holds:
+        raise Unlearnable(MORE.get(more[0], stored("a message holds more than text")), lost=True)
+
+
+def weights_of(places: Sequence[int | None], weights: Sequence[float | None]) -> list[float]:
+    """What each token weighs, by the answer that it lies in; empty where all that are learned weigh 1."""
+    if all(weight in (None, 1) for weight in weights):
+        return []
+    by_answer = [1.0 if weight is None else weight for weight in weights]
+    return [0.0 if place is None else by_answer[place] for place in places]
+
+
+def mark(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[int | None]:
+    """For each token the number of the span that it lies wholly inside of, or ``None``. Both are in order."""
+    places, at = [], 0
     for start, end in offsets:
         while at < len(spans) and spans[at][1] <= start:
             at += 1
-        learned.append(at < len(spans) and start < end and spans[at][0] <= start and end <= spans[at][1])
-    return learned
+        inside = at < len(spans) and start < end and spans[at][0] <= start and end <= spans[at][1]
+        places.append(at if inside else None)
+    return places

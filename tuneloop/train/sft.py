@@ -27,7 +27,7 @@ from tuneloop.train import checkpoint
 from tuneloop.train.batch import packed, padded
 from tuneloop.train.lesson import Lesson
 from tuneloop.train.lessons import Lessons
-from tuneloop.train.loss import model_loss
+from tuneloop.train.loss import model_loss, weight_of
 from tuneloop.train.optimizer import MasterAdamW
 from tuneloop.train.packing import Steps, learning_rate_factor
 
@@ -72,8 +72,8 @@ class Trainer(SFTTrainer):
                      num_items_in_batch: Any = None) -> Any:  # fmt: skip
         loss = model_loss(model, self.bare, inputs)
         self.last_loss = loss.item()
-        # Each learned token weighs the same, whether its step has many of them or few.
-        return loss * (len(inputs["targets"]) / self.learned_per_step)
+        # A learned token weighs the same, whether its step has many of them or few.
+        return loss * (weight_of(inputs) / self.learned_per_step)
 
 
 class Recorder(TrainerCallback):
@@ -141,7 +141,7 @@ class Run:
         return counts
 
     def learned_per_step(self) -> float:
-        learned = sum(self.lessons.learned[i] for step in self.steps for i in step)
+        learned = sum(self.lessons.weights[i] for step in self.steps for i in step)
         return learned / len(self.steps)
 
     def train(self, scratch: Path) -> checkpoint.Progress:
@@ -188,12 +188,12 @@ class Run:
         if not self.held_out:
             return
         self.model.eval()
-        total, count = 0.0, 0
+        total, count = 0.0, 0.0
         for start in range(0, len(self.held_out), 4):
             lessons = self.held_out[start : start + 4]
             inputs = {name: v.to(self.recipe.device) if torch.is_tensor(v) else v for name, v in
                       self.collate(lessons).items()}  # fmt: skip
-            learned = len(inputs["targets"])
+            learned = weight_of(inputs)
             total += float(model_loss(self.model, self.model.get_base_model(), inputs)) * learned
             count += learned
         self.model.train()

@@ -12,7 +12,9 @@ from fastapi.responses import RedirectResponse, Response
 from tuneloop.address import Address
 from tuneloop.errors import NotFound
 from tuneloop.kinds import Table, table_of
+from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.language import _
+from tuneloop.records import shapes
 from tuneloop.runner import Workspace
 from tuneloop.store import Artifacts
 from tuneloop.web import files, results, rows
@@ -49,7 +51,7 @@ def router(workspace: Workspace) -> APIRouter:
         asked = {"q": q.strip(), "reason": reason}
         paging = Paging(f"/artifacts/{artifact.address}/rows/{name}", asked, number, count)
         known = table_of(artifact.address.kind, name)
-        shown = [(at, flat(renamed(known, row))) for at, row in found]
+        shown = [(at, flat(known, row)) for at, row in found]
         columns = (known and known.columns) or tuple(shown[0][1] if shown else ())
         return page(
             request, "rows.html", artifact=artifact, table=table, rows=shown, paging=paging, asked=asked,
@@ -112,13 +114,14 @@ def renamed(table: Table[Any] | None, row: Mapping[str, Any]) -> dict[str, Any]:
     return {label.get(name, name): value for name, value in row.items()}
 
 
-def flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as a line of a table: a conversation as its last question and answer, a list of words in one."""
-    found = {name: value for name, value in row.items() if not has_parts(value)}
+def flat(table: Table[Any] | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as a line of a table: an example as what is asked and what is wanted, a list of words in one."""
+    found = {name: value for name, value in renamed(table, row).items() if not has_parts(value)}
     found |= {name: " › ".join(map(str, value)) for name, value in found.items() if isinstance(value, list)}
-    if messages := row.get("messages"):
-        for role, name in (("user", "question"), ("assistant", "answer")):
-            found[name] = next((m["content"] for m in reversed(messages) if m["role"] == role), "")
+    if table is EXAMPLES:
+        found["question"], found["answer"] = shapes.sides(row)
+        if found.get("shape") == "conversation":
+            del found["shape"]
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import NotFound
 from tuneloop.language import _, joined
+from tuneloop.records import plain_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +64,7 @@ def search(
     for start, batch in batches(table):
         chosen = matching(batch, text, reason)
         for position in chosen[max(0, offset - count) :][: max(0, limit - len(found))]:
-            found.append((start + position, batch.slice(position, 1).to_pylist()[0]))
+            found.append((start + position, next(plain_rows(batch.slice(position, 1)))))
         count += len(chosen)
     return found, count
 
@@ -93,7 +94,7 @@ def slice_of(table: Table, offset: int, limit: int) -> Iterator[Numbered]:
         for group, first in wanted:
             part = file.read_row_group(group)
             begin = max(0, offset - first)
-            rows = part.slice(begin, offset + limit - first - begin).to_pylist()
+            rows = plain_rows(part.slice(begin, offset + limit - first - begin))
             yield from enumerate(rows, first + begin)
 
 
