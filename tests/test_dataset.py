@@ -24,11 +24,11 @@ from tuneloop.dataset.rows import Broken, Row, open_table, read_rows
 from tuneloop.dataset.synthesize import Synthesize, spread
 from tuneloop.dataset.task import Pair, language_of, title_of
 from tuneloop.dataset.written import read_pairs
-from tuneloop.encoding import detect
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
 from tuneloop.records import Chunk, Example, Message, write_rows
 from tuneloop.records import read_rows as read_table
+from tuneloop.text.encodings import detect
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffd\ufeff"), min_size=1).filter(
     lambda text: text.strip()

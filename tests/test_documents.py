@@ -23,7 +23,7 @@ from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.records import LEAD, Document, read_rows
 from tuneloop.records import Chunk as ChunkRow
 from tuneloop.settings import describe_invalid
-from tuneloop.tokens import estimate_tokens
+from tuneloop.text.tokens import estimate_tokens
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 

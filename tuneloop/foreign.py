@@ -11,8 +11,8 @@ import tomllib
 
 from tuneloop.language import _, current_language
 from tuneloop.overheard import OVERHEARD
+from tuneloop.text.scripts import CHINESE
 
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
 AT = re.compile(r"^(.*?) ?\(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
 

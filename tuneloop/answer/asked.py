@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from tuneloop.answer.fit import Fit, Item, Source, heavy, left_over, share
 from tuneloop.answer.marks import parts
-from tuneloop.answer.omitted import CHINESE, binding
+from tuneloop.answer.omitted import binding
 from tuneloop.answer.statement import Clause, Statement
+from tuneloop.text.scripts import CHINESE
 
 SHORT = 2  # a sentence of no more content words is read with its question
 FEW = 6  # content words of what may be a part of a sentence only

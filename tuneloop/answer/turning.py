@@ -16,7 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from tuneloop.answer.numbers import CHINESE_UNITS, UNIT
-from tuneloop.tokens import CJK
+from tuneloop.text.scripts import CJK
 
 AND = "and+"
 OPPOSED = (

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
-from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
 from tuneloop.records import Example, Origin, Source, content_id
 from tuneloop.stage import Context, Kind, Stage
+from tuneloop.text.encodings import meant_path, plain_text, readable_name
 
 if TYPE_CHECKING:
     from tuneloop.dataset.rows import Row, Table

@@ -17,7 +17,7 @@ from tuneloop.documents.hyphen import BREAK, is_parted_sign
 from tuneloop.documents.layout import Cell, Line, Page, drop_running_lines, page_blocks
 from tuneloop.documents.surroundings import RUNNING
 from tuneloop.language import stored
-from tuneloop.tokens import words
+from tuneloop.text.tokens import words
 
 SCANNED = stored("scanned, needs OCR")
 GARBLED = stored("its fonts do not say which characters they show, needs OCR")

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.kinds.model import TRAINED
-from tuneloop.sentences import word_set
-from tuneloop.tokens import CJK, words
+from tuneloop.text.scripts import CHINESE
+from tuneloop.text.tokens import word_set, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,6 @@ SAME_ZH = (
     (re.compile("怎么样|怎样|如何"), "怎么"),
     (re.compile("为何"), "为什么"),
 )
-CHINESE = re.compile(f"[{CJK}]")
 SPELLED = 5  # letters of a word in which one may be wrong
 LONG = 40  # words
 LETTERS = re.compile(rf"[^\W\d_]{{{SPELLED},}}")
