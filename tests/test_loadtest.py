@@ -275,7 +275,8 @@ def test_an_event_may_be_split_anywhere(cuts: list[int]) -> None:
 @given(st.binary(max_size=200))
 def test_no_answer_breaks_the_reader(data: bytes) -> None:
     stream = Stream()
-    stream.feed(0.0, b"data: " + data + b"\n")
+    stream.feed(0.0, b"data: " + data + b"\n\n")
+    stream.close(1.0)
     stream.message()
     assert not stream.times or not stream.trouble
 

@@ -6,6 +6,8 @@ from time import perf_counter
 from time import time as now
 from typing import Any
 
+from tuneloop import sse
+
 KEPT = 4 << 20  # bytes of an answer that are kept for the log
 MOST_TOKENS = 2**31 - 1  # what an integer column holds
 
@@ -71,17 +73,14 @@ COLUMNS = (
 
 def read_stream(record: Record) -> None:
     """Answer, token counts and time to first token from a stream of server-sent events."""
-    texts, pending = [], b""
-    for seconds, chunk in record.chunks:
-        *lines, pending = (pending + chunk).split(b"\n")
-        for line in lines:
-            if not line.startswith(b"data:") or line.startswith(b"data: [DONE]"):
-                continue
-            text = read_event(record, line[5:])
-            if text:
-                texts.append(text)
-                if record.time_to_first_token is None:
-                    record.time_to_first_token = seconds
+    texts, reader = [], sse.Reader()
+    came = [(seconds, event) for seconds, chunk in record.chunks for event in reader.feed(chunk)]
+    came += [(record.chunks[-1][0], event) for event in reader.close()]
+    for seconds, event in came:
+        if not event.done and (text := read_event(record, event.data)):
+            texts.append(text)
+            if record.time_to_first_token is None:
+                record.time_to_first_token = seconds
     record.answer = "".join(texts)
 
 
