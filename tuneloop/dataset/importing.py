@@ -30,7 +30,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("file",)

@@ -30,7 +30,7 @@ class Synthesize(Stage):
     name: ClassVar[str] = "synthesize"
     makes: ClassVar[Kind] = "dataset"
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     chunks: ChunksRef = Field(description="Chunks to ask about.")
     teacher: Annotated[str, RefTo("model")] = Field(

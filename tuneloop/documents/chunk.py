@@ -15,7 +15,7 @@ class Chunk(Stage):
 
     name: ClassVar[str] = "chunk"
     makes: ClassVar[Kind] = "chunks"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     positional: ClassVar[tuple[str, ...]] = ("documents",)
 
     documents: DocumentsRef = Field(description="Documents to cut.")

@@ -25,7 +25,7 @@ class Parse(Stage):
 
     name: ClassVar[str] = "parse"
     makes: ClassVar[Kind] = "documents"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     counted: ClassVar[str] = "files"
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True

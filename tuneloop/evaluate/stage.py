@@ -41,7 +41,7 @@ class Evaluate(Stage):
 
     name: ClassVar[str] = "evaluate"
     makes: ClassVar[Kind] = "evaluation"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
 
     model: ModelRef = Field(description="Model to measure.")

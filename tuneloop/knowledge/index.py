@@ -15,6 +15,7 @@ class Index(Stage):
     """Index passages, so that they are found by words and by meaning."""
 
     name: ClassVar[str] = "index"
+    version: ClassVar[int] = 2
     makes: ClassVar[Kind] = "index"
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
     from_settings: ClassVar[dict[str, str]] = {"embedding": "embedding"}

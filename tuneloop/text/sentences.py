@@ -35,7 +35,7 @@ WORD_BEFORE = re.compile(rf"(?:(\w+\.?)[ \t\n]+)?[\"'“‘(\[*_]*([^\W\d_{CJK}]
 def block() -> re.Pattern[str]:
     """How a line begins that is a unit of its own: what Markdown and lists have, and what the languages add."""
     patterns = [pattern for language in languages().values() for pattern in language.blocks]
-    written = "".join(f"| {pattern}\n" for pattern in patterns).replace("{numeral}", f"[{NUMERAL}0-9０-９]")
+    written = "".join(f"| (?-x:{pattern})\n" for pattern in patterns).replace("{numeral}", f"[{NUMERAL}0-9０-９]")
     return re.compile(
         rf"""[ \t]*(?:
             \#{{1,6}}[ \t]                                     # a heading
