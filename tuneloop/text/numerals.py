@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from tuneloop.text.languages import LANGUAGES
@@ -26,9 +25,9 @@ SMALL = {word: value for value, word in enumerate(ENGLISH["ones"].split())} | {
     word: 10 * value for value, word in enumerate(ENGLISH["decades"].split(), 2)
 }
 LARGE = powers(ENGLISH["large"])
-DIGITS: Mapping[str, int] = listed_values(CHINESE["digits"])
-TENS: Mapping[str, int] = powers(CHINESE["tens"])
-MYRIADS: Mapping[str, int] = powers(CHINESE["sections"])
+DIGITS = listed_values(CHINESE["digits"])
+TENS = powers(CHINESE["tens"])
+MYRIADS = powers(CHINESE["sections"])
 POINT = CHINESE["point"]
 NUMERAL = "".join([*DIGITS, *TENS, *MYRIADS])  # every character that a Chinese numeral is written with
 
