@@ -37,7 +37,7 @@ LANGUAGE_CASES = {
     "IT 部门电话": "zh",
     "A2 课程": "zh",
     "NAME 有四种写法：": "zh",
-    "HOW IS 张伟 PAID?": "en",
+    "THE COVER OF THE PUMP IS NOT TO BE OPENED.": "en",
     '{"question": "能不能取消？", "answer": "可以。", "answerable": true}': "zh",
     "张伟": "zh",
     "优の良品怎么退货": "zh",

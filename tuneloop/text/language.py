@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from functools import cache
 
 from tuneloop.text.languages import Language, languages
-from tuneloop.text.scripts import CHARACTERS_A_WORD, KANA, SCRIPTS, SPACELESS
+from tuneloop.text.scripts import CHARACTERS_A_WORD, SCRIPTS, SPACELESS
 
 CODE = re.compile(r"^(`{3,}).*?(?:^\1$|\Z)|`[^`\n]*`|https?://\S+", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"“[^”\n]{1,200}”|\"[^\"\n]{1,200}\"|「[^」\n]{1,200}」|『[^』\n]{1,200}』|《[^》\n]{1,200}》")
 LETTER = re.compile(r"[^\W\d_]")
-KANA_LETTER = re.compile(f"[{KANA}]")
 LONG = 40_000  # characters, of which so many at the start and in the middle are read
 SHORT = 1000  # characters of a text in which a quotation may be the better part
 TELLING = 0.3  # what a word weighs by its script alone, where the script is that of one language
@@ -64,7 +63,7 @@ def signs(language: Language, prose: str) -> tuple[float, float]:
             pattern = function_pattern(language.code)
             hits += sum(len(pattern.findall(run)) for run in runs) if pattern else 0
         else:
-            loud = prose.isupper()
+            loud = all(map(str.isupper, filter(str.isalpha, prose)))
             lowered = [run.lower() if loud or not run.isupper() else "" for run in runs]
             words += len(lowered)
             hits += sum(word in language.lists.get("function", ()) for word in lowered)
@@ -79,13 +78,22 @@ def tells(language: Language) -> bool:
 
 def strange(prose: str, language: Language) -> bool:
     """Whether so much is written in letters of no known language that the text is in one of those."""
-    kana = len(KANA_LETTER.findall(prose)) if "kana" not in language.scripts else 0
-    own = sum(len("".join(runs_of(script).findall(prose))) for script in language.scripts)
-    if kana > 0.1 * own and (kana > 20 or kana > 0.25 * own) and "han" in language.scripts:
+    own = sum(letters_of(script, prose) for script in language.scripts)
+    kana = letters_of("kana", prose) if "han" in language.scripts and "kana" not in language.scripts else 0
+    if kana > 0.1 * own and (kana > 20 or kana > 0.25 * own):
         return True
-    others = len(LETTER.findall(prose)) - sum(len("".join(runs_of(s).findall(prose))) for s in known_scripts())
+    others = len(LETTER.findall(prose)) - sum(letters_of(script, prose) for script in known_scripts())
     words = own if "latin" not in language.scripts else len(runs_of("latin").findall(prose))
-    return others >= 0.5 * words
+    return others >= 0.5 * words and others > 0
+
+
+def letters_of(script: str, prose: str) -> int:
+    return len(letter_of(script).findall(prose))
+
+
+@cache
+def letter_of(script: str) -> re.Pattern[str]:
+    return re.compile(f"[{SCRIPTS[script]}]")
 
 
 @cache
