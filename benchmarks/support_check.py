@@ -22,7 +22,7 @@ from typing import Any
 from tuneloop.answer.support import Checker
 from tuneloop.knowledge.bm25 import BM25
 from tuneloop.knowledge.terms import terms
-from tuneloop.sentences import split_sentences
+from tuneloop.text.sentences import split_sentences
 
 PASSAGE = 700  # characters
 LENGTH = (12, 220)  # characters of a sentence

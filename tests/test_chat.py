@@ -12,6 +12,7 @@ import pytest
 
 from tuneloop.chat import ChatClient, ChatError, Completion, Delta, error_text, read_event, retry_after
 from tuneloop.records import Message
+from tuneloop.sse import Event
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2}
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "two"}, "finish_reason": "stop"}], "usage": USAGE}
@@ -249,8 +250,7 @@ def test_no_more_requests_at_once_than_asked_for(server: Server) -> None:
 
 
 def test_small_readers() -> None:
-    assert read_event(": ping") is None and read_event("") is None
-    assert read_event('data:{"choices":[{"delta":{"reasoning_content":"hm"}}]}') == Delta(reasoning="hm")
+    assert read_event(Event(b'{"choices":[{"delta":{"reasoning_content":"hm"}}]}')) == Delta(reasoning="hm")
     assert error_text("[" * 100_000).startswith("[[")  # no bug of ours, however odd the endpoint
     assert error_text("<html>Bad gateway</html>") == "" and error_text('{"detail": "no"}') == "no"
     assert error_text("x" * 999).endswith("…") and len(error_text("x" * 999)) == 300

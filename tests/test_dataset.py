@@ -22,13 +22,14 @@ from tuneloop.dataset.importing import ImportDataset
 from tuneloop.dataset.quoted import choose_facts, read_question
 from tuneloop.dataset.rows import Broken, Row, open_table, read_rows
 from tuneloop.dataset.synthesize import Synthesize, spread
-from tuneloop.dataset.task import Pair, language_of, title_of
+from tuneloop.dataset.task import Pair, title_of
 from tuneloop.dataset.written import read_pairs
-from tuneloop.encoding import detect
 from tuneloop.errors import TuneloopError
 from tuneloop.journal import Journal
 from tuneloop.records import Chunk, Example, Message, write_rows
 from tuneloop.records import read_rows as read_table
+from tuneloop.text.encodings import detect
+from tuneloop.text.language import language_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffd\ufeff"), min_size=1).filter(
     lambda text: text.strip()

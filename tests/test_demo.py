@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tuneloop.address import Address
+from tuneloop.charts import interval_chart, line_chart, ticks
 from tuneloop.cli.demo import demo as command
 from tuneloop.demo import pipeline, verdict
-from tuneloop.demo.chart import interval_chart, line_chart, ticks
 from tuneloop.demo.limits import rests_on
 from tuneloop.demo.pipeline import RECIPES, Outcome
 from tuneloop.demo.report import headline, write_report

@@ -17,13 +17,14 @@ from tuneloop.documents.cut import cut
 from tuneloop.documents.files import find_files
 from tuneloop.documents.markdown import read_markdown
 from tuneloop.documents.parse import Parse
-from tuneloop.documents.read import language_of, read_file, read_text
+from tuneloop.documents.read import read_file, read_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.records import LEAD, Document, read_rows
 from tuneloop.records import Chunk as ChunkRow
 from tuneloop.rows import local
 from tuneloop.settings import Settings, describe_invalid
-from tuneloop.tokens import estimate_tokens
+from tuneloop.text.language import language_of
+from tuneloop.text.tokens import estimate_tokens
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 

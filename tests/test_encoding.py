@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.encoding import BLOCK, NotText, decode, detect
+from tuneloop.text.encodings import BLOCK, NotText, decode, detect
 
 CHINESE = "人民法院审理案件，应当以事实为根据，以法律为准绳。患者服药后症状有所减轻，建议继续观察，必要时到医院检查。\n"
 TRADITIONAL = (

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tuneloop.access import create_key
 from tuneloop.answer.support import Checker
 from tuneloop.gateway.passage import GAP, stitched
-from tuneloop.tokens import estimate_tokens
+from tuneloop.text.tokens import estimate_tokens
 
 __all__ = ["make_house"]  # a fixture
 

@@ -19,12 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tuneloop.charts import axis
 from tuneloop.demo import limits, report
 from tuneloop.errors import TuneloopError
 from tuneloop.kinds import facts_of
 from tuneloop.loadtest import LoadTest, preflight
 from tuneloop.loadtest.arrivals import arrivals
-from tuneloop.loadtest.chart import axis, chart
+from tuneloop.loadtest.chart import chart
 from tuneloop.loadtest.generator import Generator, Plan, Request, verdict
 from tuneloop.loadtest.prompts import body, built_in, choose
 from tuneloop.loadtest.report import distribution, goodput, quantile, summarize, time_per_output_token
@@ -275,7 +276,8 @@ def test_an_event_may_be_split_anywhere(cuts: list[int]) -> None:
 @given(st.binary(max_size=200))
 def test_no_answer_breaks_the_reader(data: bytes) -> None:
     stream = Stream()
-    stream.feed(0.0, b"data: " + data + b"\n")
+    stream.feed(0.0, b"data: " + data + b"\n\n")
+    stream.close(1.0)
     stream.message()
     assert not stream.times or not stream.trouble
 

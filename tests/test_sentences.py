@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuneloop.sentences import SentenceStream, sentences, split_sentences
+from tuneloop.text.sentences import SentenceStream, sentences, split_sentences
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneloop.tokens import estimate_tokens, token_weight, words
+from tuneloop.text.tokens import estimate_tokens, token_weight, words
 
 
 def test_names_are_kept_whole_and_in_parts():

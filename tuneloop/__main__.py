@@ -12,9 +12,9 @@ def main() -> None:
 
     stopping.handle(early=False)
     try:
-        command(sys.argv[1:])
+        command()
     except KeyboardInterrupt as stop:  # before or after the command itself
-        interrupted(stop)
+        interrupted(stop, sys.argv[1:])
 
 
 if __name__ == "__main__":

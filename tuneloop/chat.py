@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from tuneloop import sse
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, marked
@@ -214,10 +215,11 @@ class ChatClient:
                 if response.status_code != 200:
                     text = (await response.aread()).decode("utf-8", "replace")
                     raise self._refusal(response.status_code, response.headers, text)
-                async for line in response.aiter_lines():
-                    if line.removeprefix("data:").strip() == "[DONE]":
-                        return
-                    if delta := read_event(line):
+                async with aclosing(events_of(response)) as events:
+                    async for event in events:
+                        if event.done:
+                            return
+                        delta = read_event(event)
                         finished = finished or bool(delta.finish_reason)
                         yield delta
         except httpx.TimeoutException:
@@ -289,12 +291,20 @@ class ChatClient:
         return Passing(_("cannot be reached: {reason}").format(reason=told(error)))
 
 
-def read_event(line: str) -> Delta | None:
-    """The delta of one line of a server-sent event stream; None for lines without one. Raises ``Passing``."""
-    if not line.startswith("data:"):
-        return None
+async def events_of(response: httpx.Response) -> AsyncGenerator[sse.Event, None]:
+    """The events of an answer, each as it comes."""
+    reader = sse.Reader()
+    async for data in response.aiter_bytes():
+        for event in reader.feed(data):
+            yield event
+    for event in reader.close():
+        yield event
+
+
+def read_event(told: sse.Event) -> Delta:
+    """What one event adds to the answer. Raises ``Passing``."""
     try:
-        event = json.loads(line[5:])
+        event = json.loads(told.data)
         if error := event.get("error"):
             raise Passing(_("the stream says: {said}").format(said=marked(error_text(json.dumps({"error": error})))))
         choice = (event.get("choices") or [{}])[0]

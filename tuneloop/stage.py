@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, g
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from tuneloop.address import LONGEST_NAME, NAME, Address, Kind, composed, name_from
-from tuneloop.encoding import plain_text
 from tuneloop.language import stored
 from tuneloop.loopback import holds_a_secret
 from tuneloop.resources import Resources
+from tuneloop.text.encodings import plain_text
 
 if TYPE_CHECKING:
     from tuneloop.kinds import Table

@@ -21,7 +21,7 @@ from tuneloop.errors import TuneloopError
 from tuneloop.knowledge.answerable import EVIDENCE
 from tuneloop.language import _
 from tuneloop.records import Message
-from tuneloop.tokens import estimate_tokens
+from tuneloop.text.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     from tuneloop.knowledge import Knowledge, Passage
@@ -90,7 +90,7 @@ class Answerer:
             raise TuneloopError(_("the conversation has no question of a user"))
         language: prompt.Language = "zh" if self.language == "zh" else "en"
         if self.language == "auto":
-            language = prompt.language_of(question)
+            language = prompt.answering(question)
         found, confidence = await asyncio.to_thread(self.retrieve, prompt.search_query(messages))
         shown = prompt.fit_passages(found, self.budget(messages, max_tokens))
         passages = [passage for passage, _text in shown]

@@ -14,9 +14,10 @@ from functools import lru_cache
 from tuneloop.answer.fit import Fit, Item, Source, heavy, left_over, share
 from tuneloop.answer.listed import in_both
 from tuneloop.answer.marks import parts
-from tuneloop.answer.omitted import CHINESE, binding
+from tuneloop.answer.omitted import binding
 from tuneloop.answer.statement import Clause, Statement
 from tuneloop.answer.turning import find_turns
+from tuneloop.text.scripts import CHINESE
 
 SHORT = 2  # a sentence of no more content words is read with its question
 FEW = 6  # content words of what may be a part of a sentence only

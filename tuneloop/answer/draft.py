@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tuneloop.sentences import CANDIDATE, SentenceStream
+from tuneloop.text.sentences import CANDIDATE, SentenceStream
 
 MARKER = re.compile(r"[ \t]*(?<!\w\[)[\[【［]\s?\d{1,2}(?:\s?[,，、;\-–]\s?\d{1,2})*\s?[\]】］]")
 UNFINISHED = re.compile(r"[ \t]*(?:[\[【［][\d,，、;\-– ]*)?\Z")

@@ -14,7 +14,7 @@ from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Clause, Statement, Unit, take_apart
 from tuneloop.knowledge.terms import fold, terms
 from tuneloop.records import LEAD
-from tuneloop.sentences import split_sentences
+from tuneloop.text.sentences import split_sentences
 
 LIST_ITEM = re.compile(r"\s{0,20}(?:[-*+•]|\d{1,3}[.)、])\s")
 REACH = 3  # sentences that may carry one sentence of an answer

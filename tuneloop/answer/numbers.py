@@ -6,24 +6,23 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from tuneloop.answer.listed import words
-from tuneloop.knowledge.terms import STOPWORDS, stem
-from tuneloop.tokens import CJK
-
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-)
-DECADES = "twenty thirty forty fifty sixty seventy eighty ninety"
-SMALL = {word: value for value, word in enumerate(ONES.split())} | {
-    word: 10 * value for value, word in enumerate(DECADES.split(), 2)
-}
-LARGE = {"k": 1000, "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-DIGITS = {c: v for v, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-TENS = {"十": 10, "百": 100, "千": 1000}
-MYRIADS = {"万": 10**4, "亿": 10**8}
+from tuneloop.knowledge.terms import stem
+from tuneloop.text.languages import listed
+from tuneloop.text.numerals import (
+    LARGE,
+    LONGEST,
+    MYRIADS,
+    NUMERAL,
+    SMALL,
+    TENS,
+    canonical,
+    chinese_value,
+    english_value,
+)  # fmt: skip
+from tuneloop.text.scripts import CJK, HAN
 
 LISTED = words("units")
 UNIT: dict[str, str] = {word: unit for unit, words in LISTED["units"].items() for word in words.split()}
@@ -36,11 +35,10 @@ CHINESE_UNITS = sorted({*(w for w in UNIT if not w.isascii()), *MEASURES}, key=l
 COUNTED = re.compile("|".join(CHINESE_UNITS) + "|楼|审|等")
 
 WORDS = "|".join([*SMALL, *LARGE.keys() - {"k"}])
-NUMERAL = "零〇一二两三四五六七八九十百千万亿"
 NUMBER = re.compile(
     rf"""
     (?P<clock>(?<!\d)\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?!\d))
-  | (?P<digits>(?<![\w.-])(?<!\d,)\d+(?:,\d{{3}})*(?:\.\d+)*|(?<=[\u4e00-\u9fff~～-])\d+(?:,\d{{3}})*(?:\.\d+)*)
+  | (?P<digits>(?<![\w.-])(?<!\d,)\d+(?:,\d{{3}})*(?:\.\d+)*|(?<=[{HAN}~～-])\d+(?:,\d{{3}})*(?:\.\d+)*)
         (?:\s?(?P<large>k|hundred|thousand|million|billion|trillion|[百千]?[万亿])(?![a-z]))?
   | (?P<percent>百分之)(?P<share>[{NUMERAL}点]+|\d+(?:\.\d+)?)
   | (?P<words>\b(?:{WORDS})(?:[\s-]+(?:and\s+)?(?:{WORDS}))*\b)
@@ -68,7 +66,6 @@ FROM = re.compile(rf"\s?[-–—~～至到]\s?[$¥￥]?[\d{NUMERAL}]")
 TO = re.compile(
     rf"[\d{NUMERAL}]\s?[^\d\s，。；,;]{{0,4}}\s?[-–—~～至到]\s?[$¥￥]?$|\d to [$¥￥]?$|\bbetween [^.;,]{{1,20}} and [$¥￥]?$"  # noqa: E501
 )
-LONGEST = 40  # characters of a number in words; what is longer is none
 ROOM = 48  # characters beside a number that are looked at
 SHORT = re.compile(r"[\s-]?([A-Za-z]{1,5})(?![\w])")
 CHANGES = {language: words(language)["change"] for language in ("en", "zh")}
@@ -192,49 +189,6 @@ def scaled(digits: str, large: str) -> str:
     return canonical(str(Decimal(digits) * factor))
 
 
-def canonical(digits: str) -> str:
-    """``1000.50`` as ``1000.5``; versions such as ``1.19.2`` as they are; leading zeros (``08``) dropped."""
-    if len(digits) > 28:  # what Decimal keeps exactly
-        return digits
-    try:
-        number = Decimal(digits)
-    except InvalidOperation:
-        return digits
-    return format(number.normalize(), "f")
-
-
-def english_value(text: str) -> int:
-    total = current = 0
-    for word in re.split(r"[\s-]+", text):
-        if word in SMALL:
-            current += SMALL[word]
-        elif word == "hundred":
-            current = max(current, 1) * 100
-        elif word in LARGE:
-            total, current = total + max(current, 1) * LARGE[word], 0
-    return total + current
-
-
-def chinese_value(text: str) -> str | None:
-    """The value of Chinese numerals: ``三百零五``, ``二〇二六``, ``三点五``, ``两万``."""
-    whole, _, fraction = text.partition("点")
-    if not whole or len(text) > LONGEST or any(c not in DIGITS for c in fraction):
-        return None
-    if len(whole) > 1 and all(c in DIGITS for c in whole):
-        value = "".join(str(DIGITS[c]) for c in whole)
-    else:
-        total = section = digit = 0
-        for character in whole:
-            if character in DIGITS:
-                digit = DIGITS[character]
-            elif character in TENS:
-                section, digit = section + (digit or 1) * TENS[character], 0
-            else:
-                total, section, digit = (total + section + digit or 1) * MYRIADS[character], 0, 0
-        value = str(total + section + digit)
-    return canonical(f"{value}.{''.join(str(DIGITS[c]) for c in fraction)}" if fraction else value)
-
-
 def counts(folded: str, match: re.Match[str]) -> bool:
     """Whether Chinese numerals count something: 三年, 三十, 第三, but not 一般, 统一, 万一 or 一个."""
     text = match["chinese"]
@@ -300,12 +254,12 @@ def per_what(folded: str, before: str, end: int) -> str:
 def nouns_after(folded: str, end: int) -> tuple[str, ...]:
     """The content words right behind a number, stemmed, at most three; of Chinese the next character."""
     first = NOUN.match(folded, end)
-    if not first or first[1] in STOPWORDS or first[1] in TIED:
+    if not first or first[1] in listed("stop") or first[1] in TIED:
         return ()
     if not first[1].isascii():
         return (first[1],)
     words = FOLLOWING.findall(folded[end : end + ROOM])[:3]
-    return tuple(stem(word) for word in words if word not in STOPWORDS)
+    return tuple(stem(word) for word in words if word not in listed("stop"))
 
 
 TIED = frozenset("的了是在和与或及等被把将会也就都而且并其这那为由从对向到中里内前后时以之所于不无未起止左右多余")

@@ -18,12 +18,11 @@ from tuneloop.answer.fit import Fit, Source
 from tuneloop.answer.listed import in_both
 from tuneloop.answer.marks import Mark, Part, between, marks, parts
 from tuneloop.answer.statement import Clause, Statement
-from tuneloop.tokens import CJK
+from tuneloop.text.scripts import CHINESE, CJK
 
 GAP = 2  # what a place where the sentence leaves something out costs, against one word that is left out
 FEW = 2  # Chinese characters: what is shorter and opens a statement tells when or where, and states nothing
 DATE = re.compile(r"\W*[\d一二三四五六七八九十〇零年月日季度上下半初底末至~-]+\W*")  # when, and no statement
-CHINESE = re.compile(f"[{CJK}]")
 FREE = frozenset(("may", "forbid", "ban", "unfit", "refuse", "avoid", "not"))  # what holds of A or B holds of A
 APART = frozenset(("comma", "joined", "colon", "but"))  # breaks between statements, as opposed to items of a list
 LISTS = frozenset(("list", "and", "or", "joined"))

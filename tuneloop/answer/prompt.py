@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneloop.records import Message
-from tuneloop.sentences import split_sentences
-from tuneloop.tokens import CJK, estimate_tokens
+from tuneloop.text.language import language_of
+from tuneloop.text.sentences import split_sentences
+from tuneloop.text.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     from tuneloop.knowledge import Passage
@@ -38,9 +39,10 @@ FOLLOW_UP = re.compile(
 )
 
 
-def language_of(text: str) -> Language:
-    """The language to answer in: Chinese where the text has at least two Chinese characters."""
-    return "zh" if len(re.findall(f"[{CJK}]", text)) >= 2 else "en"
+def answering(text: str) -> Language:
+    """The language to answer a text in: its own where there is a prompt in it, English otherwise."""
+    told = language_of(text)
+    return "zh" if told == "zh" else "en"
 
 
 def content(message: Message | dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from tuneloop.answer.numbers import Number, find_numbers
 from tuneloop.answer.symbols import Dressed, dress
 from tuneloop.answer.turning import Turn, find_turns
 from tuneloop.answer.vocabulary import CUE, INERT, LIGHT_EN, LIGHT_ZH
-from tuneloop.knowledge.terms import STOPWORDS, Token, bigrams, fold, stem, tokens
+from tuneloop.knowledge.terms import Token, bigrams, fold, stem, tokens
+from tuneloop.text.languages import listed
 
 ASIDE = re.compile(r"\([^()\n]{0,200}\)|（[^（）\n]{0,200}）")  # what is said in passing does not part a clause
 STEPS = 200_000  # of a check of one sentence: at most about a second; an ordinary one takes some thousands
@@ -290,7 +291,7 @@ def token_units(token: Token, counted: Spans, coded: Spans) -> Iterator[Unit]:
     if token.kind == "number" or counted.hold(token.start) or coded.hold(token.start):
         return
     for part in re.finditer(r"[^\W_]+(?:['’][^\W_]+)?", token.text):
-        if part[0] not in STOPWORDS and not part[0].isdigit() and not CONTRACTION.fullmatch(part[0]):
+        if part[0] not in listed("stop") and not part[0].isdigit() and not CONTRACTION.fullmatch(part[0]):
             word, start = stem(part[0]), token.start + part.start()
             yield Unit(word, (word,), start, start + len(part[0]), word in LIGHT_EN)
 
@@ -329,7 +330,7 @@ def find_names(text: str, found: list[Token]) -> Iterator[tuple[str, int]]:
     """Words of Latin script written with a capital although no sentence begins there, and words in capitals."""
     for token in found:
         written = text[token.start : token.end]
-        if token.kind != "word" or not NAME.fullmatch(written) or token.text in STOPWORDS:
+        if token.kind != "word" or not NAME.fullmatch(written) or token.text in listed("stop"):
             continue
         line = text[max(0, token.start - LINE) : token.start]
         before = line.rstrip(" \t\"'“‘(*_`#>-")

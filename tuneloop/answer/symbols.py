@@ -16,8 +16,9 @@ from functools import lru_cache
 
 from tuneloop.answer.listed import words
 from tuneloop.answer.numbers import Number
-from tuneloop.knowledge.terms import STOPWORDS, stem
-from tuneloop.tokens import CJK
+from tuneloop.knowledge.terms import stem
+from tuneloop.text.languages import listed
+from tuneloop.text.scripts import CJK
 
 LISTED = words("symbols")
 PLAIN, DECOR, BULLETS, CARRYING = (frozenset(LISTED[k].split()) for k in ("plain", "decor", "bullets", "carrying"))
@@ -155,7 +156,7 @@ def word_piece(text: str, folded: str, start: int, end: int) -> Piece:
     written = text[start:end]
     letter = len(written) == 1 and written.isupper()  # a grade, a variable: not the article
     key = written if letter else stem(folded[start:end])
-    return Piece(key, start, end, light=not letter and (folded[start:end] in STOPWORDS or written in TIES))
+    return Piece(key, start, end, light=not letter and (folded[start:end] in listed("stop") or written in TIES))
 
 
 def dropped(character: str, opens: bool) -> bool:

@@ -2,7 +2,8 @@
 
 import re
 
-from tuneloop.knowledge.terms import stem, word_set
+from tuneloop.knowledge.terms import stem
+from tuneloop.text.tokens import word_set
 
 # Characters that tie Chinese words together; content lies between them.
 TIES = (

@@ -18,6 +18,7 @@ from tuneloop.errors import BUG, DONE, UNDONE, TuneloopError
 from tuneloop.language import LOCALES, _, current_language, joined
 from tuneloop.nearest import meant
 from tuneloop.settings import FOLDER, find_workspace, use_language
+from tuneloop.text.scripts import HAN
 from tuneloop.typed import as_typed, started
 
 STAGES_TITLE = "Stages, in the order of the life cycle"
@@ -258,6 +259,6 @@ def fail(message: str, arguments: list[str], error: TuneloopError | None = None)
     if "--json" in arguments:
         print_failure(message, arguments, error, status=status)
     line = as_typed(" ".join(message.split()))
-    line = re.sub(r"\. (?=[\u4e00-\u9fff])|。 ", "。", line)  # before a Chinese hint, a Chinese stop
+    line = re.sub(rf"\. (?=[{HAN}])|。 ", "。", line)  # before a Chinese hint, a Chinese stop
     click.echo(f"tuneloop: {line}", err=True)
     sys.exit(status)

@@ -11,10 +11,10 @@ import click
 from tuneloop.address import composed, name_from
 from tuneloop.cli.display import Display, print_result
 from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
-from tuneloop.encoding import readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, aside, joined
 from tuneloop.runner import RunResult, Workspace, looked_into, told_together, worst
+from tuneloop.text.encodings import readable_name
 
 SOURCES = {"huggingface": "Hugging Face", "modelscope": "ModelScope", "pypi": "PyPI"}
 

@@ -62,6 +62,7 @@ def checks() -> list[dict[str, Any]]:
         missing = [p for p in packages if not have(p)]
         shown = joined(f"{p} {have(p)}" for p in packages if p not in missing) or "-"
         found.append(check(f"[{extra}]", None if missing else True, shown, f"pip install 'tuneloop[{extra}]'"))
+    found += text_languages()
     found.append(accelerator())
     found += network(settings)
     return found
@@ -69,6 +70,20 @@ def checks() -> list[dict[str, Any]]:
 
 def check(name: str, ok: bool | None, found: str, hint: str = "") -> dict[str, Any]:
     return {"name": name, "ok": ok, "found": found, "hint": "" if ok else hint}
+
+
+def text_languages() -> list[dict[str, Any]]:
+    """The languages that the rules on texts know, what falls back in each, and what packages bring that is unfit."""
+    from tuneloop.text.languages import LANGUAGES, LISTS, languages
+
+    found = [check(_("languages of texts"), True, joined(f"{one.name} ({code})" for code, one in languages().items()))]
+    for code, one in languages().items():
+        if lacking := one.lacking():
+            falls = joined(dict.fromkeys(_(LISTS[name]) for name in lacking))
+            found.append(
+                check(f"{one.name} ({code})", None, _("no list of {names}").format(names=joined(lacking)), falls)
+            )
+    return found + [check(name, None, "-", str(unfit)) for name, unfit in LANGUAGES.unfit.items()]
 
 
 def network(settings: Settings) -> list[dict[str, Any]]:

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from tuneloop.cli.formatter import Context
-from tuneloop.encoding import plain_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined
 from tuneloop.nearest import meant
+from tuneloop.text.encodings import plain_text
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 

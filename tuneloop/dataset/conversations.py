@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tuneloop.answer.prompt import REFUSAL, language_of
+from tuneloop.answer.prompt import REFUSAL, answering
 from tuneloop.dataset.turn import BadRow, read_turns, text_of
 from tuneloop.language import stored
 from tuneloop.records import Message
@@ -60,7 +60,7 @@ def read_columns(values: dict[str, Any], columns: dict[str, str]) -> list[Messag
     """A question and an answer in two columns."""
     question, answer = (text_of(values.get(columns[key]), columns[key]) for key in ("question", "answer"))
     if not answer and question and is_answerable(values, columns) is False:
-        answer = REFUSAL[language_of(question)]  # what the gateway says is what is learned
+        answer = REFUSAL[answering(question)]  # what the gateway says is what is learned
     return opening(text_of(values.get(columns.get("system", "")), "system")) + exchange(question, answer)
 
 

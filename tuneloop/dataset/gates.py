@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from tuneloop.answer.statement import take_apart
 from tuneloop.dataset.grounding import Grounding, Passage, ground, held, question_share, weighty
-from tuneloop.dataset.task import Pair, language_of
+from tuneloop.dataset.task import Pair
 from tuneloop.language import stored
-from tuneloop.sentences import CJK, sentences
+from tuneloop.text.language import language_of
+from tuneloop.text.scripts import CJK
+from tuneloop.text.sentences import sentences
 
 CONTENT = 8  # content words below which a chunk has nothing to ask about
 GROUNDED = 0.65  # share of an answer's own words that its stretch of the chunk must hold

@@ -34,7 +34,7 @@ class Grounder:
 
     def with_passages(self, example: Example) -> Example:
         """The same question and answer, asked with the passage that answers and some that do not."""
-        language = prompt.language_of(example.question)
+        language = prompt.answering(example.question)
         passages = [Passage(chunk, 0.0, rank) for rank, chunk in enumerate(self.passages(example), 1)]
         shown = prompt.fit_passages(passages, self.budget)
         asked = prompt.grounded(example.messages[:-1], shown, language)

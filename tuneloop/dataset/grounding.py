@@ -15,7 +15,7 @@ from tuneloop.answer.statement import Statement, Unit, take_apart
 from tuneloop.answer.turning import opposed
 from tuneloop.knowledge.terms import terms
 from tuneloop.records import Chunk
-from tuneloop.sentences import split_sentences
+from tuneloop.text.sentences import split_sentences
 
 WINDOW = 4  # neighbouring sentences that may carry one answer
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
-from tuneloop.encoding import meant_path, plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
 from tuneloop.records import Example, Message, Origin, Source, content_id
 from tuneloop.rows.seen import Seen
 from tuneloop.stage import Context, Kind, Stage
+from tuneloop.text.encodings import meant_path, plain_text, readable_name
 
 if TYPE_CHECKING:
     from tuneloop.dataset.rows import Row, Table
@@ -33,7 +33,7 @@ class ImportDataset(Stage):
 
     name: ClassVar[str] = "import"
     makes: ClassVar[Kind] = "dataset"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     resumes: ClassVar[bool] = False
     brought: ClassVar[bool] = True
     outside: ClassVar[bool] = True

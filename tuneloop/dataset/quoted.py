@@ -15,6 +15,7 @@ from tuneloop.dataset.gates import ASKS, DEICTIC, POINTS
 from tuneloop.dataset.grounding import Passage, weighty
 from tuneloop.dataset.task import Pair, Reply, Task, few_shot, object_schema, title_of
 from tuneloop.records import Chunk
+from tuneloop.text.articles import ARTICLE
 
 INSTRUCTION = {
     "en": (
@@ -57,7 +58,7 @@ SENTENCE = {
 }
 LEADING = re.compile(
     r"^\s*(?:[-*+•]\s+|\d{1,3}[.)、]\s*|[（(][一二三四五六七八九十\d]{1,3}[）)]\s*|[一二三四五六七八九十]{1,3}、\s*"
-    r"|第[零〇一二三四五六七八九十百千\d]+条(?:之[一二三四五六七八九十]+)?\s*)"
+    rf"|{ARTICLE.pattern}\s*)"
 )
 CONTINUES = re.compile(
     r"^(?:it|its|they|their|this|these|those|that|he|she|such|then|otherwise|however|therefore|thus|so|but|and|also"

@@ -15,10 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
-from tuneloop.encoding import NotText, detect, readable_name
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import quoted
 from tuneloop.language import _, shown, stored
+from tuneloop.text.delimiters import find_delimiter
+from tuneloop.text.encodings import NotText, detect, readable_name
 
 BLOCK = 1 << 20  # characters read at once from a JSON array
 LONGEST_ROW = 16 << 20  # characters; a JSON value that is longer is taken for a broken one
@@ -252,13 +253,6 @@ class JsonStream:
 
 
 # -- tables --------------------------------------------------------------------------------------------------------
-
-
-def find_delimiter(start: str) -> str:
-    """The mark that cuts the header line into the most columns."""
-    header = start.split("\n", 1)[0]
-    outside = "".join(header.split('"')[::2])
-    return max(",\t;|", key=outside.count)
 
 
 def read_csv(table: Table) -> Iterator[Row | Broken]:

@@ -32,7 +32,7 @@ class Synthesize(Stage):
     makes: ClassVar[Kind] = "dataset"
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
     resources: ClassVar[Resources] = ENGINE
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     chunks: ChunksRef = Field(description="Chunks to ask about.")
     teacher: Annotated[str, RefTo("model")] = Field(
@@ -113,18 +113,19 @@ class Synthesize(Stage):
         from tuneloop.dataset.gates import CONTENT
         from tuneloop.dataset.grounding import Passage
         from tuneloop.dataset.quoted import quoted_tasks
-        from tuneloop.dataset.task import language_of
         from tuneloop.dataset.written import written_task
+        from tuneloop.text.language import language_of
 
         endpoint = self.teacher.startswith(("http://", "https://")) or self.teacher in ctx.store.settings.endpoints
         written = self.answers == "written" or (self.answers == "auto" and endpoint)
 
         def make(chunk: Chunk) -> list[Task]:
             passage = Passage.of(chunk)
-            language = language_of(chunk.text) if self.language == "auto" else self.language
+            own = language_of(chunk.text, "en")
+            language = own if self.language == "auto" else self.language
             if passage.content < CONTENT:
                 return []
-            if written or language != language_of(chunk.text):  # a quotation cannot be in another language
+            if written or language != own:  # a quotation cannot be in another language
                 return [written_task(chunk, self.pairs, language)]
             return quoted_tasks(passage, self.pairs, language)
 

@@ -7,16 +7,13 @@ a small teacher than any instruction.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from tuneloop.records import Chunk
-from tuneloop.sentences import CJK
-
-ARTICLE = re.compile("第[零〇一二三四五六七八九十百千两0-9]+条(?:之[一二三四五六七八九十]+)?")
+from tuneloop.text.articles import ARTICLE
 
 
 @dataclass(frozen=True)
@@ -46,13 +43,6 @@ class Task:
     messages: list[dict[str, str]]
     schema: dict[str, Any]
     read: Callable[[str], Reply]
-
-
-def language_of(text: str) -> str:
-    """``zh`` where a good part of the words is Chinese, else ``en``. A Latin word counts as one; code is left out."""
-    prose = re.sub(r"```.*?(?:```|\Z)|`[^`\n]*`", " ", text, flags=re.DOTALL)
-    chinese = len(re.findall(f"[{CJK}]", prose))
-    return "zh" if chinese > 0.4 * (chinese + len(re.findall(f"[^\\W\\d_{CJK}]+", prose))) else "en"
 
 
 def title_of(chunk: Chunk) -> str:

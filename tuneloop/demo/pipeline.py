@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from tuneloop.language import _, stored
 from tuneloop.registry import find_stage
 from tuneloop.runner import RunResult, Watcher, Workspace
 from tuneloop.store.names import check_name
+from tuneloop.text.language import language_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -122,7 +122,7 @@ def own_documents(language: str) -> tuple[Path, Path]:
 
 
 def guess_language(paths: list[Path]) -> str:
-    """``zh`` where a good part of the first text files is Chinese, else ``en``."""
+    """``zh`` where the first text files are Chinese, else ``en``."""
     sample = ""
     for path in paths:
         files = (
@@ -135,7 +135,7 @@ def guess_language(paths: list[Path]) -> str:
                 sample += file.read_bytes()[:4000].decode("utf-8", "ignore")
             except OSError:
                 continue
-    return "zh" if len(re.findall(r"[\u4e00-\u9fff]", sample)) > len(sample) * 0.15 else "en"
+    return "zh" if language_of(sample) == "zh" else "en"
 
 
 class Pipeline:

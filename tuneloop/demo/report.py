@@ -11,8 +11,8 @@ from typing import Any
 
 from tuneloop import __version__
 from tuneloop.address import Address
+from tuneloop.charts import interval_chart, line_chart
 from tuneloop.demo import beside, evaluation, limits, samples, verdict
-from tuneloop.demo.chart import interval_chart, line_chart
 from tuneloop.demo.limits import duration
 from tuneloop.demo.pipeline import Outcome
 from tuneloop.evaluate import figures

@@ -24,7 +24,7 @@ class Chunk(Stage):
 
     name: ClassVar[str] = "chunk"
     makes: ClassVar[Kind] = "chunks"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     resumes: ClassVar[bool] = False
     positional: ClassVar[tuple[str, ...]] = ("documents",)
 

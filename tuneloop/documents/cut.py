@@ -17,13 +17,13 @@ from itertools import accumulate, chain, pairwise
 from tuneloop.documents.units import BEGINNINGS, Group, Unit, Units
 from tuneloop.records import LEAD, Chunk, Document, PageSpan, Section, content_id
 from tuneloop.rows import tell
-from tuneloop.sentences import BLOCK, spans
-from tuneloop.tokens import estimate_tokens, token_weight
+from tuneloop.text.articles import ARTICLE
+from tuneloop.text.sentences import block, spans
+from tuneloop.text.tokens import estimate_tokens, token_weight
 
 SMALL = 0.4  # of the budget, below which a group may be joined with its neighbour
 CUT_COSTS = {"paragraph": 0.0, "item": 0.15, "sentence": 0.4, "announced": 0.8, "piece": 1.5, "headed": 4.0}
 COSTS = [CUT_COSTS[begins] for begins in BEGINNINGS]
-ARTICLE = re.compile("第[零〇一二三四五六七八九十百千万两0-9０-９]+条")
 RULE = re.compile(r"\|(?: ?:?-+:? ?\|)+\Z")  # the line under the head of a table
 CLAUSE = re.compile(r"[,，、;；:：)）\]】]+|\n|\s+")
 LONGEST_LEAD = 300  # characters
@@ -179,7 +179,7 @@ def pieces_of(text: str, kind: str, start: int, end: int) -> Iterator[tuple[int,
         if begin == start or gap.count("\n") > 1:
             begins = "paragraph"
         else:
-            begins = "item" if "\n" in gap and BLOCK.match(text, begin) else "sentence"
+            begins = "item" if "\n" in gap and block().match(text, begin) else "sentence"
         yield begin, finish, begins
         stop = finish
 
@@ -331,7 +331,7 @@ def announced(text: str, units: Units, place: int) -> str:
 
 def marker_of(text: str, unit: Unit) -> str:
     """How an item of a list begins, numbers as ``#``, with its indent: the same for neighbours. "" for other units."""
-    found = BLOCK.match(text, unit.start) if unit.prose and not ARTICLE.match(text, unit.start) else None
+    found = block().match(text, unit.start) if unit.prose and not ARTICLE.match(text, unit.start) else None
     if not found:
         return ""
     line = text.rfind("\n", 0, unit.start) + 1

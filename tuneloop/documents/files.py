@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tuneloop.address import name_from
-from tuneloop.encoding import meant_path, readable_name
 from tuneloop.language import stored
+from tuneloop.text.encodings import meant_path, readable_name
 
 READABLE = frozenset([
     ".md", ".markdown", ".mdown", ".mdx", ".html", ".htm", ".xhtml", ".txt", ".text", ".docx", ".pdf", ".csv", ".tsv",

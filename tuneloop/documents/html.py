@@ -10,7 +10,7 @@ from tuneloop.documents.blocks import Block, Reading, Unreadable, fenced, one_li
 from tuneloop.documents.marks import lowered, raised, struck
 from tuneloop.documents.surroundings import CODE, HEADING, LINKS, OUTSIDE, left_out_by, text_length
 from tuneloop.language import stored
-from tuneloop.sentences import word_set
+from tuneloop.text.tokens import word_set
 
 INLINE = word_set(
     "a abbr acronym b bdi bdo big button cite code data del dfn em font i img input ins kbd label mark math q rp rt "
@@ -144,7 +144,7 @@ class Walk:
             self.flush()
             code = "".join(self.preformatted(element)).strip("\n")
             if code.strip():
-                self.blocks.append(Block("code", fenced(code, language_of(element))))
+                self.blocks.append(Block("code", fenced(code, code_language(element))))
         elif tag == "table":
             self.table(element)
         elif tag in ("ul", "ol", "menu"):
@@ -293,7 +293,7 @@ def number_of(value: str | None, default: int, most: int) -> int:
     return min(int(value), most) if value and value.isdecimal() and int(value) > 0 else default
 
 
-def language_of(pre: Any) -> str:
+def code_language(pre: Any) -> str:
     """The language that a class like ``language-sh`` names, on the element or the ``code`` inside."""
     names = " ".join([pre.get("class") or "", *pre.xpath("./code/@class")])
     found = re.search(r"(?:language|lang|highlight-source)-([\w+#-]+)", names)

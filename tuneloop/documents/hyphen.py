@@ -8,7 +8,7 @@ then a few parts that stand in compounds and syllables that end a word.
 import re
 from collections.abc import Iterable
 
-from tuneloop.sentences import word_set
+from tuneloop.text.tokens import word_set
 
 BREAK = (
     "\ufdd0"  # stands for a hyphen at a line end until all of the text is known; no document may hold this character

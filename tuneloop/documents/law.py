@@ -4,12 +4,12 @@ import re
 from itertools import pairwise
 
 from tuneloop.documents.blocks import Block, one_line
+from tuneloop.text import articles
+from tuneloop.text.numerals import whole_number
+from tuneloop.text.scripts import HAN
 
-NUMBER = "[零〇一二三四五六七八九十百千万两0-9０-９]{1,9}"
-ARTICLE = re.compile(
-    rf"[*_ \u3000]*(第{NUMBER}条(?:之[一二三四五六七八九十]{{1,3}})?)[*_]*(?=[ \u3000\t【\[（(]|[\u4e00-\u9fff])"
-)
-DIVISION = re.compile(rf"[*_ \u3000]*(第{NUMBER}(编|分编|章|节))[*_]*(?:[ \u3000\t]|$|(?=[\u4e00-\u9fff]))")
+ARTICLE = re.compile(rf"[*_ \u3000]*({articles.ARTICLE.pattern})[*_]*(?=[ \u3000\t【\[（(]|[{HAN}])")
+DIVISION = re.compile(rf"[*_ \u3000]*({articles.DIVISION})[*_]*(?:[ \u3000\t]|$|(?=[{HAN}]))")
 RANKS = {"编": 0, "分编": 1, "章": 2, "节": 3}
 LONGEST_HEADING = 40
 FEWEST_ARTICLES = 3
@@ -44,7 +44,7 @@ def mark(block: Block, blocks: list[Block], index: int, levels: dict[str, int]) 
     """The block as a heading, as an article, or as it is."""
     if division := division_of(block):
         if block.kind == "heading" or holds_articles(blocks, index, RANKS[division]):
-            name = re.sub(r"(?<=[\u4e00-\u9fff])[ \u3000]+(?=[\u4e00-\u9fff]$)", "", one_line(block.text))
+            name = re.sub(rf"(?<=[{HAN}])[ \u3000]+(?=[{HAN}]$)", "", one_line(block.text))
             return Block("heading", name, levels[division], block.page, box=block.box, confidence=block.confidence)
     elif block.kind in ("text", "list") and (article := ARTICLE.match(block.text)) and article_number(block):
         return Block(
@@ -58,7 +58,7 @@ def article_number(block: Block) -> int:
     found = ARTICLE.match(block.text) if block.kind in ("text", "list") else None
     if not found or AFTER_CITED.match(block.text, found.end()):
         return 0
-    return chinese_number(re.sub("之.*|[第条]", "", found[1]))
+    return whole_number(re.sub("之.*|[第条]", "", found[1]))
 
 
 def division_of(block: Block) -> str:
@@ -66,7 +66,7 @@ def division_of(block: Block) -> str:
     if block.kind not in ("text", "heading") or len(block.text) > LONGEST_HEADING or block.text.rstrip().endswith("。"):
         return ""
     found = DIVISION.match(block.text)
-    return found[2] if found else ""
+    return (found[2] or "") if found else ""
 
 
 def holds_articles(blocks: list[Block], index: int, rank: int) -> bool:
@@ -93,18 +93,3 @@ def split_lines(block: Block) -> list[Block]:
     return [
         Block("text", "\n".join(piece), page=block.page, box=block.box, confidence=block.confidence) for piece in pieces
     ]
-
-
-def chinese_number(text: str) -> int:
-    """``一百二十三`` or ``123`` as a number."""
-    if text.isdecimal():
-        return int(text)
-    total, digit = 0, 0
-    for character in text:
-        if (value := "零一二三四五六七八九".find(character.replace("〇", "零").replace("两", "二"))) >= 0:
-            digit = value
-        elif unit := {"十": 10, "百": 100, "千": 1000}.get(character):
-            total, digit = total + (digit or 1) * unit, 0
-        elif character == "万":
-            total, digit = (total + digit) * 10_000, 0
-    return total + digit

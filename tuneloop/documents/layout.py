@@ -12,7 +12,8 @@ from itertools import pairwise
 from tuneloop.documents.blocks import Block, table_text
 from tuneloop.documents.hyphen import BREAK, ends_in_hyphen, is_parted_sign, known_words, mend
 from tuneloop.records import Box
-from tuneloop.sentences import BLOCK, CJK
+from tuneloop.text.scripts import CJK
+from tuneloop.text.sentences import block
 
 WIDE = re.compile(f"[{CJK}\u3000-\u303f\uff00-\uff65“”‘’…—]")
 FINAL = re.compile("[.!?。！？；;：:…][\"'”’」』）)\\]]*$")
@@ -88,7 +89,7 @@ def runs_on(last: Block, first: Block) -> bool:
     """Whether the first paragraph of a page goes on with the last one of the page before."""
     if last.kind != "text" or first.kind != "text" or FINAL.search(last.text):
         return False
-    return (not BLOCK.match(first.text) and not first.text[:1].isupper()) or bool(CONTINUES.search(last.text))
+    return (not block().match(first.text) and not first.text[:1].isupper()) or bool(CONTINUES.search(last.text))
 
 
 def drop_running_lines(pages: list[Page]) -> int:
@@ -294,7 +295,7 @@ class Edges:
             return False
         if ends_in_hyphen(before.text) or is_parted_sign(before.text, line.text):
             return before.bottom - line.bottom > 1.8 * max(self.step, 0.8 * line.size)
-        if BLOCK.match(line.text) or "…" in before.text[-8:]:
+        if block().match(line.text) or "…" in before.text[-8:]:
             return True
         complete = bool(FINAL.search(before.text))
         down, step = before.bottom - line.bottom, max(self.step, 0.8 * line.size)

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuneloop.text.numerals import DIGITS
+
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 CHINESE = frozenset(
     ["chineseCounting", "chineseCountingThousand", "taiwaneseCounting", "ideographDigital", "japaneseCounting"]
@@ -120,11 +122,12 @@ def chinese(number: int) -> str:
     """0 to 9999 as 零 to 九千九百九十九."""
     if number == 0:
         return "零"
-    digits, text, gap = "零一二三四五六七八九", "", False
+    written = {value: character for character, value in reversed(DIGITS.items())}
+    text, gap = "", False
     for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
         digit = number // unit % 10
         if digit:
-            text += ("零" if gap else "") + digits[digit] + name
+            text += ("零" if gap else "") + written[digit] + name
             gap = False
         else:
             gap = bool(text)

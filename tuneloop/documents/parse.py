@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from tuneloop.encoding import plain_text, readable_name
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, in_turn, shown, stored
 from tuneloop.stage import Context, Kind, Stage
+from tuneloop.text.encodings import plain_text, readable_name
 
 if TYPE_CHECKING:
     from tuneloop.documents.files import SourceFile

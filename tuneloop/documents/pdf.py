@@ -18,7 +18,7 @@ from tuneloop.documents.layout import Cell, Line, Page, drop_running_lines, page
 from tuneloop.documents.surroundings import RUNNING
 from tuneloop.language import stored
 from tuneloop.rows import tell
-from tuneloop.tokens import words
+from tuneloop.text.tokens import words
 
 SCANNED = stored("scanned, needs OCR")
 GARBLED = stored("its fonts do not say which characters they show, needs OCR")

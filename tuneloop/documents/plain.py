@@ -6,6 +6,7 @@ import re
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
 from tuneloop.language import stored
+from tuneloop.text.delimiters import find_delimiter
 
 SENTENCE_END = re.compile('[.!?。！？：:；;”"』」）)…]$')
 LONG_LINE = 100  # a line of a hard-wrapped text is shorter
@@ -58,11 +59,3 @@ def read_csv(text: str, delimiter: str = "") -> Reading:
 def record_text(head: list[str], row: list[str]) -> str:
     names = head + [f"{len(head) + i + 1}" for i in range(len(row) - len(head))]
     return "\n".join(f"{name}: {cell}" for name, cell in zip(names, row, strict=False) if cell)
-
-
-def find_delimiter(text: str) -> str:
-    """The separator that splits the first lines into the same number of cells, more than one."""
-    lines = [line for line in text[:20_000].splitlines()[:20] if line.strip()]
-    counts = {mark: [line.count(mark) for line in lines] for mark in (",", "\t", ";", "|")}
-    steady = {mark: min(n) for mark, n in counts.items() if n and min(n) > 0}
-    return max(steady, key=lambda mark: steady[mark]) if steady else ","

@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tuneloop.documents.blocks import Reading, Unreadable, assemble, one_line
-from tuneloop.encoding import NotText, decode
 from tuneloop.language import stored
 from tuneloop.records import Document, content_id
-from tuneloop.sentences import CJK, word_set
+from tuneloop.text.encodings import NotText, decode
+from tuneloop.text.language import language_of
 
 MEDIA_TYPES = {
     ".md": "text/markdown", ".markdown": "text/markdown", ".mdown": "text/markdown", ".mdx": "text/markdown",
@@ -18,12 +18,10 @@ MEDIA_TYPES = {
     ".pdf": "application/pdf",
     ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }  # fmt: skip
-CODE = re.compile(r"^(`{3,}).*?^\1$|`[^`\n]*`|https?://\S+", re.MULTILINE | re.DOTALL)
 LONGEST_TITLE = 200
 DECLARED = re.compile(
     rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]+)|^\s*<\?xml[^>]{0,200}encoding=["']([\w-]+)""", re.I
 )
-ENGLISH = word_set("the of and to in is a for that with on as are be by this or from at it an not")
 
 
 @dataclass
@@ -128,19 +126,3 @@ def declared_text(data: bytes) -> tuple[str, str]:
         except (UnicodeDecodeError, LookupError):
             continue
     return "", ""
-
-
-def language_of(text: str) -> str:
-    """``"zh"`` or ``"en"`` where the text is mostly that; ``""`` otherwise."""
-    middle = len(text) // 2
-    sample = CODE.sub("", text if len(text) < 40_000 else text[:20_000] + text[middle : middle + 20_000])
-    cjk = len(re.findall(f"[{CJK}]", sample))
-    kana = len(re.findall("[\u3040-\u30ff]", sample))
-    latin = re.findall(r"[A-Za-z]+", sample)
-    if kana > 0.1 * cjk and kana > 20:
-        return ""
-    if cjk > 0.25 * len(latin):
-        return "zh"
-    common = sum(1 for word in latin if word.lower() in ENGLISH)
-    others = len(re.findall(r"[^\W\d_A-Za-z]", sample)) - cjk
-    return "en" if latin and common >= 0.05 * len(latin) and others < 0.5 * len(latin) else ""

@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from tuneloop.language import stored
-from tuneloop.sentences import CJK, word_set
+from tuneloop.text.scripts import CJK
+from tuneloop.text.tokens import word_set
 
 CONTROLS = stored("buttons and fields")
 EMBEDDED = stored("pictures and embedded objects")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
-from tuneloop.encoding import meant_path, plain_text
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, stored
 from tuneloop.stage import Context, Kind, Stage
+from tuneloop.text.encodings import meant_path, plain_text
 
 if TYPE_CHECKING:
     from tuneloop.models import Entry, ModelCard

@@ -18,7 +18,8 @@ from itertools import combinations
 
 from tuneloop.answer.listed import in_both
 from tuneloop.answer.listed import words as listed_words
-from tuneloop.tokens import CJK, words
+from tuneloop.text.scripts import CJK
+from tuneloop.text.tokens import words
 
 SPELLED = 5  # letters of a word in which one may be wrong
 REPLACED = 8  # letters of a word in which one may be replaced: adapt and adopt are two words

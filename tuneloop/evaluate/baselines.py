@@ -14,7 +14,7 @@ from tuneloop.evaluate.comparison import Clusters, compare
 from tuneloop.evaluate.items import Item
 from tuneloop.evaluate.metrics import METRICS
 from tuneloop.records import Score
-from tuneloop.sentences import sentences
+from tuneloop.text.sentences import sentences
 
 
 def texts(items: Sequence[Item], *, compared: bool) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ from tuneloop.answer.vocabulary import OPPOSITES
 from tuneloop.evaluate.content import denied, held, parts, says, share, told_not, weights
 from tuneloop.evaluate.polarity import bare_lead, last, lead, patterns, polar, stance, without_lead, without_preamble
 from tuneloop.knowledge.terms import PARTS, stem
-from tuneloop.sentences import sentences
+from tuneloop.text.sentences import sentences
 
 Mark = Literal["right", "wrong", "refused"]
 

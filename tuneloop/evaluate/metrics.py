@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tuneloop.language import stored
-from tuneloop.tokens import words
+from tuneloop.text.tokens import words
 
-TOKENIZATION = stored("lower-cased words, identifiers kept whole, CJK by character (tuneloop.tokens.words)")
+TOKENIZATION = stored("lower-cased words, identifiers kept whole, CJK by character (tuneloop.text.tokens.words)")
 
 
 def tokenize(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from tuneloop.answer.listed import in_both
 from tuneloop.answer.statement import Statement, Unit, take_apart
 from tuneloop.evaluate.content import held, share, weights
-from tuneloop.sentences import sentences
+from tuneloop.text.sentences import sentences
 
 SAME = 0.75  # of the question's content: an answer that holds it says yes or no to it
 END = r"\s*(?:[,.，。；;:：!！]|$)"

@@ -42,7 +42,7 @@ class Evaluate(Stage):
 
     name: ClassVar[str] = "evaluate"
     makes: ClassVar[Kind] = "evaluation"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     positional: ClassVar[tuple[str, ...]] = ("model", "dataset")
     resources: ClassVar[Resources] = ENGINE
 
@@ -305,11 +305,11 @@ def learned_warnings(learned: dict[str, Any]) -> list[str]:
 
 def first_sentence(passage: str, question: str) -> str:
     """What an answer without a model would be: the first sentence of the best passage that is not a heading."""
-    from tuneloop.answer.prompt import REFUSAL, language_of
-    from tuneloop.sentences import sentences
+    from tuneloop.answer.prompt import REFUSAL, answering
+    from tuneloop.text.sentences import sentences
 
     found = [text.strip() for text in sentences(passage) if not text.lstrip().startswith("#")]
-    return found[0] if found else REFUSAL[language_of(question)]
+    return found[0] if found else REFUSAL[answering(question)]
 
 
 def as_item(example: Example) -> Item:

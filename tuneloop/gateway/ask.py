@@ -9,7 +9,7 @@ from tuneloop.foreign import told
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import clean
 from tuneloop.language import _
-from tuneloop.tokens import estimate_tokens
+from tuneloop.text.tokens import estimate_tokens
 
 LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")  # how long an answer may get, as servers call it
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")

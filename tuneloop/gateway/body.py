@@ -1,16 +1,14 @@
 """Reading a request's body, and noticing when its caller has gone."""
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from typing import Any
 
 from starlette.types import Message, Receive, Send
 
+from tuneloop import sse
 from tuneloop.gateway.problem import Problem
 from tuneloop.language import _
-
-END = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)  # a line: where a text says so, it stands within JSON
 
 
 class CallerGone(Exception):
@@ -62,5 +60,5 @@ class Reply:
         self.begun = True
         await self.send(message)
         if message["type"] == "http.response.body":
-            last = END.search(message.get("body", b"")) or not message.get("more_body")
+            last = sse.says_done(message.get("body", b"")) or not message.get("more_body")
             self.whole = self.whole or bool(last)

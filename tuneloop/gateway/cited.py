@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from tuneloop import sse
 from tuneloop.answer import Answer, Answerer, Citation, Cited, Done, Passages, Text
 from tuneloop.chat import COUNTS_AS_IT_WRITES, ChatClient, ChatError
 from tuneloop.gateway.ask import Ask, latest, plain_messages
@@ -29,10 +30,6 @@ PASSED_ON = (  # options of a request that a cited answer takes over; what it ca
 )  # fmt: skip
 LONGEST_ANSWER = 512  # tokens, where the request does not say, and at most a third of the context
 PASSAGE = 175  # tokens that a passage has, on average, in the prompt
-EVENT_STREAM = [
-    (b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]  # fmt: skip
 
 
 class CitedRoute:
@@ -172,7 +169,7 @@ class Completion:
 
     def line(self, body: dict[str, Any]) -> bytes:
         chunk = self.common | {"object": "chat.completion.chunk"} | body
-        return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+        return sse.written(json.dumps(chunk).encode())
 
 
 def usage_of(answer: Answer) -> dict[str, int]:
@@ -208,11 +205,11 @@ async def send_stream(
             await send(reply, completion.chunk({}, last.finish_reason or "stop", tuneloop=extension(last, record.id)))
             if usage:
                 await send(reply, completion.line({"choices": [], "usage": usage_of(last)}))
-    await reply({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+    await reply({"type": "http.response.body", "body": sse.written(sse.DONE)})
 
 
 async def begin(reply: Reply, record: Record) -> None:
-    headers = [*EVENT_STREAM, (b"x-request-id", record.id.encode())]
+    headers = [*sse.HEADERS, (b"x-request-id", record.id.encode())]
     await reply({"type": "http.response.start", "status": 200, "headers": headers})
 
 

@@ -18,7 +18,7 @@ from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean
 from tuneloop.gateway.relay import check_answer, read_whole
 from tuneloop.language import _
-from tuneloop.tokens import estimate_tokens
+from tuneloop.text.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     from tuneloop.gateway.state import Gateway

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, TimeoutError
 from starlette.responses import Response
 
-from tuneloop import logbook
+from tuneloop import logbook, sse
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
 
@@ -89,4 +89,4 @@ def error_response(error: TuneloopError, request_id: str = "") -> Response:
 
 def error_event(error: TuneloopError) -> bytes:
     """An error inside a stream that has begun: OpenAI clients raise it."""
-    return b"data: " + error_json(error) + b"\n\n"
+    return sse.written(error_json(error))

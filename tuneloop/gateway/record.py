@@ -6,6 +6,7 @@ from time import perf_counter
 from time import time as now
 from typing import Any
 
+from tuneloop import sse
 from tuneloop.access import Caller
 from tuneloop.chat import counts_of
 from tuneloop.store import Scope
@@ -88,17 +89,14 @@ COLUMNS = (
 
 def read_stream(record: Record) -> None:
     """Answer, token counts and time to first token from a stream of server-sent events."""
-    texts, pending, calls = [], b"", dict[int, dict[str, Any]]()
-    for seconds, chunk in record.chunks:
-        *lines, pending = (pending + chunk).split(b"\n")
-        for line in lines:
-            if not line.startswith(b"data:") or line.startswith(b"data: [DONE]"):
-                continue
-            text = read_event(record, line[5:], calls)
-            if text:
-                texts.append(text)
-                if record.time_to_first_token is None:
-                    record.time_to_first_token = seconds
+    texts, calls, reader = [], dict[int, dict[str, Any]](), sse.Reader()
+    came = [(seconds, event) for seconds, chunk in record.chunks for event in reader.feed(chunk)]
+    came += [(record.chunks[-1][0], event) for event in reader.close()]
+    for seconds, event in came:
+        if not event.done and (text := read_event(record, event.data, calls)):
+            texts.append(text)
+            if record.time_to_first_token is None:
+                record.time_to_first_token = seconds
     record.answer = with_calls("".join(texts), [calls[place] for place in sorted(calls)])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from starlette.types import Send
 
+from tuneloop import sse
 from tuneloop.chat import error_text
 from tuneloop.gateway.ask import Ask
 from tuneloop.gateway.problem import Problem, error_body, error_event, for_record
@@ -83,22 +84,44 @@ class Renamed:
     """
 
     def __init__(self, identity: str) -> None:
-        self.identity, self.theirs, self.ours, self.rest = identity, b"", b"", b""
+        self.identity, self.theirs, self.ours = identity, b"", b""
         self.said = ""
+        self.lines = sse.Lines()
+        self.held: list[sse.Line] = []  # of the event that has begun
+        self.size = 0
 
     def feed(self, chunk: bytes) -> bytes:
-        """The lines of a stream that have come to their end."""
-        *lines, self.rest = (self.rest + chunk).split(b"\n")
-        return b"".join(self.line(line) + b"\n" for line in lines)
+        """The events of a stream that have come to their end, and what stands between them."""
+        return b"".join(map(self.line, self.lines.feed(chunk)))
 
     def close(self) -> bytes:
         """What is left at the end of a stream."""
-        return self.line(self.rest)
+        return b"".join(map(self.line, self.lines.close())) + self.told()
 
-    def line(self, line: bytes) -> bytes:
-        if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
-            return line
-        return line[:5] + self.event(line[5:])
+    def line(self, line: sse.Line) -> bytes:
+        """What goes on once a line has come: nothing before its event is whole. What is too long goes on as it is."""
+        self.held.append(line)
+        self.size += len(line.text)
+        alone = len(self.held) == 1 and not line.text.startswith((b"data", b"event", sse.BOM))
+        blank = not line.text and not line.part
+        return self.told() if blank or alone or self.size > sse.MOST else b""
+
+    def told(self) -> bytes:
+        """The event that is held, its ``data`` changed where it is a completion or an error."""
+        held, self.held, self.size = self.held, [], 0
+        said = [line for line in held if line.text.removeprefix(sse.BOM).startswith(b"data:")]
+        plain = b"".join(line.text + line.end for line in held)
+        values = [line.text.removeprefix(sse.BOM)[5:] for line in said]
+        if not said or any(line.part and line.text for line in held) or values[0].strip() == sse.DONE:
+            return plain
+        data = values[0] if len(values) == 1 else b"\n".join(value.removeprefix(b" ") for value in values)
+        if (ours := self.event(data)) == data:
+            return plain
+        new = {id(said[0]): b"data:" + ours.replace(b"\n", said[0].end + b"data:")} | {
+            id(line): None for line in said[1:]
+        }
+        texts = ((new.get(id(line), line.text), line.end) for line in held)
+        return b"".join(text + end for text, end in texts if text is not None)
 
     def event(self, data: bytes) -> bytes:
         """One JSON object, of a stream or a whole answer, with our id. What is no completion stays as it is."""

@@ -12,27 +12,24 @@ Chinese and English: CMRC 2018, XQuAD, CLAP NQ, a product's documentation, crimi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Literal
 
-from tuneloop.tokens import CJK
+from tuneloop.text.language import language_of
 
 EVIDENCE = 4  # passages that a question is judged by, however many a model is shown
 THRESHOLD = 0.35  # false refusals near 4%, in the regression's own questions
 COSINE_STEP = 0.01
+MEASURED = ("en", "zh")  # the languages of the everyday questions
 STRANGER = 2.0  # what a name that no document has takes off, in logits
-
-Language = Literal["en", "zh"]
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The signs of one question."""
 
-    language: Language  # of the question
+    language: str  # of the question, one of MEASURED
     crossed: bool  # the passages are in the other language, so words cannot be compared
     cosine: float | None  # of the best passage; None without vectors
     coverage: float  # the largest share of the question's words that one passage holds
@@ -61,10 +58,10 @@ def logistic(value: float) -> float:
     return 1 / (1 + exp(-max(-30.0, min(30.0, value))))
 
 
-def language_of(text: str) -> Language:
-    """Chinese where at least a tenth of the characters are, and two of them."""
-    count = len(re.findall(f"[{CJK}]", text))
-    return "zh" if count >= 2 and count >= len(text) / 10 else "en"
+def measured(text: str) -> str:
+    """The language of a text, among those in which everyday questions are measured."""
+    told = language_of(text)
+    return told if told in MEASURED else MEASURED[0]
 
 
 def median(values: Sequence[float]) -> float:

@@ -19,6 +19,7 @@ class Index(Stage):
     """Index passages, so that they are found by words and by meaning."""
 
     name: ClassVar[str] = "index"
+    version: ClassVar[int] = 2
     makes: ClassVar[Kind] = "index"
     version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("chunks",)

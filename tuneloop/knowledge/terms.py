@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from tuneloop.tokens import CJK
+from tuneloop.text.languages import listed
+from tuneloop.text.scripts import CHINESE, CJK
+from tuneloop.text.tokens import word_set
 
 WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 
@@ -32,15 +34,6 @@ PARTS = re.compile(rf"\d+|[^\W\d_{CJK}]+")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def word_set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-STOPWORDS = word_set(
-    "a an the of in on at to for from by with and or but is are was were be been being do does did has have had can "
-    "could will would should may might must i you he she it we they me him us them my your his her its our their this "
-    "that these those what which who whom whose when where why how there if as than then so not no about into am"
-)
 SINGULAR = word_set("https always perhaps news lens series species axis whereas afterwards besides sometimes evening")
 
 Kind = Literal["cjk", "number", "identifier", "word"]
@@ -90,17 +83,18 @@ def terms(text: str) -> list[str]:
 def search_terms(query: str) -> list[str]:
     """The terms of a query without the words that any text holds; all of them where it has no others."""
     found = terms(query)
-    return [term for term in found if term not in STOPWORDS] or found
+    stop = listed("stop")
+    return [term for term in found if term not in stop] or found
 
 
 def names(query: str) -> list[str]:
     """The stems of names of Latin script: words with a capital inside a sentence, in capitals, or in Chinese text."""
-    chinese, found = re.search(f"[{CJK}]", query) is not None, []
+    chinese, found = CHINESE.search(query) is not None, []
     for token in tokens(query):
         written, before = query[token.start : token.end], query[: token.start].rstrip()
         inside = written[0].isupper() and before and before[-1] not in ".?!:\n\"'“‘("
         capitals = len(written) > 1 and written.isupper()
-        if token.kind == "word" and token.text not in STOPWORDS and (chinese or inside or capitals):
+        if token.kind == "word" and token.text not in listed("stop") and (chinese or inside or capitals):
             found.append(stem(token.text))
     return found
 

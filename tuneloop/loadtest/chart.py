@@ -1,13 +1,11 @@
-"""The picture of a load test: one SVG file that needs no network, no script and no font of its own.
-
-Its colours are attributes, so that any program can draw it; where whoever looks prefers a dark page, ``DARK`` replaces
-them, in the file alone, in the console and inside the report.
-"""
+"""The picture of a load test: one SVG file, light or dark as whoever looks prefers."""
 
 import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
+from tuneloop import charts
+from tuneloop.charts import FILE, axis, dark_style
 from tuneloop.language import _
 from tuneloop.loadtest.generator import Request
 
@@ -15,13 +13,9 @@ WIDTH, HEIGHT, LEFT, GAP = 860, 620, 76, 92
 PANEL = 204  # height of the drawing area of each of the two panels
 TOPS = (70, 70 + PANEL + GAP)
 RIGHT = WIDTH - 24
-BLUE, ORANGE, RED, GREY, INK, PAPER = "#1f6fb2", "#b8650f", "#c0392b", "#d8dde3", "#222b36", "#ffffff"
-SOFT = "#566370"
-DARK = {BLUE: "#6cb2ff", ORANGE: "#f0b35a", RED: "#ff8576", GREY: "#2b3642", INK: "#e6ebf0", PAPER: "#151c23",
-        SOFT: "#a3b0bd"}  # fmt: skip
-THEME = "".join(
-    f'svg.load [{name}="{light}"]{{{name}:{dark}}}' for light, dark in DARK.items() for name in ("fill", "stroke")
-)
+BLUE, ORANGE, RED, GREY, INK, PAPER, SOFT = (
+    FILE.first, FILE.second, FILE.bad, FILE.line, FILE.ink, FILE.paper, FILE.soft,
+)  # fmt: skip
 
 
 def chart(rows: Sequence[Request], title: str) -> str:
@@ -30,7 +24,7 @@ def chart(rows: Sequence[Request], title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'class="load" role="img" font-family="system-ui, \'Noto Sans CJK SC\', \'PingFang SC\', sans-serif">',
         f"<title>{escape(title)}</title>",
-        f"<style>@media screen and (prefers-color-scheme:dark){{{THEME}}}</style>",
+        dark_style("load", (BLUE, ORANGE, RED, GREY, INK, PAPER, SOFT)),
         f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{PAPER}"/>',
         text(LEFT, 28, title, size=16, weight=600),
         *over_time(rows, TOPS[0]),
@@ -55,7 +49,7 @@ def over_time(rows: Sequence[Request], top: int) -> list[str]:
             continue
         if row.time_to_first_token is not None:
             first = place(row.time_to_first_token, up, top + PANEL, top)
-            parts.append(f'<line x1="{x:.1f}" y1="{first:.1f}" x2="{x:.1f}" y2="{y:.1f}" stroke="{GREY}"/>')
+            parts.append(charts.line(x, first, x, y, GREY))
             parts.append(f'<circle cx="{x:.1f}" cy="{first:.1f}" r="3" fill="{ORANGE}"/>')
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{BLUE}"/>' if row.state == "ok" else triangle(x, y)
@@ -68,7 +62,7 @@ def over_time(rows: Sequence[Request], top: int) -> list[str]:
         marks.append((square(0, -4), _("refused: no model was asked")))
     if any(row.state == "error" for row in rows):
         marks.append((cross(0, -4), _("failed")))
-    return [*parts, *legend(top - 14, marks)]
+    return [*parts, *charts.legend(LEFT + 4.0, top - 14, marks, INK)]
 
 
 def first_tokens(rows: Sequence[Request], top: int) -> list[str]:
@@ -109,46 +103,24 @@ def frame(
     parts, bottom = [], top + PANEL
     for value in up:
         y = place(value, up, bottom, top)
-        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{RIGHT}" y2="{y:.1f}" stroke="{GREY}"/>')
+        parts.append(charts.line(LEFT, y, RIGHT, y, GREY))
         parts.append(text(LEFT - 8, y + 4, f"{value:.0%}" if percent else f"{value:g}", anchor="end"))
     for value in across:
         x = place(value, across, LEFT, RIGHT)
-        parts.append(f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{bottom + 5}" stroke="{INK}"/>')
+        parts.append(charts.line(x, bottom, x, bottom + 5, INK))
         parts.append(text(x, bottom + 19, f"{value:g}", anchor="middle"))
     parts.append(text((LEFT + RIGHT) / 2, bottom + 40, below, anchor="middle"))
     middle = (top + bottom) / 2
-    parts.append(text(20, middle, beside, anchor="middle", turn=f' transform="rotate(-90 20 {middle})"'))
+    parts.append(text(20, middle, beside, anchor="middle", turn=charts.turned(20, middle)))
     return parts
-
-
-def axis(largest: float) -> list[float]:
-    """Ticks from 0 to the first round number that is not below ``largest``."""
-    raw = max(largest, 1e-3) / 5
-    power = 10 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999999)
-    return [round(step * n, 9) for n in range(math.ceil(max(largest, 1e-3) / step - 1e-6) + 1)]
 
 
 def place(value: float, ticks: list[float], low: float, high: float) -> float:
-    return low + (high - low) * value / ticks[-1]
+    return charts.place(value, 0.0, ticks[-1], low, high)
 
 
-def text(
-    x: float, y: float, words: str, *, size: int = 12, weight: int = 400, anchor: str = "start", turn: str = ""
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"{turn} '
-        f'fill="{INK}">'
-        f"{escape(words)}</text>"
-    )
-
-
-def legend(y: float, marks: list[tuple[str, str]]) -> list[str]:
-    parts, x = [], LEFT + 4.0
-    for mark, words in marks:
-        parts += [f'<g transform="translate({x:.0f} {y:.0f})">{mark}</g>', text(x + 10, y, words)]
-        x += 34 + sum(13 if ord(c) > 0x2E80 else 7 for c in words)
-    return parts
+def text(x: float, y: float, words: str, *, size: int = 12, weight: int = 400, anchor: str = "start", turn: str = ""):
+    return charts.text(x, y, words, INK, size=size, weight=weight, anchor=anchor, more=turn)
 
 
 def cross(x: float, y: float) -> str:

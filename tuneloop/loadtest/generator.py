@@ -123,6 +123,7 @@ class Generator(threading.Thread):
         self.progress.begin()
         try:
             status = await pool.request("POST", "/chat/completions", self.plan.bodies[prompt], stream.feed)
+            stream.close(time.perf_counter())
             row.error = verdict(status, stream)
         except Lost as lost:
             row.error = lost.kind

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuneloop import sse
 from tuneloop.chat import error_text
 
 
@@ -20,24 +21,29 @@ class Stream:
     stopped: bool = False  # the search of a gateway of ours found that the documents do not answer
     trouble: str = ""  # what the server says went wrong, or what cannot be read
     body: bytes = b""  # the first bytes, for messages
-    _rest: bytes = b""
+    reader: sse.Reader = field(default_factory=sse.Reader)
 
     def feed(self, now: float, data: bytes) -> None:
         """Take a piece of the body that arrived at ``now``; an event may be split over pieces."""
         if len(self.body) < 2000:
             self.body += data[:2000]
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                self._event(now, line[5:].strip())
+        for event in self.reader.feed(data):
+            self._event(now, event)
 
-    def _event(self, now: float, payload: bytes) -> None:
-        if payload == b"[DONE]":
+    def close(self, now: float) -> None:
+        """The body came to its end at ``now``; what is half an event counts for nothing."""
+        before = self.trouble
+        for event in self.reader.close():
+            self._event(now, event)
+        if self.trouble == "bad_event":
+            self.trouble = before  # half an event: the answer is not whole, which is told apart
+
+    def _event(self, now: float, event: sse.Event) -> None:
+        if event.done:
             self.ended = True
             return
         try:
-            event = json.loads(payload)
-            self._read(now, event)
+            self._read(now, json.loads(event.data))
         except (ValueError, AttributeError, TypeError, IndexError):
             self.trouble = "bad_event"
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from tuneloop import permissions
-from tuneloop.encoding import plain_text
 from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _
@@ -24,6 +23,7 @@ from tuneloop.store.room import Reserve, is_full
 from tuneloop.store.runs import Runs
 from tuneloop.store.scope import DEFAULT, Scope
 from tuneloop.store.traffic import Traffic, as_json
+from tuneloop.text.encodings import plain_text
 
 __all__ = [
     "Artifact", "Artifacts", "Audit", "Keys", "Listing", "Move", "Runs", "Scope", "Store", "Traffic", "Version",

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from tuneloop.errors import told_again
 from tuneloop.language import CHINESE, _, shown
 from tuneloop.registry import BUILT_IN
-from tuneloop.web.visitor import THEMES, language_of, place_of, safe_place, theme_of
+from tuneloop.web.visitor import THEMES, language_for, place_of, safe_place, theme_of
 
 FOLDER = Path(__file__).parent
 STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -136,7 +136,7 @@ def text_of(request: Request, template: str, **values: Any) -> str:
 
 
 def visitor_language(request: Request) -> str:
-    return language_of(request, request.app.state.language)
+    return language_for(request, request.app.state.language)
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tuneloop.demo.chart import line_chart
+from tuneloop.charts import line_chart
 from tuneloop.evaluate import figures
 from tuneloop.kinds import REJECTED
 from tuneloop.kinds.model import LOSSES, losses

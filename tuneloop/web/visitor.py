@@ -25,7 +25,7 @@ def asked_language(request: Request) -> str:
     return next((name for name in named if name in LANGUAGES), "")
 
 
-def language_of(request: Request, default: str = "") -> str:
+def language_for(request: Request, default: str = "") -> str:
     """The language of a page; ``default`` is the workspace's."""
     if known := asked_language(request) or default:
         return known

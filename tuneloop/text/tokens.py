@@ -11,16 +11,20 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
-CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
-LATIN = rf"[^\W{CJK}]"  # letters, digits and _ of every script that writes spaces
+from tuneloop.text.scripts import CJK, SPACED
 
 PIECE = re.compile(rf"([{CJK}]+)|(\d+)|([^\W\d_{CJK}]+)|(\n+)|[^\S\n]+|([^\w\s]|_)")
 WORD = re.compile(
-    rf"([{CJK}]+)|((?:(?<![\w-])(?:--(?=\w)|-(?=[a-z])))?{LATIN}+(?:[-./:@+'’]+{LATIN}+)*(?:\+\+|\#)?)", re.I
+    rf"([{CJK}]+)|((?:(?<![\w-])(?:--(?=\w)|-(?=[a-z])))?{SPACED}+(?:[-./:@+'’]+{SPACED}+)*(?:\+\+|\#)?)", re.I
 )
 PART = re.compile(rf"[^\W_{CJK}]+")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 DECIMAL = re.compile(r"\d+(?:\.\d+)?")
+
+
+def word_set(words: str) -> frozenset[str]:
+    """Words with spaces between them."""
+    return frozenset(words.split())
 
 
 def token_weight(text: str) -> int:

@@ -11,50 +11,42 @@ belongs to the sentence it follows.
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
-CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003134f"
-NUMERAL = "零〇一二三四五六七八九十百千万两0-9０-９"
+from tuneloop.text.languages import languages, listed
+from tuneloop.text.numerals import NUMERAL
+from tuneloop.text.scripts import CJK
 
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
-BLOCK = re.compile(
-    rf"""[ \t]*(?:
-        \#{{1,6}}[ \t]                                     # a heading
-      | [-+*•·●○■◆▪][ \t]                                  # a list item
-      | (?:\d{{1,3}}|[a-zA-Z])[.)、][ \t]                  # 1. 1) a)
-      | [（(](?:[零〇一二三四五六七八九十百]{{1,4}}|\d{{1,2}}|[a-zA-Z])[）)]          # （一）
-      | [{NUMERAL}]{{1,4}}、                               # 一、
-      | [①-⑳]
-      | 第[{NUMERAL}]{{1,8}}[编章节条]                     # 第三条
-      | [|>] | `{{3}} | ~{{3}} | -{{3}} | \*{{3}} | _{{3}} | ={{3}}
-    )""",
-    re.VERBOSE,
-)
 ONE_LINE = re.compile(r"[ \t]*(?:\#{1,6}[ \t]|\|)")  # a heading or a table row ends with its line
 LIST_NUMBER = re.compile(r"\s*(?:[>*+-][ \t]+)*[(（]?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z])\Z")
 WINDOW = 2000  # characters before a stop in which an open quotation mark or backtick counts
-PEEK = 14  # characters of a line, after its indentation, within which BLOCK and FENCE decide
+PEEK = 14  # characters of a line, after its indentation, within which block() and FENCE decide
 
 CANDIDATE = re.compile(r"[.!?。！？；…．｡]+|\n")
 CLOSER = re.compile(r"\*+|_+|[\"'”’」』）】》〉)\]»]")
 MARKERS = re.compile(r"(?:[ \t]*[\[【［]\d{1,3}(?:[,，、;\- ]{1,2}\d{1,3})*[\]】］])+")
 UNFINISHED_MARKER = re.compile(r"[ \t]*(?:[\[【［][\d,，、;\- ]*)?\Z")
 CJK_CHARACTER = re.compile(f"[{CJK}]")
-WORD_BEFORE = re.compile(r"(?:(\w+\.?)[ \t\n]+)?[\"'“‘(\[*_]*([A-Za-z][A-Za-z.]*)\Z")
+WORD_BEFORE = re.compile(rf"(?:(\w+\.?)[ \t\n]+)?[\"'“‘(\[*_]*([^\W\d_{CJK}](?:[^\W\d_{CJK}]|\.)*)\Z")
 
 
-def word_set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-NEVER_LAST = word_set("e.g i.e eg ie mr mrs ms dr prof st vs cf viz approx resp gen sgt capt hon gov incl excl")
-NOT_BEFORE_NUMBERS = word_set(
-    "no nos fig figs eq eqs sec vol art ch pp p max min est tel jan feb mar apr jun jul aug sep sept oct nov dec"
-)
-RARELY_LAST = word_set("etc inc ltd co corp jr sr ca al ed eds rev dept ph.d")
-LETTERED = word_set(
-    "plan section appendix option part figure table type hepatitis vitamin class step group case level phase exhibit "
-    "schedule grade annex article item column row point drive team"
-)
+@cache
+def block() -> re.Pattern[str]:
+    """How a line begins that is a unit of its own: what Markdown and lists have, and what the languages add."""
+    patterns = [pattern for language in languages().values() for pattern in language.blocks]
+    written = "".join(f"| (?-x:{pattern})\n" for pattern in patterns).replace("{numeral}", f"[{NUMERAL}0-9０-９]")
+    return re.compile(
+        rf"""[ \t]*(?:
+            \#{{1,6}}[ \t]                                     # a heading
+          | [-+*•·●○■◆▪][ \t]                                  # a list item
+          | (?:\d{{1,3}}|[a-zA-Z])[.)、][ \t]                  # 1. 1) a)
+          {written}
+          | [①-⑳]
+          | [|>] | `{{3}} | ~{{3}} | -{{3}} | \*{{3}} | _{{3}} | ={{3}}
+        )""",
+        re.VERBOSE,
+    )
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
@@ -199,7 +191,7 @@ def starts_block(text: str, line: int, final: bool) -> bool:
     if first == len(text):
         raise Later
     peek_line(text, first, final)
-    return BLOCK.match(text, line) is not None
+    return block().match(text, line) is not None
 
 
 def sentence_end(text: str, start: int, at: int, after: int, final: bool) -> int:
@@ -260,11 +252,11 @@ def ends_at_period(text: str, start: int, at: int, following: int, final: bool) 
         return True
     previous, word = found[1] or "", found[2]
     lower = word.lower()
-    if lower in NEVER_LAST:
+    if lower in listed("never_last"):
         return False
-    if lower in NOT_BEFORE_NUMBERS:
+    if lower in listed("not_before_numbers"):
         return not nearby.isdigit()
-    if lower in RARELY_LAST or re.fullmatch(r"(?:[a-z]\.)+[a-z]", lower):
+    if lower in listed("rarely_last") or re.fullmatch(r"(?:[a-z]\.)+[a-z]", lower):
         return not (nearby.islower() or nearby.isdigit())
     if len(word) == 1 and word.isupper() and nearby.isupper():
         return not is_initial(text, previous, following, final)
@@ -277,4 +269,4 @@ def is_initial(text: str, previous: str, following: int, final: bool) -> bool:
         raise Later
     if text[following + 1 : following + 2] == ".":
         return True
-    return not previous or (previous[0].isupper() and previous.lower() not in LETTERED)
+    return not previous or (previous[0].isupper() and previous.lower() not in listed("lettered"))

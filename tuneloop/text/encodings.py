@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tuneloop.language import stored
+from tuneloop.text.scripts import CJK
 
 SAMPLE = 400_000  # bytes that a guess is made from
 BLOCK = 1 << 20  # bytes of a file read at once
@@ -46,7 +47,7 @@ TRADITIONAL = frozenset(
 JAPANESE = frozenset(map(chr, range(0x3041, 0x3094)))  # hiragana
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 CONTROL = re.compile("[\u0000-\u0008\u000e-\u001a\u001c-\u001f]")
-LETTER = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")  # Chinese and Japanese
+LETTER = re.compile(f"[{CJK}]")  # Chinese and Japanese
 WESTERN = re.compile("[À-ÖØ-öø-ÿ‘’“”–—€£©®°«»§…œŒšŽž]")
 UTF16 = ("utf-16-le", "utf-16-be")
 ASCII, HIGH = bytes(range(0x80)), bytes(range(0x80, 0x100))

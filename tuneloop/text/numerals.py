@@ -1,0 +1,86 @@
+"""Numerals in words and in Chinese characters, and the values that they have.
+
+``二〇二六`` is 2026, ``二百零六`` is 206; ``thirty-two`` is 32. What the words are is data of the languages.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+
+from tuneloop.text.languages import LANGUAGES
+
+ENGLISH, CHINESE = LANGUAGES.find("en").numerals, LANGUAGES.find("zh").numerals
+LONGEST = 40  # characters of a number in words; what is longer is none
+
+
+def listed_values(text: str) -> dict[str, int]:
+    """``十=1 百=2`` as a mapping."""
+    return {word: int(value) for word, _equals, value in (item.partition("=") for item in text.split())}
+
+
+def powers(text: str) -> dict[str, int]:
+    return {word: 10**power for word, power in listed_values(text).items()}
+
+
+SMALL = {word: value for value, word in enumerate(ENGLISH["ones"].split())} | {
+    word: 10 * value for value, word in enumerate(ENGLISH["decades"].split(), 2)
+}
+LARGE = powers(ENGLISH["large"])
+DIGITS = listed_values(CHINESE["digits"])
+TENS = powers(CHINESE["tens"])
+MYRIADS = powers(CHINESE["sections"])
+POINT = CHINESE["point"]
+NUMERAL = "".join([*DIGITS, *TENS, *MYRIADS])  # every character that a Chinese numeral is written with
+
+
+def english_value(text: str) -> int:
+    """``two hundred and five`` as 205."""
+    total = current = 0
+    for word in re.split(r"[\s-]+", text):
+        if word in SMALL:
+            current += SMALL[word]
+        elif word == "hundred":
+            current = max(current, 1) * 100
+        elif word in LARGE:
+            total, current = total + max(current, 1) * LARGE[word], 0
+    return total + current
+
+
+def chinese_value(text: str) -> str | None:
+    """The value of Chinese numerals: ``三百零五``, ``二〇二六``, ``三点五``, ``两万``; ``None`` for what is none."""
+    whole, _point, fraction = text.partition(POINT)
+    if not whole or len(text) > LONGEST or any(c not in DIGITS for c in fraction):
+        return None
+    if len(whole) > 1 and all(c in DIGITS for c in whole):
+        value = "".join(str(DIGITS[c]) for c in whole)
+    else:
+        total = section = digit = 0
+        for character in whole:
+            if character in DIGITS:
+                digit = DIGITS[character]
+            elif character in TENS:
+                section, digit = section + (digit or 1) * TENS[character], 0
+            elif character in MYRIADS:
+                total, section, digit = (total + section + digit or 1) * MYRIADS[character], 0, 0
+            else:
+                return None
+        value = str(total + section + digit)
+    return canonical(f"{value}.{''.join(str(DIGITS[c]) for c in fraction)}" if fraction else value)
+
+
+def whole_number(text: str) -> int:
+    """``一百二十三``, ``二〇二六``, ``123`` or ``１２３`` as a number; 0 for what is none."""
+    if text.isdecimal():
+        return int(text)
+    value = chinese_value(text) or ""
+    return int(value) if value.isdecimal() else 0
+
+
+def canonical(digits: str) -> str:
+    """``1000.50`` as ``1000.5``; versions such as ``1.19.2`` as they are; leading zeros (``08``) dropped."""
+    if len(digits) > 28:  # what Decimal keeps exactly
+        return digits
+    try:
+        number = Decimal(digits)
+    except InvalidOperation:
+        return digits
+    return format(number.normalize(), "f")
