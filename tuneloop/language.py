@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from tuneloop.overheard import OVERHEARD
+from tuneloop.scripts import CHINESE
 
 LOCALES = Path(__file__).parent / "locale"
 LANGUAGES = ("en", "zh")
 PROSE = re.compile(r"[A-Za-z]{2}")
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
 FIELD = re.compile(r"\{[^{}]*\}")
 QUOTED = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({].*[\])}]|[^\s'"]+)"""  # as repr writes a value
 BREAK = re.compile(r"\. (?=[A-Z])")  # between a message and its hint

@@ -17,7 +17,7 @@ from tuneloop.answer.marks import parts
 from tuneloop.answer.omitted import binding
 from tuneloop.answer.statement import Clause, Statement
 from tuneloop.answer.turning import find_turns
-from tuneloop.text.scripts import CHINESE
+from tuneloop.scripts import CHINESE
 
 SHORT = 2  # a sentence of no more content words is read with its question
 FEW = 6  # content words of what may be a part of a sentence only

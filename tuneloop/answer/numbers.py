@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from tuneloop.answer.listed import words
 from tuneloop.knowledge.terms import stem
+from tuneloop.scripts import CJK, HAN
 from tuneloop.text.languages import listed
 from tuneloop.text.numerals import (
     LARGE,
@@ -22,7 +23,6 @@ from tuneloop.text.numerals import (
     chinese_value,
     english_value,
 )  # fmt: skip
-from tuneloop.text.scripts import CJK, HAN
 
 LISTED = words("units")
 UNIT: dict[str, str] = {word: unit for unit, words in LISTED["units"].items() for word in words.split()}

@@ -18,7 +18,7 @@ from tuneloop.answer.fit import Fit, Source
 from tuneloop.answer.listed import in_both
 from tuneloop.answer.marks import Mark, Part, between, marks, parts
 from tuneloop.answer.statement import Clause, Statement
-from tuneloop.text.scripts import CHINESE, CJK
+from tuneloop.scripts import CHINESE, CJK
 
 GAP = 2  # what a place where the sentence leaves something out costs, against one word that is left out
 FEW = 2  # Chinese characters: what is shorter and opens a statement tells when or where, and states nothing

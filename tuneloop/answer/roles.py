@@ -12,7 +12,7 @@ from tuneloop.answer.fit import Fit, Item, Source, foreign, heavy, spots_of, sta
 from tuneloop.answer.numbers import Number
 from tuneloop.answer.statement import Clause, Statement, take_apart
 from tuneloop.answer.vocabulary import CONDITION, CONTRAST, DIRECTION, FRAME, OPPOSITES
-from tuneloop.text.scripts import CJK
+from tuneloop.scripts import CJK
 
 TURN = re.compile(rf"(?=([{CJK}]{{2}})([{DIRECTION}]))")
 NAME_WORD = re.compile(r"[^\W_]+")

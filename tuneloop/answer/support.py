@@ -25,7 +25,7 @@ from tuneloop.answer.roles import role_problem
 from tuneloop.answer.statement import Clause, Statement, TooLong, Unit, take_apart
 from tuneloop.answer.wording import wording_problem
 from tuneloop.knowledge.terms import fold
-from tuneloop.text.scripts import CJK
+from tuneloop.scripts import CJK
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,8 +17,8 @@ from functools import lru_cache
 from tuneloop.answer.listed import words
 from tuneloop.answer.numbers import Number
 from tuneloop.knowledge.terms import stem
+from tuneloop.scripts import CJK
 from tuneloop.text.languages import listed
-from tuneloop.text.scripts import CJK
 
 LISTED = words("symbols")
 PLAIN, DECOR, BULLETS, CARRYING = (frozenset(LISTED[k].split()) for k in ("plain", "decor", "bullets", "carrying"))

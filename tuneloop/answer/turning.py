@@ -15,7 +15,7 @@ from itertools import zip_longest
 
 from tuneloop.answer.listed import FOLDER, words
 from tuneloop.answer.numbers import CHINESE_UNITS, UNIT
-from tuneloop.text.scripts import CJK
+from tuneloop.scripts import CJK
 
 AND = "and+"
 OPPOSED = (

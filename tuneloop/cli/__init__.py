@@ -17,8 +17,8 @@ from tuneloop.cli.options import HelpfulGroup, is_empty, print_json, printed
 from tuneloop.errors import BUG, DONE, UNDONE, TuneloopError
 from tuneloop.language import LOCALES, _, current_language, joined
 from tuneloop.nearest import meant
+from tuneloop.scripts import HAN
 from tuneloop.settings import FOLDER, find_workspace, use_language
-from tuneloop.text.scripts import HAN
 from tuneloop.typed import as_typed, started
 
 STAGES_TITLE = "Stages, in the order of the life cycle"

@@ -9,8 +9,8 @@ from tuneloop.answer.statement import take_apart
 from tuneloop.dataset.grounding import Grounding, Passage, ground, held, question_share, weighty
 from tuneloop.dataset.task import Pair
 from tuneloop.language import stored
+from tuneloop.scripts import CJK
 from tuneloop.text.language import language_of
-from tuneloop.text.scripts import CJK
 from tuneloop.text.sentences import sentences
 
 CONTENT = 8  # content words below which a chunk has nothing to ask about

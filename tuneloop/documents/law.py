@@ -4,9 +4,9 @@ import re
 from itertools import pairwise
 
 from tuneloop.documents.blocks import Block, one_line
+from tuneloop.scripts import HAN
 from tuneloop.text import articles
 from tuneloop.text.numerals import whole_number
-from tuneloop.text.scripts import HAN
 
 ARTICLE = re.compile(rf"[*_ \u3000]*({articles.ARTICLE.pattern})[*_]*(?=[ \u3000\t【\[（(]|[{HAN}])")
 DIVISION = re.compile(rf"[*_ \u3000]*({articles.DIVISION})[*_]*(?:[ \u3000\t]|$|(?=[{HAN}]))")

@@ -12,7 +12,7 @@ from itertools import pairwise
 from tuneloop.documents.blocks import Block, table_text
 from tuneloop.documents.hyphen import BREAK, ends_in_hyphen, is_parted_sign, known_words, mend
 from tuneloop.records import Box
-from tuneloop.text.scripts import CJK
+from tuneloop.scripts import CJK
 from tuneloop.text.sentences import block
 
 WIDE = re.compile(f"[{CJK}\u3000-\u303f\uff00-\uff65“”‘’…—]")

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from tuneloop.language import stored
-from tuneloop.text.scripts import CJK
+from tuneloop.scripts import CJK
 from tuneloop.text.tokens import word_set
 
 CONTROLS = stored("buttons and fields")

@@ -18,7 +18,7 @@ from itertools import combinations
 
 from tuneloop.answer.listed import in_both
 from tuneloop.answer.listed import words as listed_words
-from tuneloop.text.scripts import CJK
+from tuneloop.scripts import CJK
 from tuneloop.text.tokens import words
 
 SPELLED = 5  # letters of a word in which one may be wrong

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from tuneloop.scripts import CHINESE, CJK
 from tuneloop.text.languages import listed
-from tuneloop.text.scripts import CHINESE, CJK
 from tuneloop.text.tokens import word_set
 
 WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tuneloop.language import stored
-from tuneloop.text.scripts import CJK
+from tuneloop.scripts import CJK
 
 SAMPLE = 400_000  # bytes that a guess is made from
 BLOCK = 1 << 20  # bytes of a file read at once

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from tuneloop.scripts import CHARACTERS_A_WORD, SCRIPTS, SPACELESS
 from tuneloop.text.languages import Language, languages
-from tuneloop.text.scripts import CHARACTERS_A_WORD, SCRIPTS, SPACELESS
 
 CODE = re.compile(r"^(`{3,}).*?(?:^\1$|\Z)|`[^`\n]*`|https?://\S+", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"“[^”\n]{1,200}”|\"[^\"\n]{1,200}\"|「[^」\n]{1,200}」|『[^』\n]{1,200}』|《[^》\n]{1,200}》")

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from tuneloop.scripts import CJK
 from tuneloop.text.languages import languages, listed
 from tuneloop.text.numerals import NUMERAL
-from tuneloop.text.scripts import CJK
 
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 ONE_LINE = re.compile(r"[ \t]*(?:\#{1,6}[ \t]|\|)")  # a heading or a table row ends with its line

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
-from tuneloop.text.scripts import CJK, SPACED
+from tuneloop.scripts import CJK, SPACED
 
 PIECE = re.compile(rf"([{CJK}]+)|(\d+)|([^\W\d_{CJK}]+)|(\n+)|[^\S\n]+|([^\w\s]|_)")
 WORD = re.compile(

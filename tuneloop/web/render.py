@@ -16,8 +16,9 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from tuneloop.errors import told_again
-from tuneloop.language import CHINESE, _, shown
+from tuneloop.language import _, shown
 from tuneloop.registry import BUILT_IN
+from tuneloop.scripts import CHINESE
 from tuneloop.web.visitor import THEMES, language_for, place_of, safe_place, theme_of
 
 FOLDER = Path(__file__).parent

@@ -14,7 +14,7 @@ from typing import Any
 
 from tuneloop.doors import Door
 from tuneloop.language import _, stored
-from tuneloop.text.scripts import SCRIPTS
+from tuneloop.scripts import SCRIPTS
 
 FOLDER = Path(__file__).parent
 LISTS = {  # what a language's file may list, and what is so where it does not
