@@ -1,6 +1,7 @@
 """Lists that are too long for one page: cursors that stay true while rows come, searches with a bound, one project."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from tuneloop.access import create_key
 from tuneloop.cli.lists import ls
 from tuneloop.cli.removal import gc, rm, untag
 from tuneloop.errors import Conflict, NotFound, TuneloopError
-from tuneloop.runner import Workspace, work
+from tuneloop.runner import Workspace
 from tuneloop.store import Scope, Store, part
 from tuneloop.store.curves import Curves, thinned
 from tuneloop.store.database import requests, runs
 from tuneloop.web.app import build_app
+from tuneloop.worker import work
 
 
 def insert_runs(store: Store, numbers: range, **values: object) -> None:
@@ -62,7 +64,7 @@ def test_a_cursor_goes_on_where_it_was_while_rows_come_and_go(store: Store) -> N
 @pytest.mark.parametrize("text", ["x", "W10", "WyJvIl0", "WyJvIiwxLDJd", "WyJvIiwiMSIsImEiXQ", "é", "A" * 1999])
 def test_what_is_no_cursor_is_said_to_be_none(text: str, workspace: Workspace) -> None:
     client = TestClient(build_app(workspace, auth=False), base_url="http://127.0.0.1")
-    for path in ("/api/runs", "/api/artifacts", "/api/traffic", "/runs", "/artifacts"):
+    for path in ("/api/runs", "/api/artifacts", "/api/traffic", "/api/audit", "/runs", "/traffic", "/audit"):
         assert client.get(path, params={"cursor": text}).status_code == 400, path
 
 
@@ -100,11 +102,13 @@ def test_every_list_of_rest_goes_on_to_its_end(workspace: Workspace) -> None:
     insert_requests(store, 25)
     for number in range(25):
         store.artifacts.tag(f"n{number}", artifact(store, "dataset", f"text {number}"))
+        store.audit.note("k", "untag", f"dataset:n{number}")
     client = TestClient(build_app(workspace, auth=False), base_url="http://127.0.0.1")
     for path, key in (
         ("/api/runs?limit=7", "run"),
         ("/api/artifacts?limit=7", "address"),
         ("/api/traffic?limit=7", "id"),
+        ("/api/audit?limit=7", "id"),
     ):
         seen, answer = [], client.get(path)
         while True:
@@ -115,6 +119,39 @@ def test_every_list_of_rest_goes_on_to_its_end(workspace: Workspace) -> None:
         assert len(seen) == len(set(seen)) == 25, path
     assert [r["tags"] for r in client.get("/api/artifacts?q=n24").json()] == [["n24"]]
     assert len(client.get("/api/runs?limit=7&offset=20").json()) == 5, "as in 0.1"
+
+
+def test_the_pages_of_requests_and_of_the_audit_are_searched_and_leafed_through(workspace: Workspace) -> None:
+    store = workspace.store
+    insert_requests(store, 120)
+    asked = [{"role": "user", "content": "Does <b>warranty</b> hold?", "parts": None}]
+    said = {"messages": asked, "answer": "It does [1].", "citations": [{"number": 1, "supported": True}], "key": "k"}
+    with store.engine.begin() as connection:
+        connection.execute(requests.update().where(requests.c.id == "r00005").values(**said))
+        connection.execute(requests.update().where(requests.c.id == "r00006").values(status=502, error="it is away"))
+    store.traffic.add_feedback({"id": "f", "request": "r00005", "rating": -1, "comment": "It does not."})
+    store.audit.note("k", "untag", "dataset:x")
+    client = TestClient(build_app(workspace, auth=False), base_url="http://127.0.0.1")
+    first = client.get("/traffic").text
+    older = re.search(r'rel="next" href="([^"]+)"', first)
+    assert older and first.count('href="/traffic/') == 50
+    assert "r00069" in client.get(older[1].replace("&amp;", "&")).text
+    found = client.get("/traffic", params={"q": "warranty", "key": "k"}).text
+    assert found.count('href="/traffic/') == 1 and "&lt;b&gt;warranty" in found
+    failed = client.get("/traffic", params={"ended": "failed"}).text
+    assert failed.count('href="/traffic/') == 1 and "it is away" in failed
+    shown = client.get("/traffic/r00005").text
+    assert "It does [1]." in shown and "It does not." in shown and "&lt;b&gt;" in shown
+    assert "dataset:x" in client.get("/audit?q=untag").text and "dataset:x" not in client.get("/audit?q=zz").text
+    assert client.get("/traffic/no").status_code == 404
+
+
+def test_what_callers_said_is_shown_to_admins_alone(workspace: Workspace) -> None:
+    client = TestClient(build_app(workspace), base_url="http://127.0.0.1")
+    for role, status in (("member", 403), ("admin", 200)):
+        client.headers["authorization"] = f"Bearer {create_key(workspace.store, role, role=role).key}"
+        assert [client.get(path).status_code for path in ("/traffic", "/audit", "/api/audit")] == [status] * 3
+        assert ('href="/traffic"' in client.get("/").text) == (role == "admin")
 
 
 def test_ls_goes_on_and_is_searched(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import time
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tuneloop.store.database import audit
@@ -21,7 +22,9 @@ class Audit:
         with self.engine.begin() as connection:
             connection.execute(audit.insert().values(**self.scope.as_mine, **entry))
 
-    def entries(self, *, cursor: str = "", limit: int = 100) -> Part:
-        """Entries, newest first, from a cursor on."""
+    def entries(self, *, text: str = "", cursor: str = "", limit: int = 100) -> Part:
+        """Entries, newest first, from a cursor on; ``text``: a part of who, what or to which."""
+        said = [column.icontains(text, autoescape=True) for column in (audit.c.actor, audit.c.action, audit.c.object)]
+        rows = Rows(audit, (audit.c.id,), [self.scope.mine(audit)], [sa.or_(*said)] if text else [])
         with self.engine.connect() as connection:
-            return Rows(audit, (audit.c.id,), [self.scope.mine(audit)]).part(connection, cursor=cursor, limit=limit)
+            return rows.part(connection, cursor=cursor, limit=limit)

@@ -22,7 +22,7 @@ from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
-from tuneloop.web import artifacts, library, login, pages, rest, submit
+from tuneloop.web import artifacts, library, login, pages, rest, submit, traffic
 from tuneloop.web.bounded import READING, Bounded
 from tuneloop.web.render import page, visitor_language
 from tuneloop.web.replies import PROBLEMS
@@ -36,7 +36,10 @@ SAFE = {
     "Referrer-Policy": "same-origin",  # with no-referrer, a browser would send our own forms with "Origin: null"
     "Cache-Control": "no-store",  # who has logged out finds nothing behind the back button
 }
-PLACES = ("/runs", "/artifacts", "/api/stages", "/api/runs", "/api/artifacts", "/api/traffic", "/api/openapi.json")
+PLACES = (
+    "/runs", "/artifacts", "/traffic", "/audit", "/api/stages", "/api/runs", "/api/artifacts", "/api/traffic",
+    "/api/audit", "/api/openapi.json",
+)  # fmt: skip
 OPEN = ("/login", "/logout", "/choose", "/static/")  # without a key
 
 
@@ -115,7 +118,7 @@ def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") 
     for routes in (rest.router(workspace), library.router(workspace)):
         app.include_router(routes, dependencies=rest.keys() if auth else [], responses=PROBLEMS)
     app.include_router(login.router(verifier if auth else None, public_url))
-    for module in (pages, submit, artifacts):
+    for module in (pages, submit, artifacts, traffic):
         app.include_router(module.router(workspace))
     return app
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 
 from tuneloop.store.listing import Page
-from tuneloop.store.part import Part
+from tuneloop.store.part import Count, Part
 
 SIZE = 50  # rows of a page
 FARTHEST = 10**9  # rows: no database counts from further
@@ -21,7 +21,7 @@ class Leafing:
 
     path: str
     query: Mapping[str, str]  # what is searched for, which the links keep
-    part: Page
+    part: Part
 
     @property
     def before(self) -> str:
@@ -32,22 +32,13 @@ class Leafing:
         return self.link(self.part.older) if self.part.older else ""
 
     @property
-    def first(self) -> int:
-        """Number of the first row shown, from 1; 0 where there is none."""
-        return self.part.before.number + 1 if self.part.rows else 0
-
-    @property
-    def last(self) -> int:
-        return self.part.before.number + len(self.part.rows)
-
-    @property
-    def count(self) -> int:
-        return self.part.count.number
-
-    @property
-    def numbered(self) -> bool:
-        """Whether it is known how many rows stand before these: they are not counted without end."""
-        return bool(self.part.rows) and not self.part.before.more
+    def numbers(self) -> tuple[int, int, Count] | None:
+        """The numbers, from 1, of the first and the last row shown, and how many there are; ``None`` where that is not
+        known, for rows are not counted without end."""
+        part = self.part
+        if not isinstance(part, Page) or not part.rows or part.before.more:
+            return None
+        return part.before.number + 1, part.before.number + len(part.rows), part.count
 
     def link(self, cursor: str) -> str:
         asked = {name: value for name, value in self.query.items() if value}

@@ -132,6 +132,7 @@ def text_of(request: Request, template: str, **values: Any) -> str:
         colon="：" if language == "zh" else ": ", comma="、" if language == "zh" else ", ",
         failure=partial(failure, language=language),
         theme=theme_of(request), themes=THEMES, place=safe_place(place_of(request), login=True), edition=edition(),
+        admin=bool(caller and caller.role == "admin"),
         caller=caller if caller and caller.id not in ("", "local") else None, path=request.url.path, **values,
     )  # fmt: skip
 

@@ -126,6 +126,16 @@ class StageReply(BaseModel):
     parameters: dict[str, Any] = Field(alias="schema")
 
 
+class AuditReply(BaseModel):
+    """What somebody did."""
+
+    id: int
+    time: float = Field(description="Seconds since 1970.")
+    actor: str = Field(description="Id of the key, or local.")
+    action: str
+    object: str
+
+
 class TrafficReply(BaseModel):
     """A request that the gateway answered."""
 

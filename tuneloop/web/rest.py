@@ -21,6 +21,7 @@ from tuneloop.store.curves import POINTS, thinned
 from tuneloop.web.paging import FARTHEST, address_of, link_on
 from tuneloop.web.replies import (
     ArtifactReply,
+    AuditReply,
     Cancelled,
     Edge,
     Lineage,
@@ -193,6 +194,16 @@ def router(workspace: Workspace) -> APIRouter:
         )  # fmt: skip
         link_on(request, response, part)
         return [TrafficReply(**row) for row in as_json(part.rows)]
+
+    @api.get("/audit", tags=["traffic"])
+    def get_audit(
+        request: Request, response: Response, limit: Limit = 100, q: Text = "", cursor: Cursor = ""
+    ) -> list[AuditReply]:
+        """Who did what, newest first, by a part of who, what or to which (``q``). The header Link leads on."""
+        need(request, "admin")
+        part = seen(workspace, request).store.audit.entries(text=q.strip(), cursor=cursor, limit=limit)
+        link_on(request, response, part)
+        return [AuditReply.model_validate(row, from_attributes=True) for row in part.rows]
 
     return api
 
