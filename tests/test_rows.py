@@ -129,7 +129,7 @@ def reject(ctx: Any, folder: Path, count: int) -> None:
     from tuneloop.runner import Workspace
 
     run = RunContext(Workspace(folder), "run", "k" * 32)
-    run.out.mkdir()
+    run.out.mkdir(parents=True)
     for number in range(count):
         run.reject(f"row {number}", "because", "x" * 500, lost=number % 2 == 0)
     seal(run, "import", {})

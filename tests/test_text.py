@@ -180,6 +180,6 @@ def test_doctor_says_what_a_language_lacks(toy: dict[str, str], tmp_path: Path) 
     command = [sys.executable, "-m", "tuneloop", "doctor", "--json"]
     said = json.loads(subprocess.run(command, env=toy, cwd=tmp_path, capture_output=True, check=False).stdout)
     rows = {check["name"]: check for check in said["checks"]}
-    assert "Toy (xx)" in rows["languages of texts"]["found"]
-    assert rows["Toy (xx)"]["found"].startswith("no list of asking") and "initial" in rows["Toy (xx)"]["hint"]
+    assert "xx" in rows["languages of texts"]["found"]
+    assert rows["xx"]["found"].startswith("no list of asking") and "initial" in rows["xx"]["hint"]
     assert rows["yy"]["ok"] is None and "toy-tongues" in rows["yy"]["hint"]

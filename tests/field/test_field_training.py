@@ -85,7 +85,7 @@ def test_tools_that_are_not_trained(ctx: Any, tmp_path: Path) -> None:
     row = {"messages": [GOOD[0], {"role": "assistant", "content": "Fine."}], "tools": [{"type": "function"}]}
     examples, summary = run_import(ctx, write(tmp_path, "rows.jsonl", json.dumps(row)))
     assert examples[0].tools == row["tools"] and summary["not_carried"] == {}
-    lessons = read_lessons(ctx, [ctx.add("dataset", ctx.out)], encoder(tmp_path))
+    lessons = read_lessons(ctx, [ctx.add("dataset", ctx.out)], encoder(tmp_path), 0.0, 7)[0]
     assert len(lessons) == 1
     assert [reason for _where, reason, _row in ctx.rejected] == ["the field tools is left out of 1 rows"]
 

@@ -15,15 +15,16 @@ LONGEST = 20_000  # characters that are kept of a row
 
 
 class Aside:
-    """Appends to two files in a folder, which is emptied first: what is lost, and what it was the work to leave out."""
+    """Writes two files in a folder: what is lost, and what it was the work to leave out.
+
+    Neither they nor the folder are there before a row is, and what an earlier attempt left of them counts for nothing.
+    """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.paths = {lost: folder / f"aside-{'lost' if lost else 'left-out'}.jsonl" for lost in (True, False)}
         self.counts = {True: 0, False: 0}
         self.files: dict[bool, BinaryIO] = {}
         self.lock = threading.Lock()
-        self.drop()
 
     def __len__(self) -> int:
         return sum(self.counts.values())
@@ -37,6 +38,7 @@ class Aside:
         line = json.dumps([where, reason, row[:LONGEST]]).encode() + b"\n"
         with self.lock:
             if lost not in self.files:
+                self.paths[lost].parent.mkdir(parents=True, exist_ok=True)
                 self.files[lost] = self.paths[lost].open("wb")
             self.files[lost].write(line)
             self.counts[lost] += 1

@@ -22,10 +22,6 @@ from tuneloop.train.lesson import Encoder, Unlearnable
 from tuneloop.train.lessons import Lessons
 
 
-class Repeated(Unlearnable):
-    """An example that is learned already: nothing is lost with it."""
-
-
 def read_lessons(
     ctx: Context, datasets: Sequence[str], encoder: Encoder, share: float, seed: int
 ) -> tuple[Lessons, Lessons]:
@@ -39,7 +35,7 @@ def read_lessons(
             try:
                 example = Example.model_validate(row)
                 if example.id in seen:
-                    raise Repeated(stored("the same example came before"))
+                    raise Unlearnable(stored("the same example came before"), lost=False)
                 lessons.add(encoder.encode(example, where[0]))
                 documents.add(example.id, [source.document or source.name for source in example.sources])
                 unread.update((where[0], name) for name in ("rejected", "tools") if getattr(example, name))
@@ -48,7 +44,7 @@ def read_lessons(
                 with speaking("en"):
                     reason = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
                 reasons[reason] += 1
-                lost = not isinstance(error, Repeated)
+                lost = not isinstance(error, Unlearnable) or error.lost
                 ctx.reject(f"{where[0][:20]} row {where[1]}", reason, row, lost=lost)
             ctx.progress(len(lessons) + reasons.total(), unit=stored("examples"))
     for (address, name), count in unread.items():

@@ -31,9 +31,9 @@ MORE = {
 
 
 class Unlearnable(Exception):
-    """Why a row cannot be learned from. ``lost``: it could be, by another method than this one."""
+    """Why a row is not learned from. ``lost``: nobody wished it so."""
 
-    def __init__(self, reason: str, *, lost: bool = False) -> None:
+    def __init__(self, reason: str, *, lost: bool = True) -> None:
         super().__init__(reason)
         self.lost = lost
 
@@ -104,7 +104,7 @@ class Encoder:
         if not any(m.role == "user" and m.content.strip() for m in messages):
             raise Unlearnable(stored("it has no question"))
         if all(m.weight == 0 for m in messages if m.role == "assistant"):
-            raise Unlearnable(stored("an answer is marked as one that is not to be learned"))
+            raise Unlearnable(stored("an answer is marked as one that is not to be learned"), lost=False)
         for message in messages:
             if found := self.control.search(f"{message.content}\n{message.name}"):
                 raise Unlearnable(stored("its text contains the control token {}").format(found.group()))
@@ -153,9 +153,9 @@ class Encoder:
 def check_shape(example: Example) -> None:
     """Raise ``Unlearnable`` for a row of another shape than a dialogue, and for one that holds more than text."""
     if example.shape not in LEARNED_SHAPES:
-        raise Unlearnable(stored("not learned by this method: the shape {}").format(example.shape), lost=True)
+        raise Unlearnable(stored("not learned by this method: the shape {}").format(example.shape))
     if more := example.holds:
-        raise Unlearnable(MORE.get(more[0], stored("a message holds more than text")), lost=True)
+        raise Unlearnable(MORE.get(more[0], stored("a message holds more than text")))
 
 
 def weights_of(places: Sequence[int | None], weights: Sequence[float | None]) -> list[float]:

@@ -25,6 +25,12 @@ WORDS = (
     stored("where"), stored("reason"), stored("part"), stored("learned tokens"), stored("metric"), stored("value"),
     stored("scheduled"), stored("started"), stored("prompt"), stored("counted"), stored("finish reason"),
     stored("token times"), stored("role"), stored("content"), stored("state"), stored("kind"), stored("level"),
+    stored("access"), stored("arguments"), stored("box"), stored("choices"), stored("chosen"), stored("cut"),
+    stored("end unknown"), stored("extra"), stored("facts"), stored("fetched"), stored("labels"),
+    stored("language"), stored("learned"), stored("metadata"), stored("negatives"), stored("parent"),
+    stored("parts"), stored("positives"), stored("query"), stored("rank"), stored("reasoning"), stored("shape"),
+    stored("source"), stored("tags"), stored("tokens"), stored("tool call id"), stored("tool calls"),
+    stored("tools"), stored("type"), stored("url"), stored("version"), stored("weight"),
     # metrics and what a summary holds
     stored("exact match"), stored("answer tokens"), stored("ROUGE-L recall"), stored("corpus BLEU-4"),
     stored("token F1"), stored("hit@5 interval"), stored("supported share"), stored("supported share interval"),
