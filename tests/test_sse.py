@@ -58,6 +58,20 @@ def test_the_events_of_a_stream() -> None:
     assert [event.done for event in read_events(data)] == [False, False, False, True]
 
 
+def test_a_server_that_writes_no_empty_lines_is_read() -> None:
+    parts = [json.dumps({"n": n}).encode() for n in range(3)]
+    lines = b"".join(b"data: " + part + b"\n" for part in [*parts, sse.DONE])
+    assert read_events(lines) == read_events(lines.replace(b"\n", b"\n\n")) == [*map(Event, parts), Event(sse.DONE)]
+    assert fed(lines, list(range(len(lines))), 1000) == read_events(lines)
+    renamed, came = Renamed("ours"), []
+    for n in range(3):
+        came.append(renamed.feed(b'data: {"id": "theirs", "choices": [], "n": %d}\n' % n))
+    assert came[2].count(b"ours") == 1, "sent on as the next one begins, not at the end"
+    assert (b"".join(came) + renamed.close()).count(b"ours") == 3
+    parted = b'data: {"a":\ndata: [1,\ndata: 2]}\n\n'
+    assert [json.loads(event.data) for event in read_events(parted)] == [{"a": [1, 2]}], "one object in three lines"
+
+
 def test_what_is_too_long_is_told_and_not_held() -> None:
     reader = Reader(1000)
     for _ in range(100):

@@ -1,11 +1,13 @@
 """Server-sent events, read and written: https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 A stream is read as it comes, and however it is cut it gives the same events. Lines end with CR, LF or both; comments,
-``id`` and ``retry`` are passed over; several ``data`` lines are one event. Two things are as OpenAI-compatible servers
-have them: ``[DONE]`` ends an answer, and an event at the very end counts though no empty line follows it.
+``id`` and ``retry`` are passed over; several ``data`` lines are one event. Three things are as OpenAI-compatible servers
+have them: ``[DONE]`` ends an answer, an event at the very end counts though no empty line follows it, and where a
+server writes no empty lines at all, each ``data`` line that is a whole JSON object is an event.
 Nothing is held without bound: of an event that is too long only that it came is told.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,7 +121,9 @@ class Reader:
             return self._event()
         field, _colon, value = text.partition(b":")
         value = value.removeprefix(b" ")
+        before: list[Event] = []
         if field == b"data":
+            before = self._event() if len(self.data) == 1 and is_whole(self.data[0]) else []
             self.size += len(value) + 1
             if self.size > self.most + 1:
                 self.whole, self.data = False, []
@@ -127,7 +131,7 @@ class Reader:
                 self.data.append(value)
         elif field == b"event":
             self.name = value.decode("utf-8", "replace")
-        return []
+        return before
 
     def _event(self) -> list[Event]:
         """The event whose lines have come; none where no ``data`` was among them."""
@@ -137,6 +141,17 @@ class Reader:
             found = [Event(b"", self.name, whole=False)]
         self._begin()
         return found
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether what stands in a ``data`` line needs no further one: a JSON object, or the end of an answer."""
+    text = data.strip()
+    if not (text.startswith(b'{"') and text.endswith(b"}")):
+        return text == DONE
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def read_events(data: bytes) -> list[Event]:

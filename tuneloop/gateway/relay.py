@@ -76,6 +76,9 @@ async def relay_stream(upstream: Upstream, response: httpx.Response, record: Rec
     await send({"type": "http.response.body", "body": b""})
 
 
+FEW = 8  # lines of an event that is looked at before its end
+
+
 class Renamed:
     """Gives a completion our id: those of upstreams come again, and are forgotten with a restart of the gateway.
 
@@ -100,18 +103,24 @@ class Renamed:
 
     def line(self, line: sse.Line) -> bytes:
         """What goes on once a line has come: nothing before its event is whole. What is too long goes on as it is."""
+        before = self.told() if is_data(line) and self.is_whole() else b""
         self.held.append(line)
         self.size += len(line.text)
         alone = len(self.held) == 1 and not line.text.startswith((b"data", b"event", sse.BOM))
         blank = not line.text and not line.part
-        return self.told() if blank or alone or self.size > sse.MOST else b""
+        return before + (self.told() if blank or alone or self.size > sse.MOST else b"")
+
+    def is_whole(self) -> bool:
+        """Whether what is held is an event though no empty line has ended it: some servers write none."""
+        said = [line for line in self.held if is_data(line)] if len(self.held) < FEW else []
+        return len(said) == 1 and sse.is_whole(value_of(said[0]))
 
     def told(self) -> bytes:
         """The event that is held, its ``data`` changed where it is a completion or an error."""
         held, self.held, self.size = self.held, [], 0
-        said = [line for line in held if line.text.removeprefix(sse.BOM).startswith(b"data:")]
+        said = [line for line in held if is_data(line)]
         plain = b"".join(line.text + line.end for line in held)
-        values = [line.text.removeprefix(sse.BOM)[5:] for line in said]
+        values = [value_of(line) for line in said]
         if not said or any(line.part and line.text for line in held) or values[0].strip() == sse.DONE:
             return plain
         data = values[0] if len(values) == 1 else b"\n".join(value.removeprefix(b" ") for value in values)
@@ -144,6 +153,14 @@ class Renamed:
             self.theirs, self.ours = found[0], b'"id":' + json.dumps(self.identity).encode()
             return data.replace(self.theirs, self.ours)
         return b" " * data.startswith(b" ") + json.dumps(body | {"id": self.identity}).encode()
+
+
+def is_data(line: sse.Line) -> bool:
+    return line.text.removeprefix(sse.BOM).startswith(b"data:")
+
+
+def value_of(line: sse.Line) -> bytes:
+    return line.text.removeprefix(sse.BOM)[5:]
 
 
 def problem_within(body: dict[str, Any]) -> Problem | None:
