@@ -1,7 +1,7 @@
 """Server-sent events, read and written: https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 A stream is read as it comes, and however it is cut it gives the same events. Lines end with CR, LF or both; comments,
-``id`` and ``retry`` are passed over; several ``data`` lines are one event. Three things are as OpenAI-compatible servers
+``id`` and ``retry`` are passed over; several ``data`` lines are one event. Three things are as servers of OpenAI's kind
 have them: ``[DONE]`` ends an answer, an event at the very end counts though no empty line follows it, and where a
 server writes no empty lines at all, each ``data`` line that is a whole JSON object is an event.
 Nothing is held without bound: of an event that is too long only that it came is told.
