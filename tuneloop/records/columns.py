@@ -3,11 +3,13 @@
 import json
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from tuneloop.records.record import FreeJson, Record
 
@@ -57,9 +59,48 @@ def arrow_schema(record: type[Record]) -> "pa.Schema":
     return pa.schema(arrow_fields(record))
 
 
-def encoder(schema: "pa.Schema") -> Change | None:
-    """What makes texts of the free JSON in a row of this schema; ``None`` where there is none."""
-    return changer(schema, to_text)
+def columns_of(record: type[BaseModel], rows: Sequence[Any]) -> "list[pa.Array]":
+    """The rows, some of which may be ``None``, as a column for each field. Nothing is built of a row but its values."""
+    found = []
+    for name, kind in zip(record.model_fields, arrow_fields_of(record), strict=True):
+        values = [None if row is None else getattr(row, name) for row in rows]
+        found.append(column_of(record.model_fields[name], kind.type, values))
+    return found
+
+
+def column_of(field: FieldInfo, kind: "pa.DataType", values: list[Any]) -> "pa.Array":
+    import pyarrow as pa
+
+    inner = row_class(field.annotation)
+    if is_free(field.metadata):
+        return pa.array([to_text(value) for value in values], kind)
+    if inner is None:
+        return pa.array(values, kind)
+    if not isinstance(kind, pa.ListType):
+        return struct_of(inner, kind, values)
+    starts = pa.array([0, *accumulate(len(value or ()) for value in values)], pa.int32())
+    nothing = pa.array([value is None for value in values]) if None in values else None
+    rows = struct_of(inner, kind.value_type, [row for value in values for row in value or ()])
+    return pa.ListArray.from_arrays(starts, rows, type=kind, mask=nothing)
+
+
+def struct_of(inner: type[BaseModel], kind: "pa.DataType", rows: list[Any]) -> "pa.Array":
+    import pyarrow as pa
+
+    nothing = pa.array([row is None for row in rows]) if None in rows else None
+    return pa.StructArray.from_arrays(columns_of(inner, rows), fields=list(kind), mask=nothing)
+
+
+@cache
+def arrow_fields_of(record: type[BaseModel]) -> "list[pa.Field]":
+    return arrow_fields(record)
+
+
+def row_class(annotation: Any) -> type[BaseModel] | None:
+    """The class of the rows that a field holds, in a list or not."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for a in typing.get_args(annotation) if (found := row_class(a))), None)
 
 
 def decoder(schema: "pa.Schema") -> Change | None:
@@ -101,6 +142,8 @@ def type_change(kind: "pa.DataType", leaf: Change) -> Change | None:
 
 def to_text(value: Any) -> str:
     """A value as JSON that any file can hold: half a character (a lone surrogate) is written as an escape."""
+    if not value and isinstance(value, (dict, list)):
+        return "{}" if isinstance(value, dict) else "[]"
     text = json.dumps(value, ensure_ascii=False)
     return text if text.isascii() or is_whole(text) else json.dumps(value)
 

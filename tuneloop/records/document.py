@@ -6,6 +6,8 @@ Offsets are counted in characters of ``Document.text``, start inclusive, end exc
 
 from typing import Literal
 
+from pydantic import Field
+
 from tuneloop.records.record import JsonObject, Record
 
 LEAD = "… "  # marks the last heading of a chunk that begins within a list or table: what announces or heads it
@@ -33,7 +35,7 @@ class Section(Record):
 
     start: int
     end: int
-    heading: list[str] = []  # from the outermost heading to the innermost
+    heading: list[str] = Field(default_factory=list)  # from the outermost heading to the innermost
     page: int | None = None  # counted from 1; None where the format has no pages
     kind: Literal["text", "heading", "table", "code", "list"] = "text"
     box: Box | None = None  # None where the format has no places
@@ -59,11 +61,11 @@ class Document(Record):
     sha256: str = ""  # of the source file's bytes
     pages: int | None = None
     text: str
-    sections: list[Section] = []
+    sections: list[Section] = Field(default_factory=list)
     source: Provenance | None = None
     parent: str = ""  # Document.id of what it is a part of: the mail of an attachment, the archive of a file
-    metadata: JsonObject = {}
-    access: list[str] = []  # groups that may read it; empty: whoever may read the artifact
+    metadata: JsonObject = Field(default_factory=dict)
+    access: list[str] = Field(default_factory=list)  # groups that may read it; empty: whoever may read the artifact
 
 
 class PageSpan(Record):
@@ -83,12 +85,12 @@ class Chunk(Record):
     start: int
     end: int
     text: str
-    heading: list[str] = []
+    heading: list[str] = Field(default_factory=list)
     page: int | None = None  # on which it begins
     tokens: int = 0
-    pages: list[PageSpan] = []  # which of its characters stand on which page, in order
-    metadata: JsonObject = {}  # of its document
-    access: list[str] = []  # of its document
+    pages: list[PageSpan] = Field(default_factory=list)  # which of its characters stand on which page, in order
+    metadata: JsonObject = Field(default_factory=dict)  # of its document
+    access: list[str] = Field(default_factory=list)  # of its document
 
     def page_at(self, position: int) -> int | None:
         """The page of a character, counted as in the document; the first page where the chunk does not say."""

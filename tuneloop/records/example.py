@@ -1,5 +1,7 @@
 """What is learned from and examined with: one row type, of which each shape uses the fields that it needs."""
 
+from pydantic import Field
+
 from tuneloop.records.message import Message
 from tuneloop.records.record import JsonList, JsonObject, Record
 
@@ -10,7 +12,7 @@ class Source(Record):
     chunk: str = ""
     document: str = ""
     name: str = ""
-    heading: list[str] = []
+    heading: list[str] = Field(default_factory=list)
     page: int | None = None
     start: int = 0
     end: int = 0
@@ -30,24 +32,24 @@ class Example(Record):
 
     id: str
     shape: str = "conversation"
-    messages: list[Message] = []  # of an exam, the last one is the reference answer
-    tools: JsonList = []  # what the assistant may call, as JSON schemas
-    chosen: list[Message] = []  # the better end of the conversation
-    rejected: list[Message] = []  # the worse one
-    facts: JsonObject = {}  # what a reward is computed from
+    messages: list[Message] = Field(default_factory=list)  # of an exam, the last one is the reference answer
+    tools: JsonList = Field(default_factory=list)  # what the assistant may call, as JSON schemas
+    chosen: list[Message] = Field(default_factory=list)  # the better end of the conversation
+    rejected: list[Message] = Field(default_factory=list)  # the worse one
+    facts: JsonObject = Field(default_factory=dict)  # what a reward is computed from
     text: str = ""
-    labels: list[str] = []  # of the text
+    labels: list[str] = Field(default_factory=list)  # of the text
     query: str = ""
-    positives: list[str] = []  # passages that answer the query
-    negatives: list[str] = []  # passages that do not
-    choices: list[str] = []
-    right: list[int] = []  # the right choices, counted from 0
-    sources: list[Source] = []
+    positives: list[str] = Field(default_factory=list)  # passages that answer the query
+    negatives: list[str] = Field(default_factory=list)  # passages that do not
+    choices: list[str] = Field(default_factory=list)
+    right: list[int] = Field(default_factory=list)  # the right choices, counted from 0
+    sources: list[Source] = Field(default_factory=list)
     origin: str = ""  # the stage that made it: see Origin
     answerable: bool = True  # False: the documents do not answer it, and a good answer says so
-    tags: list[str] = []
-    metadata: JsonObject = {}
-    extra: JsonObject = {}  # what came with it and was not understood, by the name that it had
+    tags: list[str] = Field(default_factory=list)
+    metadata: JsonObject = Field(default_factory=dict)
+    extra: JsonObject = Field(default_factory=dict)  # what came with it and was not understood, by the name that it had
 
     @property
     def conversation(self) -> list[Message]:

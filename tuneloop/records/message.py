@@ -24,7 +24,7 @@ class ToolCall(Record):
 
     id: str = ""
     name: str
-    arguments: Json = {}
+    arguments: Json = Field(default_factory=dict)
 
 
 class Message(Record):
@@ -32,8 +32,8 @@ class Message(Record):
 
     role: Role
     content: str
-    parts: list[Part] = []
-    tool_calls: list[ToolCall] = []
+    parts: list[Part] = Field(default_factory=list)
+    tool_calls: list[ToolCall] = Field(default_factory=list)
     tool_call_id: str = ""  # of a tool's answer: the call that it answers
     name: str = ""  # who speaks, where several have the role; of a tool's answer: the tool
     reasoning: str = ""  # what was thought before it was said
