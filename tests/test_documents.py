@@ -11,13 +11,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tuneloop.documents.blocks import Unreadable, assemble, clean_lines
+from tuneloop.documents.blocks import Reading, Unreadable, assemble, clean_lines
 from tuneloop.documents.chunk import Chunk
 from tuneloop.documents.cut import cut
 from tuneloop.documents.files import find_files
+from tuneloop.documents.html import declared_text, read_html
 from tuneloop.documents.markdown import read_markdown
 from tuneloop.documents.parse import Parse
-from tuneloop.documents.read import read_file, read_text
+from tuneloop.documents.plain import read_csv, read_plain
+from tuneloop.documents.read import read_file
+from tuneloop.documents.readers import read_bytes
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.records import LEAD, Document, read_rows
 from tuneloop.records import Chunk as ChunkRow
@@ -145,6 +148,11 @@ CONTAINERS = {
 }  # fmt: skip
 PICTURE = "<img alt='{}'>"  # holds no other element
 TEXT = "<h1>Title</h1><p>" + "There is enough of other text on this page. " * 4 + "</p>"
+
+
+def read_text(data: bytes, media_type: str) -> Reading:
+    parse = {"text/markdown": read_markdown, "text/html": read_html, "text/plain": read_plain, "text/csv": read_csv}
+    return read_bytes(data, parse[media_type], declared_text if media_type == "text/html" else None)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

@@ -40,6 +40,7 @@ class Declared:
     name: str
     target: str  # module:attribute
     package: str = ""  # the installed package that brings it; "" for a built-in part
+    version: str = ""  # of the package
 
 
 class Door(Generic[T]):
@@ -67,7 +68,7 @@ class Door(Generic[T]):
         if self._declared is None:
             ours = [Declared(name, target) for name, target in self.built_in.items()]
             theirs = [
-                Declared(point.name, point.value, point.dist.name if point.dist else "?")
+                Declared(point.name, point.value, *((point.dist.name, point.dist.version) if point.dist else ("?",)))
                 for point in sorted(entry_points(group=self.group), key=lambda point: point.name)
             ]
             self._declared = {}
@@ -129,6 +130,11 @@ class Door(Generic[T]):
     def package(self, name: str) -> str:
         """The installed package that brings a part; ``""`` for a built-in one, and for a name that is not there."""
         return self.declared()[name].package if name in self.declared() else ""
+
+    def edition(self, name: str) -> str:
+        """What changes when a package brings a part anew, ``package 1.0``; ``""`` for a built-in part: it has ours."""
+        declared = self.declared().get(name)
+        return f"{declared.package} {declared.version}" if declared and declared.package else ""
 
 
 DOORS: dict[str, Door[Any]] = {}  # by group; a door is in it once its room has been imported

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from tuneloop.choices import choices_in
 from tuneloop.cli.options import FreeText, Translated
 from tuneloop.errors import DONE, TuneloopError
 from tuneloop.language import _
@@ -47,7 +48,7 @@ def decode(field: FieldInfo, text: str) -> Any:
 def metavar(name: str, field: FieldInfo) -> str:
     if kind := reference_kind(field.annotation, field.metadata):
         return f"{kind}:NAME" if kind != "model" else "MODEL"
-    choices = [a for a in get_args(field.annotation) if isinstance(a, str)]
+    choices = [a for a in get_args(field.annotation) if isinstance(a, str)] or choices_in(field.metadata)
     if choices:
         return "|".join(choices)
     return {int: "INTEGER", float: "NUMBER"}.get(field.annotation, name.upper())  # type: ignore[arg-type]
@@ -78,7 +79,8 @@ def parameter(name: str, field: FieldInfo, positional: bool) -> click.Parameter:
     flag = "--" + name.replace("_", "-")
     if field.annotation is bool:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=help_of(field))
-    is_free = field.annotation is str and not reference_kind(field.annotation, field.metadata)
+    named = reference_kind(field.annotation, field.metadata) or choices_in(field.metadata)
+    is_free = field.annotation is str and not named
     kind = FreeText if is_free else click.Option
     return kind(
         [flag, name], required=required, multiple=is_list(field), metavar=metavar(name, field), help=help_of(field)

@@ -20,6 +20,7 @@ from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, tabl
 from tuneloop.documents.formula import M, formula_text
 from tuneloop.documents.marks import lowered, raised, struck, symbol_text
 from tuneloop.documents.numbering import Numbering, read_numbering
+from tuneloop.documents.readers import Reader
 from tuneloop.documents.surroundings import COMMENTS, EMBEDDED, HIDDEN, RUNNING
 from tuneloop.language import stored
 
@@ -314,3 +315,6 @@ def inside_fallback(element: Any, top: Any) -> bool:
         if ancestor.tag in (FALLBACK, f"{W}txbxContent"):
             return True
     return False
+
+
+READER = Reader("application/vnd.openxmlformats-officedocument.wordprocessingml.document", read_docx)

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tuneloop.address import name_from
+from tuneloop.documents.readers import READERS, ending
 from tuneloop.language import stored
 from tuneloop.text.encodings import meant_path, readable_name
 
-READABLE = frozenset([
-    ".md", ".markdown", ".mdown", ".mdx", ".html", ".htm", ".xhtml", ".txt", ".text", ".docx", ".pdf", ".csv", ".tsv",
-])  # fmt: skip
 INSTEAD = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"), stored("an image, needs OCR")),
     ".doc": stored("legacy Word format: save it as .docx"), ".wps": stored("WPS format: save it as .docx"),
@@ -152,7 +150,7 @@ def look_at(path: Path, root: Path, max_mb: int, problem: str = "") -> SourceFil
         return SourceFile(path, name, problem=CLOSED.format(error.strerror))
     if not path.is_file():
         problem = stored("not a regular file")
-    elif suffix not in READABLE:
+    elif ending(path) not in READERS.declared():
         other = (
             stored("files of type {} are not read").format(readable_name(suffix))
             if suffix
@@ -164,7 +162,7 @@ def look_at(path: Path, root: Path, max_mb: int, problem: str = "") -> SourceFil
     elif facts.st_size > max_mb * 1_000_000:
         size = f"{facts.st_size / 1e6:.0f}"
         problem = stored("larger than {} MB ({} MB); raise --max-mb to read it").format(max_mb, size)
-    expected = suffix in READABLE or (suffix in INSTEAD and suffix not in ILLUSTRATIONS)
+    expected = ending(path) in READERS.declared() or (suffix in INSTEAD and suffix not in ILLUSTRATIONS)
     return SourceFile(path, name, facts.st_size, problem, expected)
 
 
@@ -215,12 +213,16 @@ def hash_content(path: Path) -> str:
 
 
 def fingerprint(files: list[SourceFile]) -> str:
-    """Changes when a name, a problem or a byte changes. Of a file with a problem only its size is looked at."""
+    """Changes when a name, a problem or a byte changes, or the package that brings a reader.
+
+    Of a file with a problem only its size is looked at.
+    """
     digest = hashlib.sha256()
     for file in files:
         try:
             content = f"{file.size} {file.problem} {file.expected}" if file.problem else hash_content(file.path)
         except OSError as error:
             content = f"unreadable: {error.strerror}"
-        digest.update(f"{file.name}\0{content}\n".encode())
+        edition = READERS.edition(ending(file.path))
+        digest.update(f"{file.name}\0{content}{' ' if edition else ''}{edition}\n".encode())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from typing import Any
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, fenced, one_line, table_text
 from tuneloop.documents.marks import lowered, raised, struck
+from tuneloop.documents.readers import Reader, of_text
 from tuneloop.documents.surroundings import CODE, HEADING, LINKS, OUTSIDE, left_out_by, text_length
 from tuneloop.language import stored
 from tuneloop.text.tokens import word_set
@@ -20,6 +21,11 @@ STRUCK = re.compile(r"text-decoration[^;]*line-through", re.I)
 NOT_A_NAME = re.compile(r".+\.(?:png|jpe?g|gif|svg|webp|bmp)|[\W\d_]*", re.I)  # as the text for a picture
 DEEPEST = 2040  # elements; at 2048 the parser drops the rest of the file without a word
 PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
+
+
+DECLARED = re.compile(
+    rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]+)|^\s*<\?xml[^>]{0,200}encoding=["']([\w-]+)""", re.I
+)
 
 
 def read_html(text: str) -> Reading:
@@ -298,3 +304,18 @@ def code_language(pre: Any) -> str:
     names = " ".join([pre.get("class") or "", *pre.xpath("./code/@class")])
     found = re.search(r"(?:language|lang|highlight-source)-([\w+#-]+)", names)
     return found[1] if found else ""
+
+
+def declared_text(data: bytes) -> tuple[str, str]:
+    """The text in the encoding that an HTML page declares, where that is true of its bytes."""
+    found = DECLARED.search(data[:4096])
+    name = (found[1] or found[2]).decode("ascii").lower() if found else ""
+    for encoding in {"gb2312": ["gb18030"], "gbk": ["gb18030"], "big5": ["big5hkscs"]}.get(name, [name]):
+        try:
+            return (data.decode(encoding), encoding) if encoding else ("", "")
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return "", ""
+
+
+READER = Reader("text/html", of_text(read_html, declared_text))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tuneloop.documents.blocks import Block, Reading, fenced, one_line, table_text
 from tuneloop.documents.html import html_blocks
 from tuneloop.documents.marks import lowered, raised, struck
+from tuneloop.documents.readers import Reader, of_text
 from tuneloop.documents.surroundings import COMMENTS
 from tuneloop.language import stored
 
@@ -240,3 +241,6 @@ def html_mark(tag: str, parts: list[str], marks: list[tuple[int, str]]) -> None:
             parts[begins:] = [(raised if name == "sup" else lowered)(before, text)]
         else:
             parts[begins:] = [struck(text)]
+
+
+READER = Reader("text/markdown", of_text(read_markdown))

@@ -15,6 +15,7 @@ from typing import Any
 from tuneloop.documents.blocks import INVISIBLE, Block, Reading, Unreadable, one_line
 from tuneloop.documents.hyphen import BREAK, is_parted_sign
 from tuneloop.documents.layout import Cell, Line, Page, drop_running_lines, page_blocks
+from tuneloop.documents.readers import Reader
 from tuneloop.documents.surroundings import RUNNING
 from tuneloop.language import stored
 from tuneloop.rows import tell
@@ -218,3 +219,6 @@ def clean_line(text: str) -> str:
 
 def units(text: str, wide: bool) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2 if wide else len(text)
+
+
+READER = Reader("application/pdf", read_pdf)

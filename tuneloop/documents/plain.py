@@ -5,6 +5,7 @@ import io
 import re
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
+from tuneloop.documents.readers import Reader, of_text
 from tuneloop.language import stored
 from tuneloop.text.delimiters import find_delimiter
 
@@ -59,3 +60,8 @@ def read_csv(text: str, delimiter: str = "") -> Reading:
 def record_text(head: list[str], row: list[str]) -> str:
     names = head + [f"{len(head) + i + 1}" for i in range(len(row) - len(head))]
     return "\n".join(f"{name}: {cell}" for name, cell in zip(names, row, strict=False) if cell)
+
+
+READER = Reader("text/plain", of_text(read_plain))
+COMMAS = Reader("text/csv", of_text(read_csv))
+TABS = Reader("text/tab-separated-values", of_text(lambda text: read_csv(text, "\t")))

@@ -1,0 +1,65 @@
+"""What ``docs/design/add-*.md`` tell an engineer to do is done, word for word, in a package that pip would leave."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+
+
+class Package:
+    """A guide's modules and entry points, installed where nothing else sees them."""
+
+    def __init__(self, guide: str, folder: Path) -> None:
+        self.folder, self.site = folder, folder / "site"
+        blocks = BLOCK.findall((ROOT / "docs" / "design" / f"{guide}.md").read_text(encoding="utf-8"))
+        facts = self.site / "guided-1.0.dist-info"
+        facts.mkdir(parents=True)
+        (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: guided\nVersion: 1.0\n")
+        points = "".join(text for kind, text in blocks if kind == "toml")
+        (facts / "entry_points.txt").write_text(re.sub(r'project\.entry-points\."([^"]+)"|"', r"\1", points))
+        for kind, text in blocks:
+            if kind == "python":
+                (self.site / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+        self.commands = [line for kind, text in blocks if kind == "sh" for line in text.splitlines()]
+
+    def run(self, line: str, status: int = 0) -> dict[str, Any]:
+        """What a command of the guide prints with ``--json``."""
+        path = os.pathsep.join([str(self.site), str(ROOT)])
+        environment = os.environ | {"PYTHONPATH": path, "TUNELOOP_LANGUAGE": "en"}
+        command = [sys.executable, "-m", *line.split(), "--json"]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def package(request: pytest.FixtureRequest, tmp_path: Path) -> Package:
+    return Package(request.param, tmp_path)
+
+
+guide = pytest.mark.parametrize
+
+
+@guide("package", ["add-a-reader"], indirect=True)
+def test_a_reader(package: Package) -> None:
+    (package.folder / "team.minutes").write_text("# Monday\nAnna: The pump is green.\n\n---\n张伟: 水泵是绿色的。\n")
+    (package.folder / "none.minutes").write_text("nothing")
+    (command,) = package.commands
+    found = package.run(command)
+    assert found["summary"]["types"] == {"minutes": 1}
+    assert found["summary"]["left_out"] == {"lines that nobody said": 3}
+    rows = package.run("tuneloop show documents:team --rows documents")["rows"]
+    assert "Anna said: The pump is green." in rows[0]["text"] and rows[0]["sections"][0]["heading"] == ["Monday"]
+    both = package.run("tuneloop parse .", status=3)
+    assert [one["reason"] for one in both["lost"]["first"]] == ["these are no minutes"]
+    (package.site / "minutes_reader.py").write_text("raise RuntimeError('no luck')")
+    refused = package.run("tuneloop parse team.minutes --rerun", status=2)
+    assert "guided" in refused["error"] and "no luck" in refused["error"]
