@@ -1,11 +1,13 @@
 """Server-sent events, read and written: https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 A stream is read as it comes, and however it is cut it gives the same events. Lines end with CR, LF or both; comments,
-``id`` and ``retry`` are passed over; several ``data`` lines are one event. Two things are as OpenAI-compatible servers
-have them: ``[DONE]`` ends an answer, and an event at the very end counts though no empty line follows it.
+``id`` and ``retry`` are passed over; several ``data`` lines are one event. Three things are as OpenAI-compatible
+servers have them: ``[DONE]`` ends an answer; an event at the very end counts though no empty line follows it; and where
+the empty lines are left out, a ``data`` line that is a whole JSON object is an event of its own.
 Nothing is held without bound: of an event that is too long only that it came is told.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,14 +122,20 @@ class Reader:
         field, _colon, value = text.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
-            self.size += len(value) + 1
-            if self.size > self.most + 1:
-                self.whole, self.data = False, []
-            if self.whole:
-                self.data.append(value)
-        elif field == b"event":
+            return self._value(value)
+        if field == b"event":
             self.name = value.decode("utf-8", "replace")
         return []
+
+    def _value(self, value: bytes) -> list[Event]:
+        """The events that one more line of data ends."""
+        found = self._event() if self.whole and parted(self.data, value) else []
+        self.size += len(value) + 1
+        if self.size > self.most + 1:
+            self.whole, self.data = False, []
+        if self.whole:
+            self.data.append(value)
+        return found + (self._event() if len(self.data) == 1 and self.data[0].strip() == DONE else [])
 
     def _event(self) -> list[Event]:
         """The event whose lines have come; none where no ``data`` was among them."""
@@ -137,6 +145,23 @@ class Reader:
             found = [Event(b"", self.name, whole=False)]
         self._begin()
         return found
+
+
+def parted(data: list[bytes], value: bytes) -> bool:
+    """Whether the data of an event is whole, so that ``value`` begins another: one line, which is a JSON object.
+
+    Several lines that only together are JSON are one event, whatever one of them is.
+    """
+    if len(data) != 1 or not value.strip():
+        return False
+    told = data[0].strip()
+    if not told.startswith(b"{") or not told.endswith(b"}"):
+        return False
+    try:
+        json.loads(told)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def read_events(data: bytes) -> list[Event]:
