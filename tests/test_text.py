@@ -47,6 +47,7 @@ LANGUAGE_CASES = {
     "Was kostet ein Hotel in Hamburg?": "",
     "On a reçu la facture.": "",
     "Is the Hotel in Berlin open?": "en",
+    "Who owns Casa de la Vega in Los Angeles?": "en",
     "Employees may carry over five days.": "en",
     "Reset password": "",
     "": "",

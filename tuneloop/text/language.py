@@ -107,9 +107,13 @@ def strange(prose: str, language: Language) -> bool:
 
 
 def more_of_a_stranger(words: list[str], hits: float) -> bool:
-    """Whether an unknown language has more of its function words among ``words`` than the known one has."""
-    lowered = [word.lower() for word in words]
-    return any(sum(word in listed for word in lowered) > hits for listed in strangers())
+    """Whether an unknown language has more of its function words among ``words`` than the known one has.
+
+    ``Los Angeles``, ``El Paso``: what begins with a capital letter within a text is a name.
+    """
+    loud = all(map(str.isupper, words))
+    plain = [word.lower() for place, word in enumerate(words) if loud or not place or word.islower()]
+    return any(sum(word in listed for word in plain) > hits for listed in strangers())
 
 
 @cache
