@@ -17,7 +17,7 @@ from tuneloop.knowledge.answerable import measured
 from tuneloop.text.delimiters import find_delimiter
 from tuneloop.text.language import language_of
 from tuneloop.text.languages import LISTS, languages, read_language
-from tuneloop.text.numerals import chinese_value, english_value, whole_number
+from tuneloop.text.numerals import chinese_value, spoken_value, whole_number
 from tuneloop.text.scripts import CJK, HAN, KANA
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +88,7 @@ def test_a_numeral_has_one_value_in_every_room() -> None:
     values = {"二〇二六": 2026, "二百零六": 206, "一万二千": 12_000, "三亿": 300_000_000, "两千零三": 2003, "１０": 10}
     assert {text: whole_number(text) for text in values} == values
     assert [chinese_value(text) for text in ("三点五", "十", "条", "")] == ["3.5", "10", None, None]
-    assert english_value("two hundred and five") == 205 and whole_number("三点五") == whole_number("x") == 0
+    assert spoken_value("two hundred and five") == 205 and whole_number("三点五") == whole_number("x") == 0
     articles = [Block("text", f"第{n}条　内容由本条规定。") for n in ("一九", "二〇", "二一")]
     assert [block.opens for block in mark_articles(articles)] == ["第一九条", "第二〇条", "第二一条"]
 
@@ -136,9 +136,14 @@ blocks = ["Artikul {numeral}{1,4}"]
 function = "zo ka ri te mu"
 stop = "zo ka"
 never_last = "bv"
+[numerals]
+ones = "nul un dva tri"
+decades = "dvades trides"
+large = "sotnya=2 tisa=3"
 """
 ASK = """
 import json
+from tuneloop.answer.numbers import find_numbers
 from tuneloop.knowledge.terms import search_terms
 from tuneloop.text.language import language_of
 from tuneloop.text.languages import LANGUAGES, languages
@@ -146,6 +151,7 @@ from tuneloop.text.sentences import sentences
 print(json.dumps({
     "language": [language_of(t) for t in ("Zo blarg ka snork te fnord?", "What is the blarg?", "它是什么？")],
     "sentences": sentences("Zo blarg bv. Snork ka. Te fnord.") + sentences("Zo blarg\\nArtikul 3 ka"),
+    "numbers": [number.value for number in find_numbers("dva tisa un sotnya trides dva blarg, two hundred, 二〇二六年")],
     "terms": search_terms("zo blarg ka snork"), "lacking": languages()["xx"].lacking(),
     "unfit": {name: str(unfit) for name, unfit in LANGUAGES.unfit.items()},
 }))
@@ -175,6 +181,7 @@ def test_a_third_language_is_a_file(toy: dict[str, str], tmp_path: Path) -> None
     told = json.loads(asked.stdout)
     assert told["language"] == ["xx", "en", "zh"]
     assert told["sentences"] == ["Zo blarg bv. Snork ka.", "Te fnord.", "Zo blarg", "Artikul 3 ka"]
+    assert told["numbers"] == ["2132", "200", "2026"]
     assert told["terms"] == ["blarg", "snork"]
     assert told["lacking"] == [name for name in LISTS if name not in ("function", "stop", "never_last")]
     assert list(told["unfit"]) == ["yy"] and "toy-tongues" in told["unfit"]["yy"] and "runic" in told["unfit"]["yy"]
