@@ -75,12 +75,14 @@ def text_languages() -> list[dict[str, Any]]:
     """The languages that the rules on texts know, what falls back in each, and what packages bring that is unfit."""
     from tuneloop.text.languages import LANGUAGES, LISTS, languages
 
-    found = [check(_("languages of texts"), True, joined(f"{one.name} ({code})" for code, one in languages().items()))]
+    found = [
+        check(_("languages of texts"), True, joined(f"{_(one.name)} ({code})" for code, one in languages().items()))
+    ]
     for code, one in languages().items():
         if lacking := one.lacking():
             falls = joined(dict.fromkeys(_(LISTS[name]) for name in lacking))
             found.append(
-                check(f"{one.name} ({code})", None, _("no list of {names}").format(names=joined(lacking)), falls)
+                check(f"{_(one.name)} ({code})", None, _("no list of {names}").format(names=joined(lacking)), falls)
             )
     return found + [check(name, None, "-", str(unfit)) for name, unfit in LANGUAGES.unfit.items()]
 
