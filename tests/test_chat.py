@@ -205,6 +205,15 @@ def test_stream_yields_text_and_counts(server: Server) -> None:
     assert server.asked[0][1]["stream_options"] == {"include_usage": True}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_stream_without_empty_lines_is_read(server: Server, end: str) -> None:
+    pieces = [piece("t"), piece("wo"), piece(finish="stop"), {"choices": [], "usage": USAGE}]
+    text = "".join(f"data: {json.dumps(p)}{end}" for p in pieces) + f"data: [DONE]{end}"
+    server.script = [lambda handler, body: handler.reply(200, text.encode(), content_type="text/event-stream")]
+    deltas = stream(client(server))
+    assert "".join(d.text for d in deltas) == "two" and deltas[-1].completion_tokens == 2
+
+
 def test_stream_is_retried_before_the_first_text_only(server: Server) -> None:
     whole = events(piece("two", "stop"))
     server.script = [ok({}, 500), events(piece("", role="assistant"), done=False), events('{"choi'), whole]

@@ -8,13 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tuneloop import sse
+from tuneloop.gateway.record import Record
 from tuneloop.gateway.relay import Renamed
 from tuneloop.sse import Event, Lines, Reader, read_events, written
 
 ROOT = Path(sse.__file__).parent
 PIECES = (
     b"data: one", b"data:two", b"data", b"data:  x", b": ping", b"event: e", b"id: 7", b"retry: 10", b"odd", b"",
-    "data: 你".encode(), b"data: [DONE]", b"\xef\xbb\xbfdata: b", b"data: " + b"y" * 60, b": " + b"z" * 60,
+    "data: 你".encode(), b"data: [DONE]", b"\xef\xbb\xbfdata: b", b'data: {"id":"a"}', b"data: {", b"data: }",
+    b"data: " + b"y" * 60, b": " + b"z" * 60,
 )  # fmt: skip
 STREAMS = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from((b"\n", b"\r", b"\r\n", b"")))).map(
     lambda lines: b"".join(text + end for text, end in lines)
@@ -58,20 +60,6 @@ def test_the_events_of_a_stream() -> None:
     assert [event.done for event in read_events(data)] == [False, False, False, True]
 
 
-def test_a_server_that_writes_no_empty_lines_is_read() -> None:
-    parts = [json.dumps({"n": n}).encode() for n in range(3)]
-    lines = b"".join(b"data: " + part + b"\n" for part in [*parts, sse.DONE])
-    assert read_events(lines) == read_events(lines.replace(b"\n", b"\n\n")) == [*map(Event, parts), Event(sse.DONE)]
-    assert fed(lines, list(range(len(lines))), 1000) == read_events(lines)
-    renamed, came = Renamed("ours"), []
-    for n in range(3):
-        came.append(renamed.feed(b'data: {"id": "theirs", "choices": [], "n": %d}\n' % n))
-    assert came[2].count(b"ours") == 1, "sent on as the next one begins, not at the end"
-    assert (b"".join(came) + renamed.close()).count(b"ours") == 3
-    parted = b'data: {"a":\ndata: [1,\ndata: 2]}\n\n'
-    assert [json.loads(event.data) for event in read_events(parted)] == [{"a": [1, 2]}], "one object in three lines"
-
-
 def test_what_is_too_long_is_told_and_not_held() -> None:
     reader = Reader(1000)
     for _ in range(100):
@@ -90,6 +78,24 @@ def test_an_event_of_several_lines_gets_our_id_too() -> None:
     sent = b"".join(renamed.feed(data[at : at + 1]) for at in range(len(data))) + renamed.close()
     first, last = read_events(sent)
     assert json.loads(first.data) == {"id": "ours", "choices": []} and last.done
+
+
+def test_events_that_no_empty_line_parts_are_told_apart() -> None:
+    pieces = [b'{"id": "theirs", "choices": [{"delta": {"content": "%d"}}]}' % n for n in range(3)]
+    data = b"".join(b"data: " + p + b"\n" for p in pieces) + b"data: [DONE]\n"
+    assert [event.data for event in read_events(data)] == [*pieces, sse.DONE]
+    renamed, record = Renamed("ours"), Record("x", "/p", streamed=True)
+    record.add(data)
+    assert record.row()["answer"] == "012"
+    sent = [renamed.feed(data[at : at + 1]) for at in range(len(data))]
+    assert sent[-1].endswith(b"[DONE]\n")  # nothing waits for the end of the connection
+    assert b"".join(sent) + renamed.close() == data.replace(b'"id": "theirs"', b'"id":"ours"')
+
+
+def test_lines_that_only_together_are_json_are_one_event() -> None:
+    lines = [b'{"a": [', b'{"b": 1},', b'{"c": 2}', b"]}"]
+    assert read_events(b"".join(b"data: " + line + b"\n" for line in lines) * 2) == [Event(b"\n".join(lines * 2))]
+    assert read_events(b"data: one\ndata: two\n\n") == [Event(b"one\ntwo")]
 
 
 def test_there_is_one_reader() -> None:

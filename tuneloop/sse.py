@@ -1,9 +1,9 @@
 """Server-sent events, read and written: https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 A stream is read as it comes, and however it is cut it gives the same events. Lines end with CR, LF or both; comments,
-``id`` and ``retry`` are passed over; several ``data`` lines are one event. Three things are as servers of OpenAI's kind
-have them: ``[DONE]`` ends an answer, an event at the very end counts though no empty line follows it, and where a
-server writes no empty lines at all, each ``data`` line that is a whole JSON object is an event.
+``id`` and ``retry`` are passed over; several ``data`` lines are one event. Three things are as OpenAI-compatible
+servers have them: ``[DONE]`` ends an answer; an event at the very end counts though no empty line follows it; and where
+the empty lines are left out, a ``data`` line that is a whole JSON object is an event of its own.
 Nothing is held without bound: of an event that is too long only that it came is told.
 """
 
@@ -121,17 +121,21 @@ class Reader:
             return self._event()
         field, _colon, value = text.partition(b":")
         value = value.removeprefix(b" ")
-        before: list[Event] = []
         if field == b"data":
-            before = self._event() if len(self.data) == 1 and is_whole(self.data[0]) else []
-            self.size += len(value) + 1
-            if self.size > self.most + 1:
-                self.whole, self.data = False, []
-            if self.whole:
-                self.data.append(value)
-        elif field == b"event":
+            return self._value(value)
+        if field == b"event":
             self.name = value.decode("utf-8", "replace")
-        return before
+        return []
+
+    def _value(self, value: bytes) -> list[Event]:
+        """The events that one more line of data ends."""
+        found = self._event() if self.whole and parted(self.data, value) else []
+        self.size += len(value) + 1
+        if self.size > self.most + 1:
+            self.whole, self.data = False, []
+        if self.whole:
+            self.data.append(value)
+        return found + (self._event() if len(self.data) == 1 and self.data[0].strip() == DONE else [])
 
     def _event(self) -> list[Event]:
         """The event whose lines have come; none where no ``data`` was among them."""
@@ -143,15 +147,21 @@ class Reader:
         return found
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether what stands in a ``data`` line needs no further one: a JSON object, or the end of an answer."""
-    text = data.strip()
-    if not (text.startswith(b'{"') and text.endswith(b"}")):
-        return text == DONE
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
+def parted(data: list[bytes], value: bytes) -> bool:
+    """Whether the data of an event is whole, so that ``value`` begins another: one line, which is a JSON object.
+
+    Several lines that only together are JSON are one event, whatever one of them is.
+    """
+    if len(data) != 1 or not value.strip():
         return False
+    told = data[0].strip()
+    if not told.startswith(b"{") or not told.endswith(b"}"):
+        return False
+    try:
+        json.loads(told)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def read_events(data: bytes) -> list[Event]:

@@ -21,7 +21,7 @@ from tuneloop.text.numerals import (
     TENS,
     canonical,
     chinese_value,
-    english_value,
+    spoken_value,
 )  # fmt: skip
 
 LISTED = words("units")
@@ -34,12 +34,13 @@ MEASURES = LISTED["measures"]["zh"].split()
 CHINESE_UNITS = sorted({*(w for w in UNIT if not w.isascii()), *MEASURES}, key=len, reverse=True)
 COUNTED = re.compile("|".join(CHINESE_UNITS) + "|楼|审|等")
 
-WORDS = "|".join([*SMALL, *LARGE.keys() - {"k"}])
+WORDS = "|".join(map(re.escape, [*SMALL, *(word for word in LARGE if len(word) > 1)]))
+TIMES = "|".join(map(re.escape, LARGE))
 NUMBER = re.compile(
     rf"""
     (?P<clock>(?<!\d)\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?!\d))
   | (?P<digits>(?<![\w.-])(?<!\d,)\d+(?:,\d{{3}})*(?:\.\d+)*|(?<=[{HAN}~～-])\d+(?:,\d{{3}})*(?:\.\d+)*)
-        (?:\s?(?P<large>k|hundred|thousand|million|billion|trillion|[百千]?[万亿])(?![a-z]))?
+        (?:\s?(?P<large>{TIMES}|[百千]?[万亿])(?![a-z]))?
   | (?P<percent>百分之)(?P<share>[{NUMERAL}点]+|\d+(?:\.\d+)?)
   | (?P<words>\b(?:{WORDS})(?:[\s-]+(?:and\s+)?(?:{WORDS}))*\b)
   | (?P<chinese>第?[{NUMERAL}]*[{NUMERAL}](?:点[{NUMERAL}]+)?)
@@ -175,7 +176,7 @@ def read(match: re.Match[str]) -> str | None:
     if match["digits"]:
         return scaled(match["digits"].replace(",", ""), match["large"] or "")
     if match["words"]:
-        return None if len(match["words"]) > 3 * LONGEST else canonical(str(english_value(match["words"])))
+        return None if len(match["words"]) > 3 * LONGEST else canonical(str(spoken_value(match["words"])))
     text = (match["share"] or match["chinese"]).removeprefix("第")
     return canonical(text) if text[0].isdigit() else chinese_value(text)
 

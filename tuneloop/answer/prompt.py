@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuneloop.records import Message
-from tuneloop.text.language import language_of
+from tuneloop.text.language import nearest_language
 from tuneloop.text.sentences import split_sentences
 from tuneloop.text.tokens import estimate_tokens
 
@@ -40,9 +40,8 @@ FOLLOW_UP = re.compile(
 
 
 def answering(text: str) -> Language:
-    """The language to answer a text in: its own where there is a prompt in it, English otherwise."""
-    told = language_of(text)
-    return "zh" if told == "zh" else "en"
+    """The language to answer a text in: its own where there is a prompt in it, or else the nearest one."""
+    return "zh" if nearest_language(text, tuple(INSTRUCTION)) == "zh" else "en"
 
 
 def content(message: Message | dict[str, Any]) -> str:

@@ -76,11 +76,13 @@ def text_languages() -> list[dict[str, Any]]:
     """The languages that the rules on texts know, what falls back in each, and what packages bring that is unfit."""
     from tuneloop.text.languages import LANGUAGES, LISTS, languages
 
-    found = [check(_("languages of texts"), True, joined(languages()))]
+    found = [check(_("languages of texts"), True, joined(f"{_(one.name)} {code}" for code, one in languages().items()))]
     for code, one in languages().items():
         if lacking := one.lacking():
             falls = joined(dict.fromkeys(_(LISTS[name]) for name in lacking))
-            found.append(check(code, None, _("no list of {names}").format(names=joined(lacking)), falls))
+            found.append(
+                check(f"{_(one.name)} {code}", None, _("no list of {names}").format(names=joined(lacking)), falls)
+            )
     return found + [check(name, None, "-", str(unfit)) for name, unfit in LANGUAGES.unfit.items()]
 
 

@@ -76,9 +76,6 @@ async def relay_stream(upstream: Upstream, response: httpx.Response, record: Rec
     await send({"type": "http.response.body", "body": b""})
 
 
-FEW = 8  # lines of an event that is looked at before its end
-
-
 class Renamed:
     """Gives a completion our id: those of upstreams come again, and are forgotten with a restart of the gateway.
 
@@ -103,24 +100,26 @@ class Renamed:
 
     def line(self, line: sse.Line) -> bytes:
         """What goes on once a line has come: nothing before its event is whole. What is too long goes on as it is."""
-        before = self.told() if is_data(line) and self.is_whole() else b""
+        before = self.told() if self.ends(line) else b""
         self.held.append(line)
         self.size += len(line.text)
         alone = len(self.held) == 1 and not line.text.startswith((b"data", b"event", sse.BOM))
         blank = not line.text and not line.part
-        return before + (self.told() if blank or alone or self.size > sse.MOST else b"")
+        done = not line.part and (value_of(line) or b"").strip() == sse.DONE and len(self.held) == 1
+        return before + (self.told() if blank or done or alone or self.size > sse.MOST else b"")
 
-    def is_whole(self) -> bool:
-        """Whether what is held is an event though no empty line has ended it: some servers write none."""
-        said = [line for line in self.held if is_data(line)] if len(self.held) < FEW else []
-        return len(said) == 1 and sse.is_whole(value_of(said[0]))
+    def ends(self, line: sse.Line) -> bool:
+        """Whether a line begins an event though no empty line ended the one that is held."""
+        if not self.held or line.part or not line.text.startswith(b"data:") or any(part.part for part in self.held):
+            return False
+        return sse.parted([value for held in self.held if (value := value_of(held)) is not None], line.text[5:])
 
     def told(self) -> bytes:
         """The event that is held, its ``data`` changed where it is a completion or an error."""
         held, self.held, self.size = self.held, [], 0
-        said = [line for line in held if is_data(line)]
+        said = [line for line in held if value_of(line) is not None]
         plain = b"".join(line.text + line.end for line in held)
-        values = [value_of(line) for line in said]
+        values = [line.text.removeprefix(sse.BOM)[5:] for line in said]
         if not said or any(line.part and line.text for line in held) or values[0].strip() == sse.DONE:
             return plain
         data = values[0] if len(values) == 1 else b"\n".join(value.removeprefix(b" ") for value in values)
@@ -155,12 +154,10 @@ class Renamed:
         return b" " * data.startswith(b" ") + json.dumps(body | {"id": self.identity}).encode()
 
 
-def is_data(line: sse.Line) -> bool:
-    return line.text.removeprefix(sse.BOM).startswith(b"data:")
-
-
-def value_of(line: sse.Line) -> bytes:
-    return line.text.removeprefix(sse.BOM)[5:]
+def value_of(line: sse.Line) -> bytes | None:
+    """The data of a line; ``None`` where it has none."""
+    text = line.text.removeprefix(sse.BOM)
+    return text[5:] if text.startswith(b"data:") else None
 
 
 def problem_within(body: dict[str, Any]) -> Problem | None:

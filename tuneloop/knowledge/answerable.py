@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
-from tuneloop.text.language import language_of
+from tuneloop.text.language import nearest_language
 
 EVIDENCE = 4  # passages that a question is judged by, however many a model is shown
 THRESHOLD = 0.35  # false refusals near 4%, in the regression's own questions
@@ -60,8 +60,7 @@ def logistic(value: float) -> float:
 
 def measured(text: str) -> str:
     """The language of a text, among those in which everyday questions are measured."""
-    told = language_of(text)
-    return told if told in MEASURED else MEASURED[0]
+    return nearest_language(text, MEASURED)
 
 
 def median(values: Sequence[float]) -> float:

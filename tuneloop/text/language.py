@@ -2,19 +2,24 @@
 
 Function words decide, and letters where there are none. A name proves nothing: "How is 张伟 paid at Zorbex?" is an
 English question, and a Chinese page full of English identifiers is a Chinese page. Code, addresses and what stands in
-quotation marks are looked at only where there is nothing else.
+quotation marks are looked at only where there is nothing else. A text in a language for which there are no rules is in
+none that is known: the function words of the commonest are in ``strangers.toml``.
 """
 
 import re
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
-from tuneloop.scripts import CHARACTERS_A_WORD, SCRIPTS, SPACELESS
+from tuneloop.scripts import CHARACTERS_A_WORD, CJK, SCRIPTS, SPACELESS
 from tuneloop.text.languages import Language, languages
 
 CODE = re.compile(r"^(`{3,}).*?(?:^\1$|\Z)|`[^`\n]*`|https?://\S+", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"“[^”\n]{1,200}”|\"[^\"\n]{1,200}\"|「[^」\n]{1,200}」|『[^』\n]{1,200}』|《[^》\n]{1,200}》")
 LETTER = re.compile(r"[^\W\d_]")
+SPACELESS_LETTER = re.compile(f"[{CJK}]")
+STRANGERS = Path(__file__).parent / "strangers.toml"
 LONG = 40_000  # characters, of which so many at the start and in the middle are read
 SHORT = 1000  # characters of a text in which a quotation may be the better part
 TELLING = 0.3  # what a word weighs by its script alone, where the script is that of one language
@@ -28,6 +33,18 @@ def language_of(text: str, default: str = "") -> str:
     found = {code: evidence(language, prose) for code, language in languages().items()}
     best = max(found, key=lambda code: found[code])
     return best if found[best] > 0 and not strange(prose, languages()[best]) else default
+
+
+def nearest_language(text: str, known: Sequence[str]) -> str:
+    """Of ``known`` codes, the one to speak about a text in: its own language, or one that has its script, or the first.
+
+    A Japanese question is spoken of in Chinese, whose characters its reader knows, a German one in English.
+    """
+    told = language_of(text)
+    if told in known:
+        return told
+    spaceless = [code for code in known if SPACELESS.intersection(languages()[code].scripts)]
+    return spaceless[0] if spaceless and not told and len(SPACELESS_LETTER.findall(text)) >= 2 else known[0]
 
 
 def prose_of(text: str) -> str:
@@ -83,8 +100,27 @@ def strange(prose: str, language: Language) -> bool:
     if kana > 0.1 * own and (kana > 20 or kana > 0.25 * own):
         return True
     others = len(LETTER.findall(prose)) - sum(letters_of(script, prose) for script in known_scripts())
-    words = own if "latin" not in language.scripts else len(runs_of("latin").findall(prose))
-    return others >= 0.5 * words and others > 0
+    if tells(language):
+        return others >= 0.5 * own and others > 0
+    words = runs_of("latin").findall(prose)
+    return (others >= 0.5 * len(words) and others > 0) or more_of_a_stranger(words, signs(language, prose)[0])
+
+
+def more_of_a_stranger(words: list[str], hits: float) -> bool:
+    """Whether an unknown language has more of its function words among ``words`` than the known one has.
+
+    ``Los Angeles``, ``El Paso``: what begins with a capital letter within a text is a name.
+    """
+    loud = all(map(str.isupper, words))
+    plain = [word.lower() for place, word in enumerate(words) if loud or not place or word.islower()]
+    return any(sum(word in listed for word in plain) > hits for listed in strangers())
+
+
+@cache
+def strangers() -> tuple[frozenset[str], ...]:
+    """The function words of each language that is told apart from the known ones, and no more."""
+    found = tomllib.loads(STRANGERS.read_text(encoding="utf-8"))
+    return tuple(frozenset(words.split()) for code, words in found.items() if code not in languages())
 
 
 def letters_of(script: str, prose: str) -> int:

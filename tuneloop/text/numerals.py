@@ -4,12 +4,13 @@
 """
 
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
-from tuneloop.text.languages import LANGUAGES
+from tuneloop.text.languages import languages
 
-ENGLISH, CHINESE = LANGUAGES.find("en").numerals, LANGUAGES.find("zh").numerals
 LONGEST = 40  # characters of a number in words; what is longer is none
+HUNDRED = 100  # counts what stands before it; what is larger ends a part of the number
 
 
 def listed_values(text: str) -> dict[str, int]:
@@ -21,25 +22,38 @@ def powers(text: str) -> dict[str, int]:
     return {word: 10**power for word, power in listed_values(text).items()}
 
 
-SMALL = {word: value for value, word in enumerate(ENGLISH["ones"].split())} | {
-    word: 10 * value for value, word in enumerate(ENGLISH["decades"].split(), 2)
-}
-LARGE = powers(ENGLISH["large"])
-DIGITS = listed_values(CHINESE["digits"])
-TENS = powers(CHINESE["tens"])
-MYRIADS = powers(CHINESE["sections"])
-POINT = CHINESE["point"]
+def spoken(text: str) -> dict[str, int]:
+    """``zero one two`` as a mapping."""
+    return {word: value for value, word in enumerate(text.split())}
+
+
+def of_all(key: str, read: Callable[[str], dict[str, int]]) -> dict[str, int]:
+    """What all languages list under ``key``; where two give a word another value, that of the first stands."""
+    found: dict[str, int] = {}
+    for language in languages().values():
+        found = read(language.numerals.get(key, "")) | found
+    return found
+
+
+# Numbers in words of a language with spaces.
+SMALL = {word: 10 * (place + 2) for word, place in of_all("decades", spoken).items()} | of_all("ones", spoken)
+LARGE = of_all("large", powers)
+# Numbers in characters that are digits and powers of ten.
+DIGITS = of_all("digits", listed_values)
+TENS = of_all("tens", powers)
+MYRIADS = of_all("sections", powers)
+POINTS = "".join(dict.fromkeys(language.numerals.get("point", "") for language in languages().values()))
 NUMERAL = "".join([*DIGITS, *TENS, *MYRIADS])  # every character that a Chinese numeral is written with
 
 
-def english_value(text: str) -> int:
+def spoken_value(text: str) -> int:
     """``two hundred and five`` as 205."""
     total = current = 0
     for word in re.split(r"[\s-]+", text):
         if word in SMALL:
             current += SMALL[word]
-        elif word == "hundred":
-            current = max(current, 1) * 100
+        elif LARGE.get(word) == HUNDRED:
+            current = max(current, 1) * HUNDRED
         elif word in LARGE:
             total, current = total + max(current, 1) * LARGE[word], 0
     return total + current
@@ -47,7 +61,8 @@ def english_value(text: str) -> int:
 
 def chinese_value(text: str) -> str | None:
     """The value of Chinese numerals: ``三百零五``, ``二〇二六``, ``三点五``, ``两万``; ``None`` for what is none."""
-    whole, _point, fraction = text.partition(POINT)
+    whole, *rest = re.split(f"[{POINTS}]", text, maxsplit=1)
+    fraction = "".join(rest)
     if not whole or len(text) > LONGEST or any(c not in DIGITS for c in fraction):
         return None
     if len(whole) > 1 and all(c in DIGITS for c in whole):

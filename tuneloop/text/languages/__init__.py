@@ -17,6 +17,7 @@ from tuneloop.language import _, stored
 from tuneloop.scripts import SCRIPTS
 
 FOLDER = Path(__file__).parent
+NAMES = (stored("English"), stored("Chinese"))  # of the built-in languages, for the catalogue
 LISTS = {  # what a language's file may list, and what is so where it does not
     "function": stored("short texts in it are told by their script alone"),
     "asking": stored("a request is not told by its first word"),
@@ -33,7 +34,7 @@ class Language:
     """One language as its file says it. ``lists`` holds words in lower case, ``blocks`` patterns of a line's start."""
 
     code: str  # ISO 639: en, zh
-    name: str  # as its speakers write it
+    name: str  # in English, as ``name`` in a file is; shown in the reader's language
     scripts: tuple[str, ...]  # keys of SCRIPTS
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
     none: frozenset[str] = frozenset()  # lists that the language has no words for
