@@ -63,3 +63,20 @@ def test_a_reader(package: Package) -> None:
     (package.site / "minutes_reader.py").write_text("raise RuntimeError('no luck')")
     refused = package.run("tuneloop parse team.minutes --rerun", status=2)
     assert "guided" in refused["error"] and "no luck" in refused["error"]
+
+
+@guide("package", ["add-an-importer"], indirect=True)
+def test_an_importer(package: Package) -> None:
+    rows = [{"frage": "Wann schließt sie?", "antwort": "Um acht.", "thema": "Zeiten", "von": "Anna"}, {"frage": "Wo?"}]
+    rows += [{"frage": f"Was ist {n}?", "antwort": {"n": n} if n == 3 else f"Es ist {n}."} for n in range(5)]
+    (package.folder / "faq.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (command,) = package.commands
+    found = package.run(command, status=3)
+    assert found["summary"]["format"] == "frage" and found["summary"]["examples"] == 5
+    assert found["summary"]["extra"] == {"von": 1}
+    reasons = found["summary"]["reasons"]
+    assert reasons == {"the format frage of the package guided failed": 1, "a value is not text": 1}
+    first, *_rest = package.run("tuneloop show dataset:faq --rows examples")["rows"]
+    assert first["tags"] == ["Zeiten"] and first["messages"][0]["content"] == "Wann schließt sie?"
+    refused = package.run("tuneloop import faq.jsonl --format fragen", status=2)
+    assert "frage" in refused["error"], "what was meant is said"

@@ -762,3 +762,31 @@ def test_chunks_are_spread_over_documents() -> None:
     assert sorted(first[:3]) == ["doc0.md", "doc1.md", "doc2.md"] and first.count("doc2.md") == 1
     assert sorted(c.id for c in spread(chunks, 1)) == sorted(c.id for c in chunks)
     assert [c.id for c in spread(chunks, 1)] != [c.id for c in spread(chunks, 2)]
+
+
+@pytest.mark.parametrize(
+    ("form", "row", "fields"),
+    [
+        ("text", {"text": "Long ago.", "url": "http://a"}, {"shape": "text", "text": "Long ago."}),
+        ("labelled", {"text": "It broke.", "label": True}, {"shape": "labelled", "labels": ["true"]}),
+        ("retrieval", {"query": "When?", "positive": "At eight.", "negatives": [{"text": "At nine."}]},
+         {"shape": "retrieval", "positives": ["At eight."], "negatives": ["At nine."]}),
+        ("prompt", {"prompt": [{"role": "user", "content": "2+2?"}], "ground_truth": "4", "facts": {"unit": "m"}},
+         {"shape": "prompt", "facts": {"ground_truth": "4", "unit": "m"}}),
+        ("choices", {"question": "Which?", "A": "one", "B": "two", "C": "three", "answer": "A, C"},
+         {"shape": "choices", "choices": ["one", "two", "three"], "right": [0, 2]}),
+        ("choices", {"question": "Which?", "choices": ["one", "two"], "answer": 1}, {"right": [1]}),
+    ],
+)  # fmt: skip
+def test_a_row_of_every_shape_is_imported(ctx: Any, tmp_path: Path, form: str, row: dict, fields: dict) -> None:
+    told = {"format": form} if form == "choices" else {}  # questions with answers too: it is not detected
+    examples, summary = run_import(ctx, write(tmp_path, "rows.jsonl", json.dumps(row)), **told)
+    assert summary["format"] == form and {name: getattr(examples[0], name) for name in fields} == fields
+    if "url" in row:
+        assert examples[0].extra == {"url": "http://a"}
+
+
+def test_a_right_choice_that_is_not_there_is_a_bad_row(ctx: Any, tmp_path: Path) -> None:
+    rows = [{"question": "Which?", "choices": ["one", "two"], "answer": answer} for answer in ("B", "E")]
+    _examples, summary = run_import(ctx, write(tmp_path, "r.jsonl", "\n".join(map(json.dumps, rows))), format="choices")
+    assert summary["reasons"] == {"the right choice is not among the choices": 1}

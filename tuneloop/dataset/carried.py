@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,6 @@ TURNS = ("messages", "conversations", "conversation", "chosen", "rejected")
 MEDIA = {
     "images": "image", "image": "image", "videos": "video", "video": "video", "audios": "audio", "audio": "audio",
 }  # fmt: skip
-UNDERSTOOD = {
-    "alpaca": {"instruction", "input", "output", "response", "system", "history"},
-    "sharegpt": {"system"}, "openai": set(), "csv": set(), "qa": set(),
-}  # fmt: skip
 
 
 @dataclass
@@ -29,15 +25,30 @@ class Carried:
     lost: list[str] = field(default_factory=list)
 
 
-def carry(messages: list[Message], values: Mapping[str, Any], form: str, columns: Mapping[str, str]) -> Carried:
-    """A row as the fields of an example. ``messages``: the conversation that was read, with the better answer."""
+def carry(messages: list[Message], values: Mapping[str, Any], understood: Sequence[str]) -> Carried:
+    """A row as the fields of an example. ``messages``: the conversation that was read, with the better answer;
+    ``understood``: the keys that are in it."""
     found = Carried({"messages": messages})
-    known = {*UNDERSTOOD[form], *columns.values(), *TURNS, "answerable"}
     extra = dict(unread_turns(values))
+    rest(found, values, [*understood, *TURNS, "answerable"], extra)
+    check_references(found.fields["messages"])
+    if not is_empty(values.get("rejected")):
+        pair(found, values, extra)
+    if extra:
+        found.fields["extra"] = extra
+    return found
+
+
+def rest(
+    found: Carried, values: Mapping[str, Any], understood: Iterable[str], extra: dict[str, Any] | None = None
+) -> Carried:
+    """Put what a row has beside the keys that are understood where it belongs: tags, metadata, tools and media in the
+    fields of their own, the others among the extra ones; what no field holds is lost."""
+    kept, known = {} if extra is None else extra, set(understood)
     for key, value in values.items():
         if key in known or is_empty(value):
             continue
-        if key in MEDIA:
+        if key in MEDIA and "messages" in found.fields:
             add_media(found, key, value)
         elif key in ("tools", "functions") and (tools := tools_in(value)) is not None:
             found.fields.setdefault("tools", tools)
@@ -48,12 +59,9 @@ def carry(messages: list[Message], values: Mapping[str, Any], form: str, columns
         elif holds_bytes(value):
             found.lost.append(str(key))
         else:
-            extra[str(key)] = as_json(value)
-    check_references(found.fields["messages"])
-    if not is_empty(values.get("rejected")):
-        pair(found, values, extra)
-    if extra:
-        found.fields["extra"] = extra
+            kept[str(key)] = as_json(value)
+    if kept and extra is None:
+        found.fields["extra"] = kept
     return found
 
 

@@ -1,11 +1,11 @@
-"""A row of somebody else's dataset, as messages: one reader a format."""
+"""Rows that hold a conversation, in whatever form: what holds for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tuneloop.answer.prompt import REFUSAL, answering
+from tuneloop.dataset.carried import Carried, carry
 from tuneloop.dataset.turn import BadRow, read_turns, text_of
 from tuneloop.language import stored
 from tuneloop.records import Message
@@ -26,48 +26,40 @@ LABELS = ("label", "kto_tag")
 TRUE, FALSE = ("true", "1", "yes", "y", "是", "对"), ("false", "0", "no", "n", "否", "不")
 
 
-# -- one reader a format -------------------------------------------------------------------------------------------
+SAID = ("messages", "conversations", "conversation")  # keys of a list of turns
 
 
-def read_alpaca(values: dict[str, Any], columns: dict[str, str]) -> list[Message]:
-    """``instruction``, ``input``, ``output``, and where they are there ``system`` and ``history``."""
-    messages = opening(text_of(values.get("system"), "system"))
-    for turn in values.get("history") or []:
-        if not isinstance(turn, list | tuple) or len(turn) != 2:
-            raise BadRow(stored("history must be a list of pairs of question and answer"))
-        messages += exchange(text_of(turn[0], "history"), text_of(turn[1], "history"))
-    asked = [text_of(values.get(key), key) for key in ("instruction", "input")]
-    answer = values.get("output", values.get("response", values.get("chosen")))
-    return messages + exchange("\n\n".join(part for part in asked if part), text_of(answer, "output"))
+def said(
+    read: Callable[[Mapping[str, Any]], list[Message]], understood: Sequence[str]
+) -> Callable[[Mapping[str, Any], Mapping[str, str]], Carried]:
+    """The ``read`` of a form, from what reads its messages and the keys that this understands."""
+    return lambda values, columns: conversation(read(values), values, understood)
 
 
-def read_sharegpt(values: dict[str, Any], columns: dict[str, str]) -> list[Message]:
-    """``conversations``: a list of ``{"from": …, "value": …}``."""
-    turns = values.get("conversations", values.get("conversation", values.get("messages")))
-    messages = opening(text_of(values.get("system"), "system"))
-    return messages + read_turns(turns, "from", "value") + preferred(values, "from", "value")
+def conversation(
+    messages: list[Message],
+    values: Mapping[str, Any],
+    understood: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+) -> Carried:
+    """A row as the fields of an example, from its messages. Raises ``BadRow`` where they are no conversation."""
+    check(messages, values)
+    carried = carry(messages, values, understood)
+    if not is_answerable(values, columns or {}):
+        carried.fields["answerable"] = False
+    return carried
 
 
-def read_openai(values: dict[str, Any], columns: dict[str, str]) -> list[Message]:
-    """``messages``: a list of ``{"role": …, "content": …}``; or the whole conversation as the ``chosen`` one."""
-    turns = values.get("messages", values.get("conversations"))
-    if turns is None and isinstance(values.get("chosen"), list):
-        return read_turns(values["chosen"], "role", "content")
-    return read_turns(turns, "role", "content") + preferred(values, "role", "content")
-
-
-def read_columns(values: dict[str, Any], columns: dict[str, str]) -> list[Message]:
-    """A question and an answer in two columns."""
-    question, answer = (text_of(values.get(columns[key]), columns[key]) for key in ("question", "answer"))
-    if not answer and question and is_answerable(values, columns) is False:
-        answer = REFUSAL[answering(question)]  # what the gateway says is what is learned
-    return opening(text_of(values.get(columns.get("system", "")), "system")) + exchange(question, answer)
-
-
-Reader = Callable[[dict[str, Any], dict[str, str]], list[Message]]
-READERS: dict[str, Reader] = {
-    "alpaca": read_alpaca, "sharegpt": read_sharegpt, "openai": read_openai, "csv": read_columns, "qa": read_columns,
-}  # fmt: skip
+def said_by_users(prompt: Any, key: str) -> list[Message]:
+    """What is asked: a text, or messages of which the last is no answer. Raises ``BadRow``."""
+    if not isinstance(prompt, list):
+        text = text_of(prompt, key)
+        return [Message(role="user", content=text)] if text else []
+    speaker = ("from", "value") if has_turns({key: prompt}, (key,), "from") else ("role", "content")
+    messages = read_turns(prompt, *speaker)
+    if messages[-1].role == "assistant":
+        raise BadRow(stored("a prompt ends with an answer"))
+    return messages
 
 
 def opening(system: str) -> list[Message]:
@@ -83,7 +75,7 @@ def exchange(question: str, answer: str) -> list[Message]:
     return [Message(role="user", content=question), Message(role="assistant", content=answer)]
 
 
-def preferred(values: dict[str, Any], speaker: str, content: str) -> list[Message]:
+def preferred(values: Mapping[str, Any], speaker: str, content: str) -> list[Message]:
     """The better one of a pair of answers; nothing where the row has no such pair."""
     chosen = values.get("chosen")
     if chosen is None:
@@ -93,10 +85,7 @@ def preferred(values: dict[str, Any], speaker: str, content: str) -> list[Messag
     return read_turns(chosen if isinstance(chosen, list) else [chosen], speaker, content)[-1:]
 
 
-# -- what holds for every format -----------------------------------------------------------------------------------
-
-
-def check(messages: Sequence[Message], values: dict[str, Any]) -> None:
+def check(messages: Sequence[Message], values: Mapping[str, Any]) -> None:
     """Raise ``BadRow`` unless the messages are: system or not, then user and assistant in turn, assistant last.
 
     What an assistant calls may be answered by tools before it speaks again.
@@ -130,7 +119,7 @@ def may_follow(before: Message | None) -> tuple[str, ...]:
     return ("assistant",)
 
 
-def is_answerable(values: dict[str, Any], columns: dict[str, str]) -> bool:
+def is_answerable(values: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
     """What the row says of itself; True where it says nothing. Raises for anything but yes or no."""
     value = values.get(columns.get("answerable", "answerable"))
     if value is None or value == "" or isinstance(value, bool):
@@ -141,29 +130,11 @@ def is_answerable(values: dict[str, Any], columns: dict[str, str]) -> bool:
     return word in TRUE
 
 
-# -- detection -----------------------------------------------------------------------------------------------------
-
-
-def has_turns(values: dict[str, Any], keys: Iterable[str], speaker: str) -> bool:
+def has_turns(values: Mapping[str, Any], keys: Iterable[str], speaker: str) -> bool:
     turns = next((values[key] for key in keys if values.get(key)), None)
     if isinstance(turns, str) and turns.lstrip().startswith("["):
         return f'"{speaker}"' in turns
     return isinstance(turns, list) and any(isinstance(t, dict) and speaker in t for t in turns)
-
-
-def format_of(values: dict[str, Any]) -> str:
-    """The format that one row is written in; "" where it cannot be told."""
-    keys = ("messages", "conversations", "conversation")
-    if has_turns(values, keys, "role"):
-        return "openai"
-    if has_turns(values, keys, "from"):
-        return "sharegpt"
-    if has_turns(values, ("chosen",), "role"):
-        return "openai"
-    if "instruction" in values and {"output", "response", "chosen"} & values.keys():
-        return "alpaca"
-    found = find_columns(values)
-    return "qa" if "question" in found and "answer" in found else ""
 
 
 def find_columns(names: Iterable[str]) -> dict[str, str]:

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
+from tuneloop.choices import OneOf
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
@@ -21,6 +22,7 @@ from tuneloop.stage import Context, Kind, Stage
 from tuneloop.text.encodings import meant_path, plain_text, readable_name
 
 if TYPE_CHECKING:
+    from tuneloop.dataset.carried import Carried
     from tuneloop.dataset.rows import Row, Table
     from tuneloop.settings import Settings
 
@@ -40,7 +42,7 @@ class ImportDataset(Stage):
     positional: ClassVar[tuple[str, ...]] = ("file",)
 
     file: str = Field(description="File to import: JSON, JSONL, CSV, TSV or Parquet.")
-    format: Literal["auto", "alpaca", "sharegpt", "openai", "csv", "qa"] = Field(
+    format: Annotated[str, OneOf("tuneloop.dataset.forms:FORMS", also=("auto",))] = Field(
         "auto", description="How a row is written; auto looks at the rows."
     )
     columns: str = Field(
@@ -65,7 +67,14 @@ class ImportDataset(Stage):
         if not path.is_file():
             return ""
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{digest} {editions}" if (editions := self.editions()) else digest
+
+    def editions(self) -> str:
+        """The packages whose forms may read the rows, with their versions."""
+        from tuneloop.dataset.forms import FORMS
+
+        return ", ".join(FORMS.edition(name) for name in FORMS.brought() if self.format in ("auto", name))
 
     def check_outside(self, settings: Settings) -> None:
         """The file, its encoding, the form of its first rows, and the columns that are named."""
@@ -127,7 +136,8 @@ class ImportDataset(Stage):
 
     def understand(self, table: Table) -> tuple[str, dict[str, str]]:
         """The format of the rows, by majority, and which column plays which part."""
-        from tuneloop.dataset.conversations import find_columns, format_of
+        from tuneloop.dataset.conversations import find_columns
+        from tuneloop.dataset.forms import FORMS, form_of
 
         rows = self.first_rows(table)
         names = dict.fromkeys(str(name) for row in rows for name in row.values)
@@ -136,16 +146,17 @@ class ImportDataset(Stage):
         if form == "auto" and self.columns:
             form = "csv" if table.form == "csv" else "qa"
         elif form == "auto":
-            votes = Counter(format_of(row.values) for row in rows)
+            votes = Counter(form_of(row.values) for row in rows)
             form = next((name for name, _count in votes.most_common() if name), "")
             form = "csv" if form == "qa" and table.form == "csv" else form
-        if not form or (form in ("csv", "qa") and not {"question", "answer"} <= set(columns)):
+        by_columns = bool(form) and FORMS.find(form).by_columns
+        if not form or (by_columns and not {"question", "answer"} <= set(columns)):
             raise TuneloopError(
                 _("the format could not be detected; the columns are: {}").format(joined(names)[:200] or _("none")),
                 where=table.name,
                 hint=_("Say which columns to use: --columns question=NAME,answer=NAME"),
             )
-        return form, columns if form in ("csv", "qa") else {}
+        return form, columns if by_columns else {}
 
     def named_columns(self, names: list[str]) -> dict[str, str]:
         """What ``--columns`` says. Raises for a part or a column that does not exist."""
@@ -204,31 +215,44 @@ class Importer:
 
     def example(self, row: Row) -> Example:
         """One row as an example. Raises ``BadRow``."""
-        from tuneloop.dataset.carried import carry
-        from tuneloop.dataset.conversations import READERS, check, is_answerable
         from tuneloop.dataset.turn import BadRow, text_of
+        from tuneloop.records.shapes import problem
 
-        messages = READERS[self.form](row.values, self.columns)
-        check(messages, row.values)
-        carried = carry(messages, row.values, self.form, self.columns)
-        key = content_id(*identity(messages), *identity(carried.fields.get("rejected", [])))
+        carried = self.read(row)
+        messages = carried.fields.get("messages", [])
+        key = content_id(*identity(messages), *identity(carried.fields.get("rejected", [])), *content(carried.fields))
         if first := self.seen.note(key):
             raise BadRow(REPEATED, first)
-        answerable = is_answerable(row.values, self.columns)
         page = text_of(row.values.get(self.columns.get("page", "")), "page")
         named = text_of(row.values.get(self.columns.get("id", "")), "id")
         self.seen.add(key, row.where)
         named = named if named and self.seen.add(f"name {named}") else ""
         self.turns += sum(1 for m in messages if m.role == "assistant")
-        self.unanswerable += not answerable
         self.not_carried.update(carried.lost)
         example = Example(
-            id=named or key, origin=Origin.IMPORTED, answerable=answerable,
-            sources=[Source(name=page)] if page else [], **carried.fields,
-        )  # fmt: skip
+            id=named or key, origin=Origin.IMPORTED, sources=[Source(name=page)] if page else [], **carried.fields
+        )
+        if wrong := problem(example):
+            raise BadRow(wrong)
+        self.unanswerable += not example.answerable
         self.extra.update(example.extra.keys())
         self.shapes[example.shape] += 1
         return example
+
+    def read(self, row: Row) -> Carried:
+        """The fields of a row. Raises ``BadRow``; for what a package's form raises too, with the package named."""
+        from tuneloop.dataset.forms import FORMS
+        from tuneloop.dataset.turn import BadRow
+
+        try:
+            return FORMS.find(self.form).read(row.values, self.columns)
+        except BadRow:
+            raise
+        except Exception as error:
+            if not (package := FORMS.package(self.form)):
+                raise
+            reason = stored("the format {} of the package {} failed").format(self.form, package)
+            raise BadRow(reason, f"{type(error).__name__}: {error}") from error
 
     def tell_not_carried(self, file: str) -> None:
         """Set the fields aside that are in no example; the rows themselves are imported."""
@@ -242,6 +266,13 @@ class Importer:
     def set_aside(self, where: str, reason: str, detail: str, row: object) -> None:
         self.reasons[reason] += 1
         self.ctx.reject(where, f"{reason}: {detail}" if detail else reason, as_text(row), lost=reason != REPEATED)
+
+
+def content(fields: dict[str, Any]) -> Iterator[str]:
+    """What an example that is not a conversation says beside its messages."""
+    for name in ("text", "labels", "query", "positives", "negatives", "choices", "right", "facts"):
+        if name in fields:
+            yield json.dumps([name, fields[name]], sort_keys=True)
 
 
 def identity(messages: Iterable[Message]) -> Iterator[str]:
