@@ -786,6 +786,32 @@ def test_a_row_of_every_shape_is_imported(ctx: Any, tmp_path: Path, form: str, r
         assert examples[0].extra == {"url": "http://a"}
 
 
+@pytest.mark.parametrize(
+    ("row", "choices", "right"),
+    [
+        ({"A": "", "B": "x", "C": "y", "answer": "B"}, ["x", "y"], [0]),
+        ({"choices": {"B": "x", "C": "y"}, "answer": "C"}, ["x", "y"], [1]),
+        ({"choices": {"text": ["w", "x", "y"], "label": ["1", "2", "3"]}, "answerKey": "1"}, ["w", "x", "y"], [0]),
+        ({"choices": ["FACE", "HAND"], "answer": "FACE"}, ["FACE", "HAND"], [0]),
+        ({"choices": ["w", "x", "y"], "answer": "AC"}, ["w", "x", "y"], [0, 2]),
+        ({"options": ["w", "x"], "answer": 0}, ["w", "x"], [0]),
+    ],
+)
+def test_the_right_choice_is_the_one_that_is_named(ctx: Any, tmp_path: Path, row: dict, choices: list, right: list):
+    text = json.dumps({"question": "Which?"} | row)
+    examples, _summary = run_import(ctx, write(tmp_path, "r.jsonl", text), format="choices")
+    assert (examples[0].choices, examples[0].right) == (choices, right)
+
+
+@pytest.mark.parametrize(
+    "beside", [{"text": "t", "label": "l"}, {"solution": "s"}, {"positive": "p"}, {"category": "c"}]
+)
+def test_a_question_with_its_answer_is_one_whatever_stands_beside_it(ctx: Any, tmp_path: Path, beside: dict) -> None:
+    row = {"question": "When?", "answer": "At eight."} | beside
+    examples, summary = run_import(ctx, write(tmp_path, "r.jsonl", json.dumps(row)))
+    assert summary["format"] == "qa" and examples[0].answer == "At eight." and examples[0].extra == beside
+
+
 def test_a_right_choice_that_is_not_there_is_a_bad_row(ctx: Any, tmp_path: Path) -> None:
     rows = [{"question": "Which?", "choices": ["one", "two"], "answer": answer} for answer in ("B", "E")]
     _examples, summary = run_import(ctx, write(tmp_path, "r.jsonl", "\n".join(map(json.dumps, rows))), format="choices")

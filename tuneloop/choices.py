@@ -21,10 +21,12 @@ from tuneloop.doors import Door
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks a text field. ``door`` is written ``module:ATTRIBUTE``; ``also`` are values that no part stands for."""
+    """Marks a text field. ``door`` is written ``module:ATTRIBUTE``; ``also`` are values that no part stands for, and
+    ``but`` are parts that will not do here."""
 
     door: str
     also: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
 
     def opened(self) -> Door[Any]:
         module, _colon, attribute = self.door.partition(":")
@@ -32,7 +34,7 @@ class OneOf:
 
     def names(self) -> list[str]:
         """Every value that may be given."""
-        return [*self.also, *self.opened().names()]
+        return [*self.also, *(name for name in self.opened().names() if name not in self.but)]
 
     def checked(self, value: str) -> str:
         if value in self.names():

@@ -137,6 +137,12 @@ def has_turns(values: Mapping[str, Any], keys: Iterable[str], speaker: str) -> b
     return isinstance(turns, list) and any(isinstance(t, dict) and speaker in t for t in turns)
 
 
+def answers(values: Mapping[str, Any]) -> bool:
+    """Whether a row is a question with its answer, whatever else stands beside them."""
+    found = find_columns(key for key, value in values.items() if value not in (None, ""))
+    return "question" in found and "answer" in found
+
+
 def find_columns(names: Iterable[str]) -> dict[str, str]:
     """Which column plays which part, by its name in any case; the first name of a list wins."""
     by_name = {str(name).strip().lower(): str(name) for name in names}

@@ -12,7 +12,7 @@ from typing import Any
 
 from tuneloop.evaluate.comparison import Clusters, compare
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.metrics import METRICS
+from tuneloop.evaluate.scorers import SCORERS, Answered
 from tuneloop.records import Score
 from tuneloop.text.sentences import sentences
 
@@ -28,10 +28,12 @@ def texts(items: Sequence[Item], *, compared: bool) -> dict[str, list[str]]:
 def baselines(items: Sequence[Item], clusters: Clusters, metric: str, *, compared: bool, resamples: int,
               seed: int) -> tuple[dict[str, Any], list[Score]]:  # fmt: skip
     """The measured model against each baseline (``against``), by one metric, with the test that models get."""
-    measure, found, scores = METRICS[metric], {}, []
-    model = [measure(item.answer or "", item.reference) for item in items]
+    score, found, scores = SCORERS.find(metric).score, {}, []
+    model = [score(Answered(item.question, item.answer or "", item.reference)) for item in items]
     for name, answers in texts(items, compared=compared).items():
-        values = [measure(text, item.reference) for text, item in zip(answers, items, strict=True)]
+        values = [
+            score(Answered(item.question, text, item.reference)) for text, item in zip(answers, items, strict=True)
+        ]
         found[name] = asdict(compare(model, values, clusters, resamples=resamples, seed=seed))
         scores += [Score(item=i.id, model=name, metric=metric, value=v) for i, v in zip(items, values, strict=True)]
     return found, scores

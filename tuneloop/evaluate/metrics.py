@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from tuneloop.evaluate.scorers import Answered, Scorer
 from tuneloop.language import stored
 from tuneloop.text.tokens import words
 
@@ -117,23 +118,31 @@ def exact_match(answer: str, reference: str) -> float:
     return float(normalise(answer) == normalise(reference))
 
 
-METRICS: dict[str, Callable[[str, str], float]] = {
-    "rouge_l": rouge_l, "rouge_l_recall": rouge_l_recall, "bleu_4": bleu_4, "token_f1": token_f1,
-    "exact_match": exact_match, "answer_tokens": answer_tokens,
-}  # fmt: skip
-DESCRIPTIVE = ("answer_tokens",)  # neither more nor less of it is better
-DEFINITIONS = {
-    "rouge_l": stored("ROUGE-L F1 of the whole text (Lin 2004)"),
-    "rouge_l_recall": stored(
-        "the part of the reference that the answer holds in its order (Lin 2004); longer costs nothing"
-    ),
-    "bleu_4": stored(
-        "sentence BLEU-4, add-one smoothing for n > 1 (Lin & Och 2004; sacreBLEU add-k with 1), mean over items"
-    ),
-    "token_f1": stored("F1 of the bags of tokens (Rajpurkar et al. 2016)"),
-    "exact_match": stored("equal after NFKC, lower case, and stripping of outer punctuation"),
-    "answer_tokens": stored(
-        "the mean length of an answer in tokens; it says whether a gain of ROUGE-L is one of brevity"
-    ),
-    "tokenization": TOKENIZATION,
-}
+def of_texts(measure: Callable[[str, str], float]) -> Callable[[Answered], float]:
+    """The ``score`` of a metric that looks at the answer and its reference alone."""
+    return lambda answered: measure(answered.answer, answered.reference)
+
+
+ROUGE_L = Scorer(stored("ROUGE-L F1"), stored("ROUGE-L F1 of the whole text (Lin 2004)"), of_texts(rouge_l))
+ROUGE_L_RECALL = Scorer(
+    stored("ROUGE-L recall"),
+    stored("the part of the reference that the answer holds in its order (Lin 2004); longer costs nothing"),
+    of_texts(rouge_l_recall),
+)
+BLEU_4 = Scorer(
+    stored("BLEU-4"),
+    stored("sentence BLEU-4, add-one smoothing for n > 1 (Lin & Och 2004; sacreBLEU add-k with 1), mean over items"),
+    of_texts(bleu_4),
+)
+TOKEN_F1 = Scorer(stored("token F1"), stored("F1 of the bags of tokens (Rajpurkar et al. 2016)"), of_texts(token_f1))
+EXACT_MATCH = Scorer(
+    stored("exact match"),
+    stored("equal after NFKC, lower case, and stripping of outer punctuation"),
+    of_texts(exact_match),
+)
+ANSWER_TOKENS = Scorer(
+    stored("answer tokens"),
+    stored("the mean length of an answer in tokens; it says whether a gain of ROUGE-L is one of brevity"),
+    of_texts(answer_tokens),
+    descriptive=True,
+)

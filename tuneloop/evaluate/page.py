@@ -14,6 +14,7 @@ from typing import Any
 
 from tuneloop.evaluate import figures
 from tuneloop.evaluate.items import Item
+from tuneloop.evaluate.metrics import ROUGE_L
 from tuneloop.language import LANGUAGES, aside, colon, labelled, shown, speaking, stored, strung
 from tuneloop.records import Score
 
@@ -72,7 +73,7 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
         "<h2>" + words(stored("Questions and answers")) + "</h2>",
         "<div class=scroll><table>",
         header(stored("question"), stored("reference"), stored("model"), stored("against"),
-               figures.METRICS["rouge_l"], numbers=(figures.METRICS["rouge_l"],)),
+               ROUGE_L.label, numbers=(ROUGE_L.label,)),
         *(item_row(item, by_item) for item in rows),
         "</table></div></main></body></html>\n",
     ]  # fmt: skip
@@ -182,7 +183,7 @@ def rates(body: dict[str, Any]) -> str:
 
 
 def definitions(body: dict[str, Any]) -> str:
-    named = {str(figures.METRICS.get(key, key)): text for key, text in body["definitions"].items()}
+    named = {figures.metrics(body).get(key) or key: text for key, text in body["definitions"].items()}
     told = spoken(lambda: strung(labelled(shown(name), shown(text)) for name, text in named.items()))
     return f"<p class=soft>{told}</p>"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,8 @@ from tuneloop.evaluate.comparison import (
     why_no_interval,
 )
 from tuneloop.evaluate.items import CitedSentence, Item
-from tuneloop.evaluate.metrics import DEFINITIONS, DESCRIPTIVE, METRICS, corpus_bleu_4, tokenize
+from tuneloop.evaluate.metrics import TOKENIZATION, corpus_bleu_4, tokenize
+from tuneloop.evaluate.scorers import BUILT_IN, Answered, Scorer, ScorerFailed, chosen, measure
 from tuneloop.language import stored
 from tuneloop.records import Score
 
@@ -26,41 +27,51 @@ CUT = {"answer": "model", "against": "against", "cited": "cited", "against_cited
 
 
 def summarise(
-    items: list[Item], *, compared: bool, known: bool, resamples: int, seed: int, primary: str = AUTO
-) -> tuple[list[Score], dict[str, Any]]:
-    """Every score, and the aggregate with intervals. ``primary``: the one difference that was declared to decide."""
+    items: list[Item], *, compared: bool, known: bool, resamples: int, seed: int, primary: str = AUTO,
+    scorers: Sequence[str] = (),
+) -> tuple[list[Score], dict[str, Any]]:  # fmt: skip
+    """Every score, and the aggregate with intervals. ``primary``: the one difference that was declared to decide.
+
+    ``scorers``: what is measured beside the built-in metrics. One that fails is left out, and named under ``unscored``.
+    """
     asked = [item for item in items if item.answerable]
     closed = [item for item in asked if item.answer is not None and not item.left_out]
     sides = {"model": [i.answer or "" for i in closed]}
     if compared:
         sides["against"] = [i.against or "" for i in closed]
-    values = {
-        metric: {
-            side: [measure(t, i.reference) for t, i in zip(texts, closed, strict=True)] for side, texts in sides.items()
-        }
-        for metric, measure in METRICS.items()
-    }
+    used, unscored = chosen(scorers), dict[str, str]()
+    values: dict[str, dict[str, list[float]]] = {}
+    for metric, scorer in used.items():
+        try:
+            values[metric] = {side: scored(metric, scorer, texts, closed) for side, texts in sides.items()}
+        except ScorerFailed as error:
+            unscored[metric] = str(error)
+    used = {metric: used[metric] for metric in values}
     scores = [
         Score(item=item.id, model=side, metric=metric, value=values[metric][side][number])
         for number, item in enumerate(closed)
         for side in sides
-        for metric in METRICS
+        for metric in used
     ]
     body: dict[str, Any] = {
         "items": len(items), "answerable": len(asked), "errors": sum(bool(i.failed) for i in items),
-        "metrics": {m: aggregate(values[m], clusters(closed), resamples, seed) for m in METRICS},
-        "definitions": DEFINITIONS,
+        "metrics": {m: aggregate(values[m], clusters(closed), resamples, seed) for m in used},
+        "definitions": {m: s.definition for m, s in used.items()} | {"tokenization": TOKENIZATION},
     }  # fmt: skip
-    metric = primary if primary in METRICS else METRIC
-    body["baselines"], more = baselines(
+    if more := {name: scorer.label for name, scorer in used.items() if name not in BUILT_IN}:
+        body["labels"] = more
+    if unscored:
+        body["unscored"] = unscored
+    metric = primary if primary in used else METRIC
+    body["baselines"], extra = baselines(
         closed, clusters(closed), metric, compared=compared, resamples=resamples, seed=seed
     )
-    scores += more
+    scores += extra
     body["cut"] = {CUT[field]: cut(items, field) for field in CUT if any(getattr(i, field) is not None for i in items)}
     body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
     body["correctness"] = correctness(items, resamples, seed)
     scores += correct_scores(items)
-    judge(body, primary)
+    judge(body, primary, [name for name, scorer in used.items() if scorer.descriptive])
     pairs = {side: list(zip(texts, (i.reference for i in closed), strict=True)) for side, texts in sides.items()}
     body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:
@@ -76,12 +87,17 @@ def summarise(
     return scores, rounded(body)
 
 
-def judge(body: dict[str, Any], primary: str) -> None:
+def scored(metric: str, scorer: Scorer, texts: list[str], items: list[Item]) -> list[float]:
+    answers = (Answered(i.question, text, i.reference) for text, i in zip(texts, items, strict=True))
+    return measure(metric, scorer, answers)
+
+
+def judge(body: dict[str, Any], primary: str, descriptive: Sequence[str] = ()) -> None:
     """Say of every difference what may be said: the primary one by its own p-value, all others together by Holm's.
 
     Adds ``p_adjusted`` and ``verdict`` to each. Of a metric that only describes, nothing is better.
     """
-    tests = {name: part for name, part in body["metrics"].items() if "p" in part and name not in DESCRIPTIVE}
+    tests = {name: part for name, part in body["metrics"].items() if "p" in part and name not in descriptive}
     differences = body["correctness"]["differences"]
     tests |= {**differences, **body["baselines"]}
     if primary == AUTO:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from tuneloop.choices import OneOf
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _, stored
 from tuneloop.resources import ENGINE, Resources
@@ -57,11 +58,17 @@ class Evaluate(Stage):
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
     resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
-    primary: Literal[
-        "auto", "with_documents", "closed_book", "rouge_l", "rouge_l_recall", "bleu_4", "token_f1", "exact_match"
+    primary: Annotated[
+        str,
+        OneOf(
+            "tuneloop.evaluate.scorers:SCORERS", also=("auto", "with_documents", "closed_book"), but=("answer_tokens",)
+        ),
     ] = Field(
         "auto",
         description="What decides, chosen before it is known; auto: right answers with the documents, or without.",
+    )
+    scorers: list[Annotated[str, OneOf("tuneloop.evaluate.scorers:SCORERS")]] = Field(
+        [], description="Metrics of installed packages that the answers are measured by as well."
     )
 
     def output_name(self) -> str:
@@ -71,6 +78,28 @@ class Evaluate(Stage):
     def needed(self) -> Resources:
         here = [model for model in (self.model, self.against) if model and model.startswith("model:")]
         return self.resources if here else Resources()
+
+    @model_validator(mode="after")
+    def _can_decide(self) -> Self:
+        from tuneloop.evaluate.scorers import SCORERS
+
+        if self.primary in SCORERS and (part := SCORERS.usable(self.primary)) and part.descriptive:
+            raise ValueError(
+                stored("the metric {} only describes: neither more nor less of it is better").format(self.primary)
+            )
+        return self
+
+    def fingerprint(self) -> str:
+        """The packages whose scorers measure, with their versions."""
+        from tuneloop.evaluate.scorers import SCORERS
+
+        return ", ".join(edition for name in self.measured_by() if (edition := SCORERS.edition(name)))
+
+    def measured_by(self) -> list[str]:
+        """The scorers that are asked for: by name, and as what decides."""
+        from tuneloop.evaluate.scorers import SCORERS
+
+        return list(dict.fromkeys([*self.scorers, *([self.primary] if self.primary in SCORERS else [])]))
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.evaluate.items import Item
@@ -94,8 +123,10 @@ class Evaluate(Stage):
                 ctx.reject(item.id, stored("not answered: {}").format(item.error), item.model_dump(), lost=True)
         scores, body = summarise(
             items, compared=self.against is not None, known=self.knowledge is not None, resamples=self.resamples,
-            seed=self.seed, primary=self.primary,
+            seed=self.seed, primary=self.primary, scorers=self.measured_by(),
         )  # fmt: skip
+        for name, why in body.get("unscored", {}).items():
+            ctx.reject(name, stored("this metric did not measure the answers: {}").format(why), lost=True)
         body["learned"] = learned
         body["warnings"] += learned_warnings(learned)
         body["settings"] = {

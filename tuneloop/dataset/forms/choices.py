@@ -14,7 +14,8 @@ from tuneloop.dataset.turn import BadRow, text_of
 from tuneloop.language import stored
 
 QUESTION, CHOICES = ("question", "query", "问题", "题目"), ("choices", "options", "选项")
-ANSWER, LETTERS = ("answer", "right", "label", "correct", "target", "答案"), "ABCDEFGH"
+ANSWER = ("answer", "answerKey", "answer_key", "right", "label", "correct", "target", "答案")
+LETTERS = "ABCDEFGH"
 
 
 def first(values: Values, keys: tuple[str, ...]) -> str:
@@ -23,50 +24,54 @@ def first(values: Values, keys: tuple[str, ...]) -> str:
 
 def read(values: Values, columns: Columns) -> Carried:
     question, answer = first(values, QUESTION), first(values, ANSWER)
-    keys, choices = choices_in(values)
+    keys, labels, choices = choices_in(values)
     if len(choices) < 2:
         raise BadRow(stored("fewer than two choices"))
     if not answer:
         raise BadRow(stored("no answer"))
-    given = values[answer]
-    right = sorted({number for one in parted(given) for number in [number_of(one, choices)]})
+    right = sorted(right_ones(values[answer], labels, choices))
     said = exchange(text_of(values.get(question), question), "\n".join(choices[number] for number in right))
     fields = {"shape": "choices", "messages": said, "choices": choices, "right": right}
     return rest(Carried(fields), values, [question, answer, *keys])
 
 
-def choices_in(values: Values) -> tuple[list[str], list[str]]:
-    """The keys that hold the choices, and the choices."""
+def choices_in(values: Values) -> tuple[list[str], list[str], list[str]]:
+    """The keys that hold the choices, what each choice is called, and the choices. An empty one is none."""
     key = first(values, CHOICES)
     held: Any = values.get(key)
-    if isinstance(held, dict):  # {"A": …} or {"text": […], "label": […]}
-        held = held["text"] if isinstance(held.get("text"), list) else [held[name] for name in sorted(held)]
-    if isinstance(held, list):
-        return [key], [text_of(one, key) for one in held]
-    lettered = [letter for letter in LETTERS if values.get(letter) not in (None, "")]
-    return lettered, [text_of(values[letter], letter) for letter in lettered]
+    if isinstance(held, dict) and isinstance(held.get("text"), list):  # {"text": […], "label": […]}
+        texts, names = held["text"], held.get("label") or held.get("labels") or LETTERS
+    elif isinstance(held, dict):  # {"A": …, "B": …}
+        texts, names = list(held.values()), list(held)
+    elif isinstance(held, list):
+        texts, names = held, LETTERS
+    else:
+        key, names = "", [letter for letter in LETTERS if letter in values]
+        texts = [values[letter] for letter in names]
+    if len(names) < len(texts):
+        names = [*names, *map(str, range(len(names), len(texts)))]
+    named = [(str(name).strip(), text_of(text, key or str(name))) for name, text in zip(names, texts, strict=False)]
+    kept = [(name, text) for name, text in named if text]
+    return [key] if key else [str(name) for name in names], [name for name, _t in kept], [text for _n, text in kept]
 
 
-def parted(value: Any) -> list[Any]:
-    """The right ones: a list, or letters such as ``AC`` and ``A, C``."""
+def right_ones(value: Any, labels: list[str], choices: list[str]) -> set[int]:
+    """The right choices, counted from 0: by text, by what they are called, or by number. Raises ``BadRow``."""
     if isinstance(value, list):
-        return value
-    letters = str(value).replace(",", "").replace("、", "").replace(" ", "").upper()
-    return list(letters) if isinstance(value, str) and letters and set(letters) <= set(LETTERS) else [value]
-
-
-def number_of(value: Any, choices: list[str]) -> int:
-    """Which choice is meant, counted from 0. Raises ``BadRow``."""
+        return {number for one in value for number in right_ones(one, labels, choices)}
     text = str(value).strip()
     if text in choices:
-        return choices.index(text)
-    number = LETTERS.find(text.upper()) if len(text) == 1 and text.isalpha() else -1
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    elif text.isdecimal():
-        number = int(text)
-    if 0 <= number < len(choices):
-        return number
+        return {choices.index(text)}
+    if text.upper() in labels:
+        return {labels.index(text.upper())}
+    if text in labels:
+        return {labels.index(text)}
+    if text.isdecimal() and int(text) < len(choices) and not isinstance(value, bool):
+        return {int(text)}
+    several = [part for part in text.upper().replace("、", ",").replace(" ", ",").split(",") if part]
+    several = list(several[0]) if len(several) == 1 else several  # AC, or A, C
+    if several and all(part in labels for part in several):
+        return {labels.index(part) for part in several}
     raise BadRow(stored("the right choice is not among the choices"), text[:40])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tuneloop.dataset.carried import Carried, rest
+from tuneloop.dataset.conversations import answers
 from tuneloop.dataset.forms import LIKELY, Columns, Form, Values
 from tuneloop.dataset.turn import BadRow, text_of
 from tuneloop.language import stored
@@ -17,6 +18,8 @@ def found(values: Values, keys: tuple[str, ...]) -> str:
 
 
 def knows(values: Values) -> int:
+    if answers(values):
+        return 0
     return LIKELY if isinstance(values.get(found(values, TEXT)), str) and found(values, LABELS) else 0
 
 

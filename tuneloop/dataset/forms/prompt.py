@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tuneloop.dataset.carried import Carried, as_json, rest
-from tuneloop.dataset.conversations import said_by_users
+from tuneloop.dataset.conversations import answers, said_by_users
 from tuneloop.dataset.forms import SURE, Columns, Form, Values
 from tuneloop.dataset.turn import BadRow
 from tuneloop.language import stored
@@ -18,7 +18,7 @@ def there(values: Values, keys: tuple[str, ...]) -> list[str]:
 
 
 def knows(values: Values) -> int:
-    return SURE if there(values, PROMPT) and there(values, FACTS) else 0
+    return SURE if there(values, PROMPT) and there(values, FACTS) and not answers(values) else 0
 
 
 def read(values: Values, columns: Columns) -> Carried:

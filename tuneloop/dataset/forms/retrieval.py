@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tuneloop.dataset.carried import Carried, rest
+from tuneloop.dataset.conversations import answers
 from tuneloop.dataset.forms import SURE, Columns, Form, Values
 from tuneloop.dataset.turn import BadRow, text_of
 from tuneloop.language import stored
@@ -19,7 +20,7 @@ def there(values: Values, keys: tuple[str, ...]) -> str:
 
 
 def knows(values: Values) -> int:
-    return SURE if there(values, QUERY) and there(values, POSITIVE) else 0
+    return SURE if there(values, QUERY) and there(values, POSITIVE) and not answers(values) else 0
 
 
 def read(values: Values, columns: Columns) -> Carried:
