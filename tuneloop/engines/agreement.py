@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
@@ -11,10 +11,16 @@ from tuneloop.models import ModelCard, TokenCheck, template_hash
 if TYPE_CHECKING:
     import httpx
 
-    from tuneloop.engines.engine import Engine
+
+class Asked(Protocol):
+    """An engine, as far as it is asked here."""
+
+    card: ModelCard
+
+    def http(self) -> httpx.Client: ...
 
 
-def parity(engine: Engine, card: ModelCard | None = None) -> int:
+def parity(engine: Asked, card: ModelCard | None = None) -> int:
     """Compare the engine's token ids with the card's probe conversations. Returns how many were compared.
 
     Raises ``TuneloopError`` on the first that differs, or where the card's template is not the one it names.

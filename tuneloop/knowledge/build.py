@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +20,20 @@ from tuneloop.language import stored
 from tuneloop.records import Chunk
 
 if TYPE_CHECKING:
-    from tuneloop.knowledge.index import Index
     from tuneloop.stage import Context
 
 
-def build(ctx: Context, stage: Index, chunks: list[Chunk]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Options:
+    """How an index is made; see the fields of the stage."""
+
+    embedding: str
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    heading_weight: float = 2.0
+
+
+def build(ctx: Context, stage: Options, chunks: list[Chunk]) -> dict[str, Any]:
     """Write an index of ``chunks`` into ``ctx.out`` and return its summary."""
     ctx.phase(stored("indexing words"))
     CHUNKS.write(ctx.out, chunks)

