@@ -219,14 +219,14 @@ def test_what_a_model_is_shown_changes_only_with_the_version_of_training(ctx: An
 
     from tuneloop.models import read_card
     from tuneloop.models.weights import load_tokenizer
-    from tuneloop.train.examples import divide, read_lessons
+    from tuneloop.train.examples import read_lessons
     from tuneloop.train.lesson import Encoder
     from tuneloop.train.packing import plan_steps
 
     folder = make_tiny_model(tmp_path / "tiny")
     card = read_card(folder)
     encoder = Encoder(card, load_tokenizer(folder, card), max_length=120, system_prompt="Be brief.")
-    lessons, held_out = divide(read_lessons(ctx, [add(ctx, "dataset", "examples", examples())], encoder), 0.0, 7)
+    lessons, held_out = read_lessons(ctx, [add(ctx, "dataset", "examples", examples())], encoder, 0.0, 7)
     steps = plan_steps([len(x) for x in lessons], epochs=2, capacity=160, seed=7, packing=True)
     shown = [(x.ids, x.learned) for x in (*lessons, *held_out)]
     check("train", find_stage("train").version, digest([shown, steps]))
