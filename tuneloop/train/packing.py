@@ -68,3 +68,12 @@ def learning_rate_factor(step: int, total: int, warmup: float, scheduler: str) -
     if scheduler == "cosine":
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return 1.0 if scheduler == "constant" else max(0.0, 1 - done)
+
+
+def times_seen(lessons: int, steps: list[list[int]]) -> list[int]:
+    """How many of the steps have each of ``lessons`` lessons."""
+    counts = [0] * lessons
+    for step in steps:
+        for index in step:
+            counts[index] += 1
+    return counts

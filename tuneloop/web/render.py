@@ -18,6 +18,7 @@ from markupsafe import Markup
 from tuneloop.errors import told_again
 from tuneloop.language import CHINESE, _, shown
 from tuneloop.registry import BUILT_IN
+from tuneloop.telling import part
 from tuneloop.web.visitor import THEMES, language_of, place_of, safe_place, theme_of
 
 FOLDER = Path(__file__).parent
@@ -107,7 +108,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
-        "when": when, "number": number, "size": size, "span": span, "clip": clip, "pretty": pretty,
+        "when": when, "number": number, "size": size, "span": span, "clip": clip, "pretty": pretty, "part": part,
         "label": lambda key: NAMES.get(key) or key.replace("_", " "),  # to be looked up in the catalogue
         "named": lambda tag, kind: f"{kind}:{tag}",
     }  # fmt: skip
