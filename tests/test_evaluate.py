@@ -16,7 +16,9 @@ from tuneloop.errors import TuneloopError
 from tuneloop.evaluate.alike import Questions
 from tuneloop.evaluate.contamination import turns
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.metrics import METRICS, corpus_bleu_4, longest_common, tokenize
+from tuneloop.evaluate.overlap import longest_common, tokenize
+from tuneloop.evaluate.scorers import BUILT_IN, SCORERS, Scored
+from tuneloop.evaluate.scorers.bleu import corpus_bleu_4
 from tuneloop.evaluate.stage import Evaluate, key
 from tuneloop.knowledge.search import FORMAT
 from tuneloop.models import ModelCard, write_card
@@ -25,6 +27,10 @@ from tuneloop.stage import Stage
 
 WORDS = ["the", "pump", "stops", "at", "forty", "bar", "valve", "opens", "水", "泵", "在", "停"]
 TEXT = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
+METRICS = {
+    name: lambda answer, reference, name=name: SCORERS.find(name)().score(Scored("", answer, reference))
+    for name in BUILT_IN
+}
 FRACTIONS = {name: metric for name, metric in METRICS.items() if name != "answer_tokens"}
 ENGLISH = st.lists(st.sampled_from(WORDS[:8]), min_size=1, max_size=14).map(" ".join)
 

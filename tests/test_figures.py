@@ -15,6 +15,7 @@ from tuneloop.cli.results import told
 from tuneloop.evaluate import figures
 from tuneloop.evaluate.comparison import NO_SPREAD, TOO_FEW, VERDICTS
 from tuneloop.evaluate.page import write_page
+from tuneloop.evaluate.scorers import scorers_of
 from tuneloop.evaluate.scores import summarise
 from tuneloop.evaluate.stage import SUMMARY
 from tuneloop.language import shown, speaking
@@ -40,7 +41,7 @@ def evaluation(*, compared: bool = True) -> tuple[list[Any], list[Any], dict[str
     items = asked(12, BETTER)
     for item in items[:3]:
         item.cut = ["answer", "cited"]
-    scores, body = summarise(items, compared=compared, known=True, resamples=300, seed=0)
+    scores, body = summarise(items, scorers_of([]), compared=compared, known=True, resamples=300, seed=0)
     row = {"id": "x", "question": "How heavy is valve 99?", "learned": "How heavy is the valve 99?"}
     body["learned"] = {"count": 1, "items": [row], "gone": []}
     body["warnings"].append("questions that a model was trained on, and that are left out: 1")

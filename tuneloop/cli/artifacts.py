@@ -13,7 +13,7 @@ from tuneloop.cli.display import number
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.cli.show import describe, describe_run
 from tuneloop.errors import NotFound, TuneloopError
-from tuneloop.evaluate.figures import METRICS
+from tuneloop.evaluate.scorers import label_of
 from tuneloop.kinds import KINDS
 from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.nearest import meant
@@ -246,7 +246,7 @@ def leaves(changed: dict[str, list[Any]], within: str = "") -> Iterator[tuple[st
 
 def named(key: str) -> str:
     """A name in a summary, as people read it."""
-    return _(METRICS.get(key) or key.replace("_", " "))
+    return _(label_of(key))
 
 
 def plainly(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tuneloop.evaluate.scorers import BUILT_IN, label_of
 from tuneloop.language import _, aside, stored, strung
 
 Body = Mapping[str, Any]
@@ -25,10 +26,6 @@ DIFFERENCES = {
     "documents_for_against": stored("other model: with them, and without"),
     "model_over_no_model": stored("model with the documents, and no model"),
 }
-METRICS = {
-    "rouge_l": stored("ROUGE-L F1"), "rouge_l_recall": stored("ROUGE-L recall"), "bleu_4": stored("BLEU-4"),
-    "token_f1": stored("token F1"), "exact_match": stored("exact match"), "answer_tokens": stored("answer tokens"),
-}  # fmt: skip
 BASELINES = {
     "echo": stored("the question, repeated as the answer"),
     "first_sentence": stored("the first sentence of the other model's answer"),
@@ -172,21 +169,26 @@ def part(body: Body, *names: str) -> dict[str, Any]:
 def mappings(body: Body, *names: str) -> dict[str, dict[str, Any]]:
     """The mappings inside one, by their keys; metrics in the order in which they are told."""
     found = {key: dict(value) for key, value in part(body, *names).items() if isinstance(value, Mapping)}
-    order = list(METRICS)
+    order = list(BUILT_IN)
     return dict(sorted(found.items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order)))
+
+
+def labels(body: Body) -> dict[str, str]:
+    """What each metric of an evaluation is called."""
+    return {name: label_of(name, part(body, "labels")) for name in mappings(body, "metrics")}
 
 
 def differences(body: Body) -> list[Difference]:
     """Every difference that was tested or described, the group with the one that decides first."""
-    sources = (
+    sources: tuple[tuple[str, Mapping[str, str], dict[str, dict[str, Any]]], ...] = (
         (RIGHT, DIFFERENCES, mappings(body, "correctness", "differences")),
-        (METRIC, METRICS, mappings(body, "metrics")),
+        (METRIC, labels(body), mappings(body, "metrics")),
         (UNTRAINED, BASELINES, mappings(body, "baselines")),
     )
     primary = body.get("primary", "")
     found = [
-        difference(group, key, labels.get(key, key.replace("_", " ")), facts, decides=key == primary)
-        for group, labels, all_of in sources
+        difference(group, key, named.get(key, key.replace("_", " ")), facts, decides=key == primary)
+        for group, named, all_of in sources
         for key, facts in all_of.items()
         if "difference" in facts
     ]
@@ -204,9 +206,10 @@ def difference(group: str, key: str, label: str, facts: dict[str, Any], *, decid
 
 def means(body: Body) -> list[Mean]:
     """The metrics of a model that was not compared with another."""
+    named = labels(body)
     return [
         Mean(
-            key, METRICS.get(key, key.replace("_", " ")), facts.get("model"), facts.get("interval"), facts.get("items"),
+            key, named[key], facts.get("model"), facts.get("interval"), facts.get("items"),
             facts.get("reference"), facts.get("unknown", ""),
         )
         for key, facts in mappings(body, "metrics").items()

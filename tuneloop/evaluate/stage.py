@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from tuneloop.choice import Named
 from tuneloop.errors import TuneloopError
+from tuneloop.evaluate.scorers import BUILT_IN, SCORERS, scorers_of
 from tuneloop.language import _, stored
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table, short_name
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 LEVEL = 0.95  # of the intervals
 PATIENCE = 600.0  # seconds: on a slow machine a question waits for the seven before it
 SUMMARY = (
-    "items", "primary", "metrics", "baselines", "correctness", "cut", "learned", "retrieval", "citations", "abstention",
-    "errors", "warnings",
+    "items", "primary", "metrics", "labels", "baselines", "correctness", "cut", "learned", "retrieval", "citations",
+    "abstention", "errors", "warnings",
 )  # fmt: skip
 
 
@@ -55,12 +57,22 @@ class Evaluate(Stage):
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
     resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
-    primary: Literal[
-        "auto", "with_documents", "closed_book", "rouge_l", "rouge_l_recall", "bleu_4", "token_f1", "exact_match"
-    ] = Field(
+    scorers: list[Annotated[str, Named(SCORERS)]] = Field(
+        [], description="Metrics of an answer; where none is named, all that are built in."
+    )
+    primary: Annotated[str, Named(SCORERS, also=("auto", "with_documents", "closed_book"))] = Field(
         "auto",
         description="What decides, chosen before it is known; auto: right answers with the documents, or without.",
     )
+
+    @model_validator(mode="after")
+    def one_that_is_measured_decides(self) -> Self:
+        if self.primary in SCORERS:
+            if self.primary not in (self.scorers or BUILT_IN):
+                raise ValueError(_("{name!r} cannot decide: it is not measured").format(name=self.primary))
+            if SCORERS.find(self.primary).more_is_better is None:
+                raise ValueError(_("{name!r} cannot decide: it only describes").format(name=self.primary))
+        return self
 
     def output_name(self) -> str:
         """Which model, on which questions: an evaluation on others is another, and not its successor."""
@@ -87,8 +99,8 @@ class Evaluate(Stage):
             if item.failed:
                 ctx.reject(item.id, stored("not answered: {}").format(item.error), item.model_dump(), lost=True)
         scores, body = summarise(
-            items, compared=self.against is not None, known=self.knowledge is not None, resamples=self.resamples,
-            seed=self.seed, primary=self.primary,
+            items, scorers_of(self.scorers), compared=self.against is not None, known=self.knowledge is not None,
+            resamples=self.resamples, seed=self.seed, primary=self.primary,
         )  # fmt: skip
         body["learned"] = learned
         body["warnings"] += learned_warnings(learned)

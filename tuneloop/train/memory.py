@@ -77,8 +77,8 @@ class Need:
 def predict(shape: Shape, *, trained: int, tokens: int, bytes_per_weight: int = 2, checkpointing: bool = False) -> Need:
     """What training with ``tokens`` in the longest step takes at its fullest.
 
-    Each of the ``trained`` numbers costs a weight and a gradient in the model's precision, and in float32 a copy and two
-    moments.
+    Each of the ``trained`` numbers costs a weight and a gradient in the model's precision, and in float32 a copy and
+    two moments.
     """
     kept = shape.kept_per_token
     if checkpointing:  # the input of each layer, and one layer at a time in full
