@@ -185,7 +185,7 @@ def rates(body: dict[str, Any]) -> str:
 
 def definitions(body: dict[str, Any]) -> str:
     labels = figures.labels(body)
-    named = {labels.get(key, key): text for key, text in body["definitions"].items()}
+    named = {str(labels.get(key, key)): text for key, text in body["definitions"].items()}
     told = spoken(lambda: strung(labelled(shown(name), shown(text)) for name, text in named.items()))
     return f"<p class=soft>{told}</p>"
 
