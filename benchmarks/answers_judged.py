@@ -21,8 +21,9 @@ from typing import Any
 
 from tuneloop.evaluate.cells import CELLS, WITH_DOCUMENTS, mark_items
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.metrics import token_f1
 from tuneloop.evaluate.rates import wilson
+from tuneloop.evaluate.scorers import Scored
+from tuneloop.evaluate.scorers.token_f1 import TokenF1
 from tuneloop.records import read_rows
 
 Z = 1.959964  # 95%
@@ -111,7 +112,7 @@ def compare(name: str, judged: list[tuple[dict[str, Any], dict[str, Any], bool]]
     hand = [told for _row, _found, told in judged]
     print(line(f"{name}rule", [found["rule"] == "right" for _row, found, _told in judged], hand))
     pairs = [(row["answer"], row["reference"]) for row, _found, _told in judged]
-    print(line(f"{name}token F1 of 0.5", [token_f1(*pair) >= 0.5 for pair in pairs], hand))
+    print(line(f"{name}token F1 of 0.5", [TokenF1().score(Scored("", *pair)) >= 0.5 for pair in pairs], hand))
     print(line(f"{name}holds the reference", [plain(one) in plain(other) for other, one in pairs], hand))
     print(line(f"{name}nothing is right", [False] * len(hand), hand))
 

@@ -16,7 +16,8 @@ from typing import Any
 from tuneloop import serving
 from tuneloop.answer import Answerer
 from tuneloop.chat import ChatClient
-from tuneloop.evaluate.metrics import rouge_l
+from tuneloop.evaluate.scorers import Scored
+from tuneloop.evaluate.scorers.rouge import RougeL
 from tuneloop.knowledge import open_index
 from tuneloop.runner import Workspace
 
@@ -44,7 +45,10 @@ def main() -> None:
             begin = time.perf_counter()
             answers = asyncio.run(answer_all(Answerer(knowledge, client, k=count), questions))
             seconds = time.perf_counter() - begin
-            score = sum(rouge_l(a.plain, q["answer"]) for a, q in zip(answers, questions, strict=True)) / len(answers)
+            rouge_l = RougeL().score
+            score = sum(
+                rouge_l(Scored(q["question"], a.plain, q["answer"])) for a, q in zip(answers, questions, strict=True)
+            ) / len(answers)
             judged = [s.supported for a in answers for s in a.sentences if s.supported is not None]
             print(f"{count:8}  {score:7.3f}  {sum(judged)}/{len(judged):<6}  {seconds:7.0f}", flush=True)
 

@@ -60,11 +60,13 @@ def ours(folder: Path, steps: int) -> dict[str, float]:
     from tuneloop.models import read_card
     from tuneloop.models.weights import load_tokenizer, load_weights
     from tuneloop.records import Example, Message
-    from tuneloop.train import adapter, attention
+    from tuneloop.train import attention
     from tuneloop.train.lesson import Encoder
     from tuneloop.train.lessons import Lessons
+    from tuneloop.train.methods.lora import Lora
     from tuneloop.train.packing import plan_steps
-    from tuneloop.train.sft import Recipe, Run, Watch
+    from tuneloop.train.recipe import Recipe, Watch
+    from tuneloop.train.sft import Run
 
     card = read_card(folder)
     tokenizer = load_tokenizer(folder, card)
@@ -76,7 +78,7 @@ def ours(folder: Path, steps: int) -> dict[str, float]:
     plan = plan_steps(lessons.tokens, epochs=9, capacity=LENGTH * ROWS, seed=7, most=steps + 1)
     attention.register()
     model = load_weights(folder, card, torch.bfloat16, attention.NAME)
-    model = adapter.attach(model, rank=RANK, alpha=32, dropout=0.0, seed=7)
+    model = Lora(rank=RANK, alpha=32).attach(model, seed=7)
     recipe = Recipe(
         learning_rate=2e-4, weight_decay=0, warmup=0, scheduler="constant", max_gradient=1.0, seed=7, save_steps=10**9,
         packing=True, checkpointing=False, device="cpu",

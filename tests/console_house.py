@@ -72,8 +72,9 @@ class Console:
     def training(self) -> dict[str, Any]:
         """What to fill in for a training of two steps, with a value other than the default in each field."""
         return {
-            "dataset": ["dataset:faq", self.refs["nameless"]], "model": "model:base", "method": "lora", "epochs": 2,
-            "learning_rate": 1e-3, "rank": 4, "alpha": 8, "dropout": 0.1, "max_length": 200, "truncate": True,
+            "dataset": ["dataset:faq", self.refs["nameless"]], "model": "model:base", "epochs": 2,
+            "method": {"name": "rslora", "rank": 4, "alpha": 8, "dropout": 0.1},
+            "learning_rate": 1e-3, "max_length": 200, "truncate": True,
             "batch": 256, "packing": False, "warmup": 0.1, "scheduler": "linear", "weight_decay": 0.01,
             "max_gradient": 0.5, "validation": 0.2, "steps": 2, "save_steps": 5, "seed": 1,
             "system_prompt": "Answer, briefly:\nin one line.", "precision": "fp32",

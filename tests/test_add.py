@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_house import Engine, Running
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -81,30 +80,3 @@ def test_an_importer(package: Package) -> None:
     assert first["tags"] == ["Zeiten"] and first["messages"][0]["content"] == "Wann schließt sie?"
     refused = package.run("tuneloop import faq.jsonl --format fragen", status=2)
     assert "frage" in refused["error"], "what was meant is said"
-
-
-@guide("package", ["add-a-scorer"], indirect=True)
-def test_a_scorer(package: Package) -> None:
-    rows = [{"question": f"Where is part {n}?", "answer": f"It is in box {n}, please look."} for n in range(4)]
-    (package.folder / "exam.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    package.run("tuneloop import exam.jsonl")
-    running = Running(Engine())
-    try:
-        (command,) = package.commands
-        command = command.replace("URL", f"{running.url}/v1#good")
-        found = package.run(command)
-        assert found["summary"]["metrics"]["politeness"]["model"] == 0.0
-        page = next((package.folder / ".tuneloop" / "artifacts").glob("evaluation/*/report.html"))
-        assert "1 where an answer says please or thank you" in page.read_text(encoding="utf-8")
-        (package.site / "politeness.py").write_text(
-            (package.site / "politeness.py").read_text().replace("return float(", "return 1 / len(")
-        )
-        failed = package.run(f"{command} --rerun", status=3)
-        assert "politeness" not in failed["summary"]["metrics"] and "rouge_l" in failed["summary"]["metrics"]
-        assert failed["lost"]["first"][0]["where"] == "politeness"
-        refused = package.run(
-            command.replace("--scorers", "--primary").replace("politeness", "answer_tokens"), status=2
-        )
-        assert "answer_tokens" in refused["error"]
-    finally:
-        running.stop()

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def compress(ctx, model: str, to: str = "gguf:q8_0", **fields):
     return Compress(model=model, to=to, **fields).run(ctx)
 
 
-def make_adapter(folder: Path, base: Path, address: str) -> Path:
+def make_adapter(folder: Path, base: Path, address: str, **lora: Any) -> Path:
     """A random LoRA adapter as PEFT writes it, with its card."""
     import peft
     import torch
@@ -38,7 +39,7 @@ def make_adapter(folder: Path, base: Path, address: str) -> Path:
     card = read_card(base)
     model = load_weights(base, card, torch.float32)
     torch.manual_seed(5)
-    options = peft.LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    options = peft.LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM", **lora)
     tuned = peft.get_peft_model(model, options)
     with torch.no_grad():
         for parameter in tuned.parameters():
@@ -126,17 +127,20 @@ def test_a_tokenizer_that_the_engine_does_not_share_is_refused(ctx, models):
         compress(ctx, models["adapter"])
 
 
-def test_the_merged_folder_is_what_peft_merges(ctx, models, folders):
+@pytest.mark.parametrize("rank_stabilised", [False, True])
+def test_the_merged_folder_is_what_peft_merges(ctx, models, folders, tmp_path, rank_stabilised):
     import torch
     from peft import PeftModel
 
     from tuneloop.models.weights import load_weights
 
-    summary = compress(ctx, models["adapter"], "hf")
+    stabilised = make_adapter(tmp_path / "rslora", folders["gguf"], models["base"], use_rslora=True)
+    adapter = ctx.add("model", stabilised) if rank_stabilised else models["adapter"]
+    summary = compress(ctx, adapter, "hf")
     assert summary["format"] == "hf" and read_card(ctx.out).chat_template == TEMPLATE
     ours = load_weights(ctx.out, read_card(ctx.out), torch.float32).state_dict()
     base = load_weights(folders["gguf"], read_card(folders["gguf"]), torch.float32)
-    theirs = PeftModel.from_pretrained(base, ctx.path(models["adapter"])).merge_and_unload().state_dict()
+    theirs = PeftModel.from_pretrained(base, ctx.path(adapter)).merge_and_unload().state_dict()
     assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():
         torch.testing.assert_close(ours[name], tensor, rtol=1e-5, atol=1e-6)

@@ -22,6 +22,7 @@ from tuneloop.demo.report import headline, write_report
 from tuneloop.errors import MissingExtra, TuneloopError
 from tuneloop.evaluate import figures
 from tuneloop.evaluate.items import CitedSentence, Item
+from tuneloop.evaluate.scorers import scorers_of
 from tuneloop.evaluate.scores import summarise
 from tuneloop.loadtest.chart import chart
 from tuneloop.loadtest.generator import Request
@@ -183,7 +184,7 @@ def reported(
     folder: Path, items: list[Item], *, language: str = "en", seed: int = 0, **more: RunResult
 ) -> tuple[dict, Path]:
     """``report.json`` and the page of an evaluation with these items."""
-    _scores, body = summarise(items, compared=True, known=True, resamples=200, seed=0)
+    _scores, body = summarise(items, scorers_of([]), compared=True, known=True, resamples=200, seed=0)
     workspace = Workspace(folder / "workspace")
     evaluation = folder / "evaluation"
     evaluation.mkdir(parents=True)

@@ -16,17 +16,9 @@ from tuneloop.errors import TuneloopError
 from tuneloop.evaluate.alike import Questions
 from tuneloop.evaluate.contamination import turns
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.metrics import (
-    answer_tokens,
-    bleu_4,
-    corpus_bleu_4,
-    exact_match,
-    longest_common,
-    rouge_l,
-    rouge_l_recall,
-    token_f1,
-    tokenize,
-)
+from tuneloop.evaluate.overlap import longest_common, tokenize
+from tuneloop.evaluate.scorers import BUILT_IN, SCORERS, Scored
+from tuneloop.evaluate.scorers.bleu import corpus_bleu_4
 from tuneloop.evaluate.stage import Evaluate, key
 from tuneloop.knowledge.search import FORMAT
 from tuneloop.models import ModelCard, write_card
@@ -36,9 +28,9 @@ from tuneloop.stage import Stage
 WORDS = ["the", "pump", "stops", "at", "forty", "bar", "valve", "opens", "水", "泵", "在", "停"]
 TEXT = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 METRICS = {
-    "rouge_l": rouge_l, "rouge_l_recall": rouge_l_recall, "bleu_4": bleu_4, "token_f1": token_f1,
-    "exact_match": exact_match, "answer_tokens": answer_tokens,
-}  # fmt: skip
+    name: lambda answer, reference, name=name: SCORERS.find(name)().score(Scored("", answer, reference))
+    for name in BUILT_IN
+}
 FRACTIONS = {name: metric for name, metric in METRICS.items() if name != "answer_tokens"}
 ENGLISH = st.lists(st.sampled_from(WORDS[:8]), min_size=1, max_size=14).map(" ".join)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from lxml import html
@@ -12,9 +12,11 @@ from test_demo import BETTER, asked
 
 from tuneloop.cli import main
 from tuneloop.cli.results import told
+from tuneloop.errors import TuneloopError
 from tuneloop.evaluate import figures
 from tuneloop.evaluate.comparison import NO_SPREAD, TOO_FEW, VERDICTS
 from tuneloop.evaluate.page import write_page
+from tuneloop.evaluate.scorers import Scored, Scorer, scorers_of
 from tuneloop.evaluate.scores import summarise
 from tuneloop.evaluate.stage import SUMMARY
 from tuneloop.language import shown, speaking
@@ -40,7 +42,7 @@ def evaluation(*, compared: bool = True) -> tuple[list[Any], list[Any], dict[str
     items = asked(12, BETTER)
     for item in items[:3]:
         item.cut = ["answer", "cited"]
-    scores, body = summarise(items, compared=compared, known=True, resamples=300, seed=0)
+    scores, body = summarise(items, scorers_of([]), compared=compared, known=True, resamples=300, seed=0)
     row = {"id": "x", "question": "How heavy is valve 99?", "learned": "How heavy is the valve 99?"}
     body["learned"] = {"count": 1, "items": [row], "gone": []}
     body["warnings"].append("questions that a model was trained on, and that are left out: 1")
@@ -157,3 +159,32 @@ def test_what_0_1_kept_is_shown_and_compared(
         lines = say("diff", *pair)
         assert "{" not in lines and "None" not in lines, "laid out for people"
     assert f"{shown('ROUGE-L F1', language)} › {shown('model', language)}: 0.4 → " in say("diff", old, new)
+
+
+def test_where_less_is_better_the_word_says_so_and_what_lacks_what_is_needed_is_left_out() -> None:
+    class Excess(Scorer):
+        """Characters, of which fewer are better, of questions whose page is known."""
+
+        name, label, definition = "excess", "excess", "characters"
+        more_is_better: ClassVar[bool | None] = False
+        needs: ClassVar[tuple[str, ...]] = ("reference", "pages")
+
+        def score(self, item: Scored) -> float:
+            return float(len(item.answer))
+
+    class Broken(Excess):
+        def score(self, item: Scored) -> float:
+            return float("nan")
+
+    items = asked(12, BETTER)
+    for number, item in enumerate(items):
+        item.answer, item.against, item.pages = "short", "an answer that is longer", [f"{number}.md"] if number else []
+    options: dict[str, Any] = {"compared": True, "known": False, "resamples": 300, "seed": 0, "primary": "excess"}
+    scores, body = summarise(items, {"excess": Excess()}, **options)
+    told = body["metrics"]["excess"]
+    assert told["difference"] < 0 and told["verdict"] == "better" and body["primary"] == "excess"
+    of_model = [score for score in scores if score.metric == "excess" and score.model == "model"]
+    assert told["items"] == sum(item.answerable for item in items) - 1 == len(of_model)
+    assert body["baselines"]["first_sentence"]["verdict"] == "better", "of a baseline too"
+    with pytest.raises(TuneloopError, match="not a number"):
+        summarise(items, {"excess": Broken()}, **options)

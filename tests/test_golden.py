@@ -229,7 +229,7 @@ def test_what_a_model_is_shown_changes_only_with_the_version_of_training(ctx: An
     lessons, held_out = read_lessons(ctx, [add(ctx, "dataset", "examples", examples())], encoder, 0.0, 7)
     steps = plan_steps([len(x) for x in lessons], epochs=2, capacity=160, seed=7, packing=True)
     shown = [(x.ids, x.learned) for x in (*lessons, *held_out)]
-    check("train", find_stage("train").version, digest([shown, steps]))
+    check("train", find_stage("train").version, digest([shown, list(steps)]))
 
 
 def test_every_stage_is_kept_or_says_why_not() -> None:

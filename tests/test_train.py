@@ -170,10 +170,11 @@ def model(folder: Path, card: ModelCard):
     import torch
 
     from tuneloop.models.weights import load_weights
-    from tuneloop.train import adapter, attention
+    from tuneloop.train import attention
+    from tuneloop.train.methods.lora import Lora
 
     attention.register()
-    model = adapter.attach(load_weights(folder, card, torch.float32), rank=4, alpha=8, dropout=0.0, seed=1)
+    model = Lora(rank=4, alpha=8).attach(load_weights(folder, card, torch.float32), seed=1)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -469,7 +470,7 @@ def test_memory_is_saved_by_recomputing_before_a_run_is_refused():
     from tuneloop.train.memory import Shape, plan_memory
 
     shape = Shape(layers=30, width=576, inner=1536, key_width=192, vocabulary=49152, parameters=134_515_008)
-    options = {"rank": 16, "tokens": 4096, "bytes_per_weight": 2}
+    options = {"trained": shape.adapted * 16, "tokens": 4096, "bytes_per_weight": 2}
     full, recompute = plan_memory(shape, **options, available=64 << 30)
     assert not recompute
     less, recompute = plan_memory(shape, **options, available=full.total - 1)

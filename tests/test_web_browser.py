@@ -66,6 +66,7 @@ def page(visitors: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[A
     assert not [text for text in trouble if " 422 " not in text and "404" not in text], trouble
 
 
+RANK = "[id='f-method.lora.rank']"
 FOUND_AGAIN = ("pull", "train", "compress")  # what takes seconds: run once, and found again in the other language
 
 
@@ -100,8 +101,13 @@ def filled(house: Console, name: str) -> dict[str, Any]:
 
 def put(page: Any, field: Any, value: Any) -> None:
     """Fill one field in as a person does: type, choose or tick."""
-    place = page.locator(f"#f-{field.name}")
-    if field.shape in ("references", "choices"):
+    place = page.locator(f"[id='f-{field.place}']")
+    if field.shape == "part":
+        place.select_option(value["name"])
+        for one in field.parts[value["name"]]:
+            if one.name in value:
+                put(page, one, value[one.name])
+    elif field.shape in ("references", "choices"):
         for one in value:
             place.locator(f"input[value='{one}']").check()
     elif field.shape == "boolean":
@@ -180,14 +186,15 @@ def test_a_queued_run_is_cancelled_by_clicking(page: Any, house: Console) -> Non
 def test_a_form_says_at_the_field_what_is_wrong_and_loses_nothing(page: Any, house: Console) -> None:
     page.goto(f"{house.url}/stages/train")
     page.fill("#f-epochs", "many")
-    page.fill("#f-rank", "0")
+    page.fill(RANK, "0")
     page.fill("#f-output", "not a name!")
     page.select_option("#f-scheduler", "linear")
     page.uncheck("#f-packing")
     page.get_by_role("button", name="Queue the run").click()
     page.locator("#epochs-wrong").wait_for()
-    told = {name: page.locator(f"[id='{name}-wrong']").inner_text() for name in ("epochs", "rank", "dataset", "model")}
-    assert "integer" in told["epochs"] and "greater than" in told["rank"]
+    wrong = ("epochs", "method.lora.rank", "dataset", "model")
+    told = {name: page.locator(f"[id='{name}-wrong']").inner_text() for name in wrong}
+    assert "integer" in told["epochs"] and "greater than" in told["method.lora.rank"]
     assert "this is needed" in told["dataset"] and "this is needed" in told["model"]
     assert "cannot be a name" in page.locator("[id='output.name-wrong']").inner_text()
     assert page.locator("#f-epochs").get_attribute("aria-invalid") == "true"
@@ -198,10 +205,33 @@ def test_a_form_says_at_the_field_what_is_wrong_and_loses_nothing(page: Any, hou
     assert not page.is_checked("#f-packing") and page.input_value("#f-output") == "not a name!"
     page.get_by_role("button", name="中文").click()
     page.get_by_role("button", name="提交运行").click()
-    assert CHINESE.search(page.locator("#epochs-wrong").inner_text()) and page.input_value("#f-rank") == "0"
+    assert CHINESE.search(page.locator("#epochs-wrong").inner_text()) and page.input_value(RANK) == "0"
     page.get_by_role("button", name="English").click()
     page.locator("[data-forget]").click()
     assert page.input_value("#f-epochs") == ""
+
+
+def test_the_fields_of_what_is_chosen_are_shown_sent_and_filled_in_again(page: Any, house: Console) -> None:
+    page.goto(f"{house.url}/stages/train")
+    assert page.locator(RANK).is_visible() and not page.locator(RANK.replace("lora", "rslora")).is_visible()
+    page.fill(RANK, "9")
+    page.focus("#f-method")
+    page.keyboard.press("ArrowDown")
+    assert page.input_value("#f-method") == "rslora" and not page.locator(RANK).is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.type("5")
+    page.locator("#f-dataset input[value='dataset:faq']").check()
+    page.select_option("#f-model", "model:base")
+    page.reload()
+    assert page.input_value(RANK.replace("lora", "rslora")) == "5" and not page.locator(RANK).is_visible()
+    page.get_by_role("button", name="Queue the run").click()
+    page.wait_for_url("**/runs/*")
+    run = house.workspace.store.runs.get(page.url.rpartition("/")[2])
+    assert run.typed["method"] == {"name": "rslora", "rank": 5, "alpha": 16, "dropout": 0.0}
+    page.get_by_role("button", name="Cancel").click()
+    page.locator(".state.cancelled").wait_for()
+    page.locator("a[href*='/stages/train?run=']").click()
+    assert page.input_value("#f-method") == "rslora" and page.input_value(RANK.replace("lora", "rslora")) == "5"
 
 
 def test_without_script_a_form_is_sent_and_comes_back_as_it_was(browser: Any, house: Console) -> None:
@@ -223,6 +253,13 @@ def test_without_script_a_form_is_sent_and_comes_back_as_it_was(browser: Any, ho
     tab.locator(".state.cancelled").wait_for()
     tab.locator("a[href*='/stages/split?run=']").click()
     assert tab.input_value("#f-share") == "0.3" and tab.input_value("#f-part") == "exam"
+    tab.goto(f"{house.url}/stages/train")
+    tab.select_option("#f-method", "rslora")
+    tab.fill(RANK, "9")
+    tab.fill(RANK.replace("lora", "rslora"), "0")
+    tab.get_by_role("button", name="Queue the run").click()
+    assert "greater than" in tab.locator("[id='method.rslora.rank-wrong']").inner_text()
+    assert tab.input_value(RANK) == "9" and not tab.locator("[id='method.lora.rank-wrong']").count()
     context.close()
 
 

@@ -8,6 +8,7 @@ from the help of the commands.
 """
 
 import argparse
+import inspect
 import io
 import re
 import sys
@@ -20,24 +21,33 @@ from babel.messages import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from tuneloop.choice import choice_of  # noqa: E402
+
 CATALOGUE = ROOT / "tuneloop" / "locale" / "zh_CN" / "LC_MESSAGES" / "tuneloop.po"
 
 
 def stage_texts() -> Iterator[str]:
-    import inspect
-
     from tuneloop.registry import BUILT_IN, find_stage
 
     for stage in map(find_stage, BUILT_IN):
-        head, _newline, rest = inspect.cleandoc(stage.__doc__ or "").partition("\n")
-        yield head
-        yield rest.strip()
-        for name, field in stage.model_fields.items():
-            yield field.description or ""
-            yield name.replace("_", " ")  # its label in the form
+        yield from texts_of_class(stage)
+
+
+def texts_of_class(model: type[BaseModel]) -> Iterator[str]:
+    """What a stage or a part says of itself and of its fields, and what the built-in parts say that it may hold."""
+    head, _newline, rest = inspect.cleandoc(model.__doc__ or "").partition("\n")
+    yield head
+    yield rest.strip()
+    for name, field in model.model_fields.items():
+        yield field.description or ""
+        yield name.replace("_", " ")  # its label in the form
+        if choice := choice_of(field):
+            for part in choice.door.built_in:
+                yield from texts_of_class(choice.door.find(part))
 
 
 def command_texts() -> Iterator[str]:

@@ -7,19 +7,18 @@ writes files into ``ctx.out``, and returns a summary. The runner turns ``ctx.out
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import model_validator
 
 from tuneloop.address import LONGEST_NAME, NAME, Address, Kind, composed, name_from
-from tuneloop.language import stored
-from tuneloop.loopback import holds_a_secret
+from tuneloop.choice import Fields, Part
+from tuneloop.language import _
 from tuneloop.resources import Resources
-from tuneloop.text.encodings import plain_text
 
 if TYPE_CHECKING:
     from tuneloop.kinds import Table
@@ -105,10 +104,8 @@ class Context(Protocol):
         ...
 
 
-class Stage(BaseModel):
+class Stage(Fields):
     """Base of every stage. A subclass gives ``name``, ``makes``, fields with descriptions, a docstring and ``run``."""
-
-    model_config = ConfigDict(extra="forbid", validate_default=False)
 
     name: ClassVar[str]  # the command, the REST path and the web form
     makes: ClassVar[Kind]
@@ -120,16 +117,30 @@ class Stage(BaseModel):
     asks_hubs: ClassVar[bool] = False  # True: it was typed to bring a model here; every other stage runs offline
     resumes: ClassVar[bool] = True  # False: it keeps nothing of what it has done when it is stopped, and says so
     reuse: ClassVar[bool] = True  # False: a measurement, made anew each time it is asked for
+    short: ClassVar[dict[str, str]] = {}  # fields of a choice that may be given without it: rank for method.rank
     from_settings: ClassVar[dict[str, str]] = {}  # fields that, where empty, take a setting of the workspace
     resources: ClassVar[Resources] = Resources()  # what a run of it needs, see ``needed``
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _plain_text(cls, value: Any) -> Any:
-        """What no database, reply or system call takes is refused here, once for every surface."""
-        if isinstance(value, (list, tuple)):
-            return [taken(v) if isinstance(v, str) else v for v in value]
-        return taken(value) if isinstance(value, str) else value
+    def _in_full(cls, given: Any) -> Any:
+        return cls.in_full(given) if isinstance(given, dict) else given
+
+    @classmethod
+    def in_full(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters with what was said in ``short`` in its place. Raises ``ValueError`` where both were said."""
+        body = dict(given)
+        for name in [name for name in cls.short if name in body]:
+            whole = body.get(cls.short[name], {})
+            whole = {"name": whole} if isinstance(whole, str) else whole.written() if isinstance(whole, Part) else whole
+            value = body.pop(name)
+            if not isinstance(whole, dict):  # the field itself refuses it
+                continue
+            if name in whole and whole[name] != value:
+                places = {"one": name, "other": f"{cls.short[name]}.{name}"}
+                raise ValueError(_("{one} and {other} are the same, and differ").format(**places))
+            body[cls.short[name]] = {**whole, name: value}
+        return body
 
     def run(self, ctx: Context) -> dict[str, Any]:
         """Do the work: write files into ``ctx.out`` and return the artifact's summary (small, JSON, deterministic)."""
@@ -191,15 +202,6 @@ class Stage(BaseModel):
         """Those of them whose model's weights are read."""
         marks = {name: reference_to(f.annotation, f.metadata) for name, f in cls.model_fields.items()}
         return frozenset(name for name, mark in marks.items() if mark and mark.here)
-
-
-def taken(text: str) -> str:
-    """A text as a stage keeps it. Raises ``ValueError`` where it may not be kept: what a stage is told is shown."""
-    if holds_a_secret(text):
-        raise ValueError(
-            stored("a URL may not hold a password or a key: name the server in tuneloop.toml, with api_key_env")
-        )
-    return plain_text(text)
 
 
 def reference_kind(annotation: Any, metadata: Iterable[Any] = ()) -> Kind | None:

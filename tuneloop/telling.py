@@ -1,9 +1,9 @@
 """Numbers as people read them, in their language."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneloop.language import _, aside, joined
+from tuneloop.language import _, aside, joined, strung
 
 
 def count(value: Any) -> str:
@@ -54,3 +54,9 @@ def cut(text: str, length: int = 120) -> str:
     """A text from somewhere else as part of one line."""
     text = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))  # never an order to the terminal
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def part(written: Mapping[str, Any]) -> str:
+    """A part that was chosen, with its fields: ``rslora (rank 8; dropout 0.0)``."""
+    fields = strung(f"{_(key.replace('_', ' '))} {value}" for key, value in written.items() if key != "name")
+    return str(written.get("name", "")) + (aside(fields) if fields else "")

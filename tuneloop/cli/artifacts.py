@@ -13,6 +13,7 @@ from tuneloop.cli.display import number
 from tuneloop.cli.options import as_json_option, command, print_json
 from tuneloop.cli.show import describe, describe_run
 from tuneloop.errors import NotFound, TuneloopError
+from tuneloop.evaluate.scorers import label_of
 from tuneloop.kinds import KINDS
 from tuneloop.language import _, agreeing, joined, shown
 from tuneloop.nearest import meant
@@ -258,9 +259,7 @@ def leaves(changed: dict[str, list[Any]], within: str = "") -> Iterator[tuple[st
 
 def named(key: str) -> str:
     """A name in a summary, as people read it."""
-    from tuneloop.evaluate.figures import metrics
-
-    return _(metrics({}).get(key) or key.replace("_", " "))
+    return _(label_of(key))
 
 
 def plainly(value: Any) -> str:

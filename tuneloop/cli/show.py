@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic.fields import FieldInfo
 
+from tuneloop.choice import Part
 from tuneloop.cli.display import apart, left_out_of, number, span
 from tuneloop.cli.display import describe as progress_line
 from tuneloop.cli.results import columns, told
@@ -19,7 +21,7 @@ from tuneloop.records import plain_rows
 from tuneloop.registry import find_stage, targets
 from tuneloop.store import Artifact, Store
 from tuneloop.store.runs import LIVE
-from tuneloop.telling import cut, size
+from tuneloop.telling import cut, part, size
 from tuneloop.typed import as_typed
 
 
@@ -60,15 +62,25 @@ def indented(lines: Iterable[str]) -> list[str]:
 
 def chosen(run: Any, *, all_of_them: bool = False) -> dict[str, Any]:
     """What a run was given; without ``all_of_them`` only what differs from the stage's defaults."""
-    given = {name: value for name, value in run.typed.items() if value not in (None, "", [])}
-    if all_of_them or run.stage not in targets():
+    stage = find_stage(run.stage) if run.stage in targets() else None
+    typed = stage.in_full(run.typed) if stage else run.typed
+    given = {name: value for name, value in typed.items() if value not in (None, "", [])}
+    if all_of_them or not stage:
         return given
-    fields = find_stage(run.stage).model_fields
-    return {n: v for n, v in given.items() if n not in fields or fields[n].is_required() or v != fields[n].default}
+    fields = stage.model_fields
+    return {n: v for n, v in given.items() if n not in fields or fields[n].is_required() or v != usual(fields[n])}
+
+
+def usual(field: FieldInfo) -> Any:
+    """What a field is where nothing is said, as a run keeps it."""
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return value.written() if isinstance(value, Part) else value
 
 
 def short(value: Any) -> str:
     """A parameter on one line: an address with twelve digits, a long text cut."""
+    if isinstance(value, dict):
+        return part(value)
     if isinstance(value, list):
         return ",".join(short(v) for v in value[:3]) + (",…" if len(value) > 3 else "")
     return cut(re.sub(r"(:[0-9a-f]{12})[0-9a-f]{52}", r"\1", str(value)), 80)

@@ -22,7 +22,6 @@ from tuneloop.models import TokenCheck
 PLACES = 6  # of each conversation
 NEAREST = 32  # tokens that the source finds likeliest, compared one by one; the others together
 CANDIDATES = 256  # asked of the engine, so that these are among them
-CEILING = {"f16": 0.05, "bf16": 0.05, "q8_0": 0.1}  # mean divergence in nats; above it, this is another model
 AGREEMENT = 0.8  # share of places at which both must prefer the same token
 
 
@@ -127,9 +126,9 @@ def divergence(ours: dict[int, float], theirs: dict[int, float]) -> float:
     return max(0.0, total + rest_ours * math.log(rest_ours / rest_theirs))
 
 
-def verdict(result: Result, kind: str) -> None:
-    """Raise where the new file is not the model it was made from."""
-    if result.divergence <= CEILING[kind] and result.same_token >= AGREEMENT:
+def verdict(result: Result, ceiling: float) -> None:
+    """Raise where the new file is not the model it was made from: its mean divergence is above ``ceiling`` nats."""
+    if result.divergence <= ceiling and result.same_token >= AGREEMENT:
         return
     message = _("the compressed model is not its source: divergence {far:.3f} nats, same next token at {same:.0%}")
     raise TuneloopError(

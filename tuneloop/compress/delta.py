@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 PREFIX, DOWN, UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 # what plain LoRA does not have; a set value would change the sum below
-OTHER = ("use_dora", "use_rslora", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias")
+OTHER = ("use_dora", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Delta:
     """The adapter of a folder. Raises ``TuneloopError`` where it is not plain LoRA."""
 
     folder: Path
-    scale: float  # alpha / rank
+    scale: float  # alpha / rank; rank-stabilised alpha / √rank
     names: frozenset[str]  # of the weights in transformers that it changes
 
     @classmethod
@@ -45,7 +46,8 @@ class Delta:
             what = joined(other) or str(facts.get("peft_type"))
             raise TuneloopError(_("only plain LoRA can be merged, and this adapter has {}").format(what))
         names = frozenset(pair.removeprefix(PREFIX) + ".weight" for pair in pairs)
-        return cls(folder, facts["lora_alpha"] / facts["r"], names)
+        rank = math.sqrt(facts["r"]) if facts.get("use_rslora") else facts["r"]
+        return cls(folder, facts["lora_alpha"] / rank, names)
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self.names))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tuneloop.errors import TuneloopError
-from tuneloop.language import _, stored
+from tuneloop.choice import Named
+from tuneloop.compress.formats import FORMATS, CompressionFormat
+from tuneloop.language import stored
 from tuneloop.resources import GIB, Resources
 from tuneloop.stage import Context, Kind, Stage, WeightsRef
 
@@ -28,7 +29,7 @@ class Compress(Stage):
     resources: ClassVar[Resources] = Resources(cores=math.inf, memory=4 * GIB)
 
     model: WeightsRef = Field(description="Model to compress.")
-    to: Literal["gguf:q8_0", "gguf:bf16", "gguf:f16", "hf"] = Field(
+    to: Annotated[str, Named(FORMATS)] = Field(
         "gguf:q8_0", description="Format and type of the weights: GGUF for the engine, hf to train on."
     )
     check: bool = Field(True, description="Compare the new file's logits with the source's.")
@@ -38,56 +39,28 @@ class Compress(Stage):
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.compress.source import open_source
-
-        ctx.phase(stored("Reading the model"))
-        source = open_source(ctx, self.model)
-        if self.to == "hf":
-            return self.as_folder(ctx, source)
-        kind = self.to.removeprefix("gguf:")
-        file = ctx.out / "model.gguf"
-        self.as_gguf(ctx, source, file, kind)
-        result = self.compared(ctx, source, file, kind) if self.check else None
-        return self.finished(ctx, source, file, kind, result)
-
-    def as_folder(self, ctx: Context, source: Source) -> dict[str, Any]:
-        from tuneloop.compress.merge import merged, write_folder
         from tuneloop.models import write_card
 
-        ctx.phase(stored("Merging"))
-        precision = source.precision()
-        model = merged(source.folder, source.base, source.delta, precision)
-        write_folder(ctx.out, model, source.folder, source.base)
-        card = source.card(self.model, format="hf", quantization=precision)
+        ctx.phase(stored("Reading the model"))
+        form, source = FORMATS.find(self.to)(), open_source(ctx, self.model)
+        form.check(source)
+        facts = form.write(ctx, source, ctx.out)
+        result = self.compared(ctx, source, form, ctx.out / facts["file"]) if self.is_checked(form, facts) else None
+        card = source.card(self.model, format=form.writes, **facts)
         write_card(ctx.out, card)
-        return {"name": card.name, "format": "hf", "quantization": precision, "parameters": card.parameters}
+        summary = {"name": card.name, "format": card.format, "quantization": card.quantization}
+        if not card.file:
+            return {**summary, "parameters": card.parameters}
+        return {
+            **summary, "bytes": (ctx.out / card.file).stat().st_size, "merged": source.delta is not None,
+            **(result.summary() if result else {}),
+        }  # fmt: skip
 
-    def as_gguf(self, ctx: Context, source: Source, file: Path, kind: str) -> None:
-        """Write the file: from a GGUF base weight by weight, from a folder by llama.cpp's converter."""
-        if source.base.format == "gguf":
-            from tuneloop.compress.rewrite import rewrite
+    def is_checked(self, form: CompressionFormat, facts: dict[str, Any]) -> bool:
+        """Whether an engine can be asked for what the new file expects, and is to be."""
+        return self.check and form.ceiling is not None and "file" in facts
 
-            ctx.phase(stored("Writing the weights"))
-            rewrite(
-                source.folder / source.base.file, file, kind, template=source.base.chat_template, delta=source.delta,
-                progress=lambda done, total: ctx.progress(done, total, stored("tensors")),
-            )  # fmt: skip
-            return
-        from tuneloop.compress import converter
-        from tuneloop.compress.merge import merged, write_folder
-
-        whole = source.folder
-        if source.delta:
-            ctx.phase(stored("Merging"))
-            whole = ctx.checkpoint("merged")
-            whole.mkdir(exist_ok=True)
-            model = merged(source.folder, source.base, source.delta, source.precision())
-            write_folder(whole, model, source.folder, source.base)
-        ctx.phase(stored("Converting"))
-        tool = converter.installed(ctx.store.cache)
-        log = ctx.checkpoint("converter.log")
-        converter.convert(tool, whole, file, kind, log=log, beat=lambda: ctx.progress(0))
-
-    def compared(self, ctx: Context, source: Source, file: Path, kind: str) -> Result:
+    def compared(self, ctx: Context, source: Source, form: CompressionFormat, file: Path) -> Result:
         """The new file against its source. Raises ``TuneloopError`` where they are not the same model."""
         from tuneloop.compress.check import compare, expectations, verdict
         from tuneloop.compress.merge import merged
@@ -106,19 +79,5 @@ class Compress(Stage):
         )
         for name, value in result.summary().items():
             ctx.metric(name, value)
-        verdict(result, kind)
+        verdict(result, form.ceiling or 0.0)
         return result
-
-    def finished(self, ctx: Context, source: Source, file: Path, kind: str, result: Result | None) -> dict[str, Any]:
-        from tuneloop.models import read_gguf, write_card
-
-        if not file.is_file():
-            raise TuneloopError(_("no file was written"))
-        card = source.card(
-            self.model, format="gguf", file=file.name, quantization=kind, parameters=read_gguf(file).parameters
-        )
-        write_card(ctx.out, card)
-        return {
-            "name": card.name, "format": "gguf", "quantization": kind, "bytes": file.stat().st_size,
-            "merged": source.delta is not None, **(result.summary() if result else {}),
-        }  # fmt: skip

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, field_validator
 
 from tuneloop.address import name_from
-from tuneloop.choices import OneOf
+from tuneloop.choice import Named
+from tuneloop.dataset.forms import FORMS
 from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
@@ -42,7 +43,7 @@ class ImportDataset(Stage):
     positional: ClassVar[tuple[str, ...]] = ("file",)
 
     file: str = Field(description="File to import: JSON, JSONL, CSV, TSV or Parquet.")
-    format: Annotated[str, OneOf("tuneloop.dataset.forms:FORMS", also=("auto",))] = Field(
+    format: Annotated[str, Named(FORMS, also=("auto",))] = Field(
         "auto", description="How a row is written; auto looks at the rows."
     )
     columns: str = Field(

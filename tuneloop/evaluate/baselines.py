@@ -12,7 +12,7 @@ from typing import Any
 
 from tuneloop.evaluate.comparison import Clusters, compare
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.scorers import SCORERS, Answered
+from tuneloop.evaluate.scorers import Scored, Scorer
 from tuneloop.records import Score
 from tuneloop.text.sentences import sentences
 
@@ -25,15 +25,22 @@ def texts(items: Sequence[Item], *, compared: bool) -> dict[str, list[str]]:
     return found
 
 
-def baselines(items: Sequence[Item], clusters: Clusters, metric: str, *, compared: bool, resamples: int,
+def baselines(items: Sequence[Item], clusters: Clusters, scorer: Scorer, *, compared: bool, resamples: int,
               seed: int) -> tuple[dict[str, Any], list[Score]]:  # fmt: skip
     """The measured model against each baseline (``against``), by one metric, with the test that models get."""
-    score, found, scores = SCORERS.find(metric).score, {}, []
-    model = [score(Answered(item.question, item.answer or "", item.reference)) for item in items]
+    found, scores = {}, []
+    known = [number for number, item in enumerate(items) if scored(item, "").has(scorer.needs)]
+    items, clusters = [items[n] for n in known], [clusters[n] for n in known] if clusters else clusters
+    model = [scorer.score(scored(item, item.answer or "")) for item in items]
     for name, answers in texts(items, compared=compared).items():
-        values = [
-            score(Answered(item.question, text, item.reference)) for text, item in zip(answers, items, strict=True)
-        ]
+        values = [scorer.score(scored(item, text)) for text, item in zip(answers, items, strict=True)]
         found[name] = asdict(compare(model, values, clusters, resamples=resamples, seed=seed))
-        scores += [Score(item=i.id, model=name, metric=metric, value=v) for i, v in zip(items, values, strict=True)]
+        scores += [
+            Score(item=i.id, model=name, metric=scorer.name, value=v) for i, v in zip(items, values, strict=True)
+        ]
     return found, scores
+
+
+def scored(item: Item, answer: str) -> Scored:
+    """An answer to an item, as scorers take it."""
+    return Scored(item.question, answer, item.reference, item.pages)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuneloop.evaluate.scorers import BUILT_IN, SCORERS
+from tuneloop.evaluate.scorers import BUILT_IN, label_of
 from tuneloop.language import _, aside, stored, strung
 
 Body = Mapping[str, Any]
@@ -158,11 +158,6 @@ class Rate:
         return f"{value:.3f}" if self.key.endswith("mrr@5") else f"{100 * value:.1f} %"
 
 
-def metrics(body: Body) -> dict[str, str]:
-    """What each metric of an evaluation is called: the built-in ones, and those of packages as these called them."""
-    return {name: SCORERS.find(name).label for name in BUILT_IN} | part(body, "labels")
-
-
 def part(body: Body, *names: str) -> dict[str, Any]:
     """A mapping inside others; empty where it is missing or something else."""
     found: Any = body
@@ -178,17 +173,22 @@ def mappings(body: Body, *names: str) -> dict[str, dict[str, Any]]:
     return dict(sorted(found.items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order)))
 
 
+def labels(body: Body) -> dict[str, str]:
+    """What each metric of an evaluation is called."""
+    return {name: label_of(name, part(body, "labels")) for name in mappings(body, "metrics")}
+
+
 def differences(body: Body) -> list[Difference]:
     """Every difference that was tested or described, the group with the one that decides first."""
-    sources = (
+    sources: tuple[tuple[str, Mapping[str, str], dict[str, dict[str, Any]]], ...] = (
         (RIGHT, DIFFERENCES, mappings(body, "correctness", "differences")),
-        (METRIC, metrics(body), mappings(body, "metrics")),
+        (METRIC, labels(body), mappings(body, "metrics")),
         (UNTRAINED, BASELINES, mappings(body, "baselines")),
     )
     primary = body.get("primary", "")
     found = [
-        difference(group, key, labels.get(key, key.replace("_", " ")), facts, decides=key == primary)
-        for group, labels, all_of in sources
+        difference(group, key, named.get(key, key.replace("_", " ")), facts, decides=key == primary)
+        for group, named, all_of in sources
         for key, facts in all_of.items()
         if "difference" in facts
     ]
@@ -206,10 +206,10 @@ def difference(group: str, key: str, label: str, facts: dict[str, Any], *, decid
 
 def means(body: Body) -> list[Mean]:
     """The metrics of a model that was not compared with another."""
-    labels = metrics(body)
+    named = labels(body)
     return [
         Mean(
-            key, labels.get(key, key.replace("_", " ")), facts.get("model"), facts.get("interval"), facts.get("items"),
+            key, named[key], facts.get("model"), facts.get("interval"), facts.get("items"),
             facts.get("reference"), facts.get("unknown", ""),
         )
         for key, facts in mappings(body, "metrics").items()

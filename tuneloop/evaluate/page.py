@@ -14,7 +14,6 @@ from typing import Any
 
 from tuneloop.evaluate import figures
 from tuneloop.evaluate.items import Item
-from tuneloop.evaluate.metrics import ROUGE_L
 from tuneloop.language import LANGUAGES, aside, colon, labelled, shown, speaking, stored, strung
 from tuneloop.records import Score
 
@@ -59,9 +58,11 @@ def header(*names: str, numbers: tuple[str, ...] = ()) -> str:
 
 
 def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[str, Any]) -> None:
-    """Aggregates first, then a row an item, worst ROUGE-L first."""
-    by_item = {(s.item, s.model): s.value for s in scores if s.metric == "rouge_l"}
+    """Aggregates first, then a row an item, worst by the first metric first."""
+    first = next(iter(body["metrics"]), "rouge_l")
+    by_item = {(s.item, s.model): s.value for s in scores if s.metric == first}
     rows = sorted(items, key=lambda i: (by_item.get((i.id, "model"), 2.0), i.id))
+    named = figures.labels(body).get(first, first)
     notes = [*figures.notes(body), *figures.unknown(body)]
     parts = [
         HEAD,
@@ -73,7 +74,7 @@ def write_page(path: Path, items: list[Item], scores: list[Score], body: dict[st
         "<h2>" + words(stored("Questions and answers")) + "</h2>",
         "<div class=scroll><table>",
         header(stored("question"), stored("reference"), stored("model"), stored("against"),
-               ROUGE_L.label, numbers=(ROUGE_L.label,)),
+               named, numbers=(named,)),
         *(item_row(item, by_item) for item in rows),
         "</table></div></main></body></html>\n",
     ]  # fmt: skip
@@ -183,7 +184,8 @@ def rates(body: dict[str, Any]) -> str:
 
 
 def definitions(body: dict[str, Any]) -> str:
-    named = {figures.metrics(body).get(key) or key: text for key, text in body["definitions"].items()}
+    labels = figures.labels(body)
+    named = {str(labels.get(key, key)): text for key, text in body["definitions"].items()}
     told = spoken(lambda: strung(labelled(shown(name), shown(text)) for name, text in named.items()))
     return f"<p class=soft>{told}</p>"
 

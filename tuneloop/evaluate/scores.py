@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tuneloop.evaluate.baselines import baselines
+from tuneloop.errors import TuneloopError
+from tuneloop.evaluate.baselines import baselines, scored
 from tuneloop.evaluate.cells import correct_scores, correctness
 from tuneloop.evaluate.comparison import (
     compare,
@@ -17,61 +19,64 @@ from tuneloop.evaluate.comparison import (
     why_no_interval,
 )
 from tuneloop.evaluate.items import CitedSentence, Item
-from tuneloop.evaluate.metrics import TOKENIZATION, corpus_bleu_4, tokenize
-from tuneloop.evaluate.scorers import BUILT_IN, Answered, Scorer, ScorerFailed, chosen, measure
-from tuneloop.language import stored
+from tuneloop.evaluate.overlap import TOKENIZATION, tokenize
+from tuneloop.evaluate.scorers import BUILT_IN, SCORERS, Scorer
+from tuneloop.evaluate.scorers.bleu import corpus_bleu_4
+from tuneloop.language import _, stored
 from tuneloop.records import Score
 
-AUTO, DECIDES, METRIC = "auto", ("with_documents", "closed_book"), "rouge_l"  # what decides; auto: the first there is
+AUTO, DECIDES = "auto", ("with_documents", "closed_book")  # what decides; auto: the first there is
 CUT = {"answer": "model", "against": "against", "cited": "cited", "against_cited": "against_cited"}  # whose ends count
 
 
 def summarise(
-    items: list[Item], *, compared: bool, known: bool, resamples: int, seed: int, primary: str = AUTO,
-    scorers: Sequence[str] = (),
+    items: list[Item], scorers: Mapping[str, Scorer], *, compared: bool, known: bool, resamples: int, seed: int,
+    primary: str = AUTO,
 ) -> tuple[list[Score], dict[str, Any]]:  # fmt: skip
-    """Every score, and the aggregate with intervals. ``primary``: the one difference that was declared to decide.
-
-    ``scorers``: what is measured beside the built-in metrics. One that fails is left out, and named under ``unscored``.
-    """
+    """Every score, and the aggregate with intervals. ``primary``: the one difference that was declared to decide."""
     asked = [item for item in items if item.answerable]
     closed = [item for item in asked if item.answer is not None and not item.left_out]
     sides = {"model": [i.answer or "" for i in closed]}
     if compared:
         sides["against"] = [i.against or "" for i in closed]
-    used, unscored = chosen(scorers), dict[str, str]()
-    values: dict[str, dict[str, list[float]]] = {}
-    for metric, scorer in used.items():
+    usable = {name: [i for i in closed if scored(i, "").has(one.needs)] for name, one in scorers.items()}
+    values, unscored = dict[str, dict[str, list[float]]](), dict[str, str]()
+    for name, one in scorers.items():
         try:
-            values[metric] = {side: scored(metric, scorer, texts, closed) for side, texts in sides.items()}
-        except ScorerFailed as error:
-            unscored[metric] = str(error)
-    used = {metric: used[metric] for metric in values}
+            values[name] = measured(one, usable[name], list(sides))
+        except Exception as error:  # what a package's scorer does is its own affair, and costs no answer
+            if not (package := SCORERS.package(name)):
+                raise
+            unscored[name] = f"{package}: {type(error).__name__}: {error}"
+    scorers = {name: one for name, one in scorers.items() if name in values}
+    at = {name: {id(item): number for number, item in enumerate(found)} for name, found in usable.items()}
     scores = [
-        Score(item=item.id, model=side, metric=metric, value=values[metric][side][number])
-        for number, item in enumerate(closed)
+        Score(item=item.id, model=side, metric=name, value=values[name][side][at[name][id(item)]])
+        for item in closed
         for side in sides
-        for metric in used
+        for name in scorers
+        if id(item) in at[name]
     ]
+    brought = {name: one.label for name, one in scorers.items() if name not in BUILT_IN}
     body: dict[str, Any] = {
         "items": len(items), "answerable": len(asked), "errors": sum(bool(i.failed) for i in items),
-        "metrics": {m: aggregate(values[m], clusters(closed), resamples, seed) for m in used},
-        "definitions": {m: s.definition for m, s in used.items()} | {"tokenization": TOKENIZATION},
+        "metrics": {m: aggregate(values[m], clusters(usable[m]), resamples, seed) for m in scorers},
+        "definitions": {name: one.definition for name, one in scorers.items()} | {"tokenization": TOKENIZATION},
+        **({"labels": brought} if brought else {}), **({"unscored": unscored} if unscored else {}),
     }  # fmt: skip
-    if more := {name: scorer.label for name, scorer in used.items() if name not in BUILT_IN}:
-        body["labels"] = more
-    if unscored:
-        body["unscored"] = unscored
-    metric = primary if primary in used else METRIC
-    body["baselines"], extra = baselines(
-        closed, clusters(closed), metric, compared=compared, resamples=resamples, seed=seed
-    )
-    scores += extra
+    metric = metric_of(scorers, primary)
+    body["baselines"], more = {}, []
+    if metric:
+        body["baselines"], more = baselines(
+            closed, clusters(closed), scorers[metric], compared=compared, resamples=resamples, seed=seed
+        )
+    scores += more
     body["cut"] = {CUT[field]: cut(items, field) for field in CUT if any(getattr(i, field) is not None for i in items)}
-    body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
+    if "answer_tokens" in scorers:
+        body["metrics"]["answer_tokens"]["reference"] = mean([float(len(tokenize(i.reference))) for i in closed])
     body["correctness"] = correctness(items, resamples, seed)
     scores += correct_scores(items)
-    judge(body, primary, [name for name, scorer in used.items() if scorer.descriptive])
+    judge(body, primary, scorers)
     pairs = {side: list(zip(texts, (i.reference for i in closed), strict=True)) for side, texts in sides.items()}
     body["corpus_bleu_4"] = {side: corpus_bleu_4(found) for side, found in pairs.items()}
     if known:
@@ -87,26 +92,40 @@ def summarise(
     return scores, rounded(body)
 
 
-def scored(metric: str, scorer: Scorer, texts: list[str], items: list[Item]) -> list[float]:
-    answers = (Answered(i.question, text, i.reference) for text, i in zip(texts, items, strict=True))
-    return measure(metric, scorer, answers)
+def measured(scorer: Scorer, items: list[Item], sides: list[str]) -> dict[str, list[float]]:
+    """The values of each model's answers to the items. Raises ``TuneloopError`` for a value that is no number."""
+    fields = {"model": "answer", "against": "against"}
+    found = {side: [float(scorer.score(scored(i, getattr(i, fields[side]) or ""))) for i in items] for side in sides}
+    if not all(map(math.isfinite, (value for values in found.values() for value in values))):
+        raise TuneloopError(_("the scorer {name!r} gave a value that is not a number").format(name=scorer.name))
+    return found
 
 
-def judge(body: dict[str, Any], primary: str, descriptive: Sequence[str] = ()) -> None:
+def metric_of(scorers: Mapping[str, Scorer], primary: str) -> str:
+    """The metric that baselines are told in: the one that decides, or the first that says what is better; or none."""
+    deciding = [name for name, one in scorers.items() if one.more_is_better is not None]
+    return primary if primary in deciding else next(iter(deciding), "")
+
+
+def judge(body: dict[str, Any], primary: str, scorers: Mapping[str, Scorer]) -> None:
     """Say of every difference what may be said: the primary one by its own p-value, all others together by Holm's.
 
     Adds ``p_adjusted`` and ``verdict`` to each. Of a metric that only describes, nothing is better.
     """
-    tests = {name: part for name, part in body["metrics"].items() if "p" in part and name not in descriptive}
+    better = {name: one.more_is_better for name, one in scorers.items()}
+    tests = {name: part for name, part in body["metrics"].items() if "p" in part and better[name] is not None}
     differences = body["correctness"]["differences"]
     tests |= {**differences, **body["baselines"]}
+    chosen = primary
     if primary == AUTO:
-        primary = next((name for name in DECIDES if name in differences), METRIC)
+        primary = next((name for name in DECIDES if name in differences), metric_of(scorers, primary))
     body["primary"] = primary
     adjusted = holm({name: part["p"] for name, part in tests.items() if name != primary})
     for name, part in tests.items():
         p = adjusted.get(name, part["p"])
-        part |= {"p_adjusted": p, "verdict": verdict(part["difference"], p)}
+        metric = name if name in better else metric_of(scorers, chosen) if name in body["baselines"] else ""
+        sign = -1 if better.get(metric) is False else 1
+        part |= {"p_adjusted": p, "verdict": verdict(sign * part["difference"], p)}
 
 
 def cut(items: list[Item], field: str) -> dict[str, int]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from tuneloop.choices import OneOf
+from tuneloop.choice import Named
 from tuneloop.errors import TuneloopError
+from tuneloop.evaluate.scorers import BUILT_IN, SCORERS, scorers_of
 from tuneloop.language import _, stored
 from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table, short_name
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 LEVEL = 0.95  # of the intervals
 PATIENCE = 600.0  # seconds: on a slow machine a question waits for the seven before it
 SUMMARY = (
-    "items", "primary", "metrics", "baselines", "correctness", "cut", "learned", "retrieval", "citations", "abstention",
-    "errors", "warnings",
+    "items", "primary", "metrics", "labels", "baselines", "correctness", "cut", "learned", "retrieval", "citations",
+    "abstention", "errors", "warnings",
 )  # fmt: skip
 
 
@@ -58,18 +59,22 @@ class Evaluate(Stage):
     concurrency: int = Field(8, ge=1, le=256, description="Questions asked at once.")
     resamples: int = Field(9999, ge=100, le=100_000, description="Bootstrap draws, where not all are looked at.")
     seed: int = Field(0, description="Seed of the bootstrap.")
-    primary: Annotated[
-        str,
-        OneOf(
-            "tuneloop.evaluate.scorers:SCORERS", also=("auto", "with_documents", "closed_book"), but=("answer_tokens",)
-        ),
-    ] = Field(
+    scorers: list[Annotated[str, Named(SCORERS)]] = Field(
+        [], description="Metrics of an answer; where none is named, all that are built in."
+    )
+    primary: Annotated[str, Named(SCORERS, also=("auto", "with_documents", "closed_book"))] = Field(
         "auto",
         description="What decides, chosen before it is known; auto: right answers with the documents, or without.",
     )
-    scorers: list[Annotated[str, OneOf("tuneloop.evaluate.scorers:SCORERS")]] = Field(
-        [], description="Metrics of installed packages that the answers are measured by as well."
-    )
+
+    @model_validator(mode="after")
+    def one_that_is_measured_decides(self) -> Self:
+        if self.primary in SCORERS:
+            if self.primary not in (self.scorers or BUILT_IN):
+                raise ValueError(_("{name!r} cannot decide: it is not measured").format(name=self.primary))
+            if SCORERS.find(self.primary).more_is_better is None:
+                raise ValueError(_("{name!r} cannot decide: it only describes").format(name=self.primary))
+        return self
 
     def output_name(self) -> str:
         """Which model, on which questions: an evaluation on others is another, and not its successor."""
@@ -79,27 +84,9 @@ class Evaluate(Stage):
         here = [model for model in (self.model, self.against) if model and model.startswith("model:")]
         return self.resources if here else Resources()
 
-    @model_validator(mode="after")
-    def _can_decide(self) -> Self:
-        from tuneloop.evaluate.scorers import SCORERS
-
-        if self.primary in SCORERS and (part := SCORERS.usable(self.primary)) and part.descriptive:
-            raise ValueError(
-                stored("the metric {} only describes: neither more nor less of it is better").format(self.primary)
-            )
-        return self
-
     def fingerprint(self) -> str:
         """The packages whose scorers measure, with their versions."""
-        from tuneloop.evaluate.scorers import SCORERS
-
-        return ", ".join(edition for name in self.measured_by() if (edition := SCORERS.edition(name)))
-
-    def measured_by(self) -> list[str]:
-        """The scorers that are asked for: by name, and as what decides."""
-        from tuneloop.evaluate.scorers import SCORERS
-
-        return list(dict.fromkeys([*self.scorers, *([self.primary] if self.primary in SCORERS else [])]))
+        return ", ".join(edition for name in self.scorers if (edition := SCORERS.edition(name)))
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.evaluate.items import Item
@@ -122,8 +109,8 @@ class Evaluate(Stage):
             if item.failed:
                 ctx.reject(item.id, stored("not answered: {}").format(item.error), item.model_dump(), lost=True)
         scores, body = summarise(
-            items, compared=self.against is not None, known=self.knowledge is not None, resamples=self.resamples,
-            seed=self.seed, primary=self.primary, scorers=self.measured_by(),
+            items, scorers_of(self.scorers), compared=self.against is not None, known=self.knowledge is not None,
+            resamples=self.resamples, seed=self.seed, primary=self.primary,
         )  # fmt: skip
         for name, why in body.get("unscored", {}).items():
             ctx.reject(name, stored("this metric did not measure the answers: {}").format(why), lost=True)

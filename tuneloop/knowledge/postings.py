@@ -6,6 +6,7 @@ are to lie. The result is that of sorting everything at once.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from array import array
 from collections.abc import Sequence
@@ -111,4 +112,14 @@ def empty(path: Path, kind: type, size: int) -> np.ndarray:
     if not size:
         np.save(path, np.zeros(0, kind), allow_pickle=False)
         return np.zeros(0, kind)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=(int(size),))
+    return mapped(path, kind, (int(size),))
+
+
+def mapped(path: Path, kind: type, shape: tuple[int, ...]) -> np.memmap:
+    """A new array on disk, to be filled in any order. Raises ``OSError`` where there is no room for it: a mapped page
+    that finds the disk full would kill the process."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array

@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 
 from tuneloop.knowledge.embedding import Embedder
+from tuneloop.knowledge.postings import mapped
 
 BATCH = 32  # texts that are embedded together
 MOST = 4 << 30  # bytes that are kept
@@ -112,8 +113,7 @@ def write(
             known |= dict(zip(missing, made, strict=True))
         rows = np.stack([known[digest] for digest in digests])
         if matrix is None:
-            shape = (count, rows.shape[1])
-            matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            matrix = mapped(path, np.float32, (count, rows.shape[1]))
         matrix[done : done + len(part)] = rows
         done += len(part)
         progress(done, count)

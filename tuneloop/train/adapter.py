@@ -1,4 +1,4 @@
-"""The LoRA adapter: put on a model, and written as PEFT reads it, with the same bytes for the same weights."""
+"""The adapter, written as PEFT reads it, with the same bytes for the same weights."""
 
 from __future__ import annotations
 
@@ -10,18 +10,6 @@ if TYPE_CHECKING:
     from tuneloop.train.optimizer import MasterAdamW
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-
-
-def attach(model: Any, *, rank: int, alpha: int, dropout: float, seed: int) -> Any:
-    """The model with a fresh adapter on every linear layer but the output; all else is frozen."""
-    import peft
-    import torch
-
-    torch.manual_seed(seed)
-    config = peft.LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", bias="none", task_type="CAUSAL_LM"
-    )
-    return peft.get_peft_model(model, config, autocast_adapter_dtype=False)
 
 
 def write(folder: Path, model: Any, optimizer: MasterAdamW, *, base: str) -> None:

@@ -16,7 +16,6 @@ from tuneloop.kinds.model import LAST, TRAINED
 from tuneloop.models import ModelCard, template_hash, write_card
 from tuneloop.models.probes import token_check
 from tuneloop.records import Trained
-from tuneloop.train import adapter
 from tuneloop.train.lesson import Lesson
 from tuneloop.train.lessons import Lessons
 from tuneloop.train.preview import preview_page
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from tuneloop.models.weights import Tokenizer
     from tuneloop.train.checkpoint import Progress
     from tuneloop.train.packing import Steps
-    from tuneloop.train.sft import Run
 
 
 def write_preview(out: Path, learned: Lessons, steps: Steps, tokenizer: Tokenizer) -> None:
@@ -57,13 +55,12 @@ def write_rows_trained(out: Path, learned: Lessons, times: Sequence[int], held_o
     TRAINED.write(out, chain(rows, (row(x, "validation", 0) for x in held_out)))
 
 
-def write_model(out: Path, run: Run, base: ModelCard, *, address: str, system_prompt: str, passages: int,
-                tokenizer: Tokenizer, parameters: dict[str, Any]) -> ModelCard:  # fmt: skip
-    """The adapter, its tokenizer, the curves and the card. ``address``: of the base model."""
-    adapter.write(out, run.model, run.optimizer, base=address)
+def write_model(out: Path, progress: Progress, steps: int, base: ModelCard, *, address: str, system_prompt: str,
+                passages: int, tokenizer: Tokenizer, parameters: dict[str, Any]) -> ModelCard:  # fmt: skip
+    """The adapter's tokenizer, the curves and the card. ``address``: of the base model."""
     tokenizer.save(out)
-    curves = {"loss": run.progress.losses, "validation_loss": run.progress.validation}
-    facts = {"parameters": parameters, "steps": len(run.steps), **curves}
+    curves = {"loss": progress.losses, "validation_loss": progress.validation}
+    facts = {"parameters": parameters, "steps": steps, **curves}
     (out / "training.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
     own = {"format": "adapter", "base": address, "file": "", "sha256": {}, "quantization": "", "source": ""}
     prompt = {

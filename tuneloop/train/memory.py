@@ -74,10 +74,11 @@ class Need:
         return self.weights + self.adapter + self.activations + self.runtime
 
 
-def predict(shape: Shape, *, rank: int, tokens: int, bytes_per_weight: int = 2, checkpointing: bool = False) -> Need:
+def predict(shape: Shape, *, trained: int, tokens: int, bytes_per_weight: int = 2, checkpointing: bool = False) -> Need:
     """What training with ``tokens`` in the longest step takes at its fullest.
 
-    The adapter costs weights and gradients in the model's precision, and copies and two moments in float32.
+    Each of the ``trained`` numbers costs a weight and a gradient in the model's precision, and in float32 a copy and
+    two moments.
     """
     kept = shape.kept_per_token
     if checkpointing:  # the input of each layer, and one layer at a time in full
@@ -85,15 +86,17 @@ def predict(shape: Shape, *, rank: int, tokens: int, bytes_per_weight: int = 2, 
     largest = 2 * 4 * shape.vocabulary * shape.width  # one tensor in float32 while the weights are read
     return Need(
         weights=shape.parameters * bytes_per_weight,
-        adapter=rank * shape.adapted * (2 * bytes_per_weight + 12),
+        adapter=trained * (2 * bytes_per_weight + 12),
         activations=max(tokens * kept * bytes_per_weight, largest),
     )
 
 
-def plan_memory(shape: Shape, *, rank: int, tokens: int, bytes_per_weight: int, available: int) -> tuple[Need, bool]:
+def plan_memory(shape: Shape, *, trained: int, tokens: int, bytes_per_weight: int, available: int) -> tuple[Need, bool]:
     """What the run will take, and whether it must recompute activations to fit. Raises where it fits in no way."""
     for checkpointing in (False, True):
-        need = predict(shape, rank=rank, tokens=tokens, bytes_per_weight=bytes_per_weight, checkpointing=checkpointing)
+        need = predict(
+            shape, trained=trained, tokens=tokens, bytes_per_weight=bytes_per_weight, checkpointing=checkpointing
+        )
         if need.total <= available:
             return need, checkpointing
     message = _(

@@ -110,3 +110,12 @@ def learning_rate_factor(step: int, total: int, warmup: float, scheduler: str) -
     if scheduler == "cosine":
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return 1.0 if scheduler == "constant" else max(0.0, 1 - done)
+
+
+def times_seen(lessons: int, steps: Steps, done: int) -> Sequence[int]:
+    """How many of the first ``done`` steps had each of so many lessons."""
+    counts = array("I", [0]) * lessons
+    for step in range(done):
+        for index in steps[step]:
+            counts[index] += 1
+    return counts

@@ -8,9 +8,7 @@ no pickle. A run taken up again is a run over the steps that are left.
 from __future__ import annotations
 
 import time
-from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,30 +28,7 @@ from tuneloop.train.lessons import Lessons
 from tuneloop.train.loss import model_loss, weight_of
 from tuneloop.train.optimizer import MasterAdamW
 from tuneloop.train.packing import Steps, learning_rate_factor
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train, beside what and on what."""
-
-    learning_rate: float
-    weight_decay: float
-    warmup: float  # share of the steps
-    scheduler: str
-    max_gradient: float
-    seed: int
-    save_steps: int
-    packing: bool
-    checkpointing: bool
-    device: str  # "cpu" or "cuda"
-
-
-@dataclass
-class Watch:
-    """Whom the run tells what it does; ``progress(done, total)`` may raise to stop it."""
-
-    metric: Callable[[str, float, int], None]
-    progress: Callable[[int, int], None]
+from tuneloop.train.recipe import Recipe, Watch
 
 
 class Trainer(SFTTrainer):
@@ -131,14 +106,6 @@ class Run:
 
     def lessons_of(self, step: int) -> list[Lesson]:
         return [self.lessons[index] for index in self.steps[step]]
-
-    def times(self) -> Sequence[int]:
-        """How many of the steps that were done had each lesson, before and after a kill."""
-        counts = array("I", [0]) * len(self.lessons)
-        for step in range(self.progress.step):
-            for index in self.steps[step]:
-                counts[index] += 1
-        return counts
 
     def learned_per_step(self) -> float:
         learned = sum(self.lessons.weights[i] for step in self.steps for i in step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,8 @@ from tuneloop.kinds.dataset import DatasetSummary
 from tuneloop.language import _, stored
 from tuneloop.resources import LEARNING, Resources
 from tuneloop.stage import Context, DatasetRef, Kind, Stage, WeightsRef
+from tuneloop.train.backends import BACKEND, BACKENDS, TrainingBackend
+from tuneloop.train.methods import METHOD, METHODS, TrainingMethod
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from tuneloop.train.lesson import Encoder
     from tuneloop.train.lessons import Lessons
     from tuneloop.train.memory import Need
-    from tuneloop.train.sft import Recipe
+    from tuneloop.train.recipe import Recipe
 
 NEEDED = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors", "gguf")
 
@@ -34,22 +36,22 @@ def check_training() -> None:
 
 
 class Train(Stage):
-    """Fine-tune a model on a dataset with LoRA: what its answers say is learned, what its questions say is read."""
+    """Fine-tune a model on a dataset: what its answers say is learned, what its questions say is read."""
 
     name: ClassVar[str] = "train"
     makes: ClassVar[Kind] = "model"
     version: ClassVar[int] = 3
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
     resources: ClassVar[Resources] = LEARNING
+    short: ClassVar[dict[str, str]] = {"rank": "method", "alpha": "method", "dropout": "method"}
 
     dataset: list[DatasetRef] = Field(description="Datasets to learn from.", min_length=1)
     model: WeightsRef = Field(description="Base model: a catalogue name, a tag or an address.")
-    method: Literal["lora"] = Field("lora", description="How the weights are changed.")
+    method: Annotated[TrainingMethod, METHOD] = Field(
+        default_factory=lambda: METHODS.find(METHOD.default)(), description="How the weights are changed."
+    )
     epochs: int = Field(3, ge=1, le=1000, description="Passes over the dataset.")
     learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
-    rank: int = Field(16, ge=1, le=1024, description="Rank of the LoRA matrices.")
-    alpha: int = Field(32, ge=1, description="Scale of the LoRA update; it is multiplied by alpha / rank.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's inputs that is dropped.")
     max_length: int = Field(1024, ge=16, description="Longest conversation, in tokens.")
     truncate: bool = Field(False, description="Cut longer conversations instead of leaving them out.")
     batch: int = Field(1024, ge=16, description="Tokens of one training step.")
@@ -72,6 +74,9 @@ class Train(Stage):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="Precision of the weights; auto takes bf16 where the processor computes in it."
     )
+    backend: Annotated[TrainingBackend, BACKEND] = Field(
+        default_factory=lambda: BACKENDS.find(BACKEND.default)(), description="Where the training runs."
+    )
 
     def check_outside(self, settings: Settings) -> None:
         check_training()
@@ -89,10 +94,11 @@ class Train(Stage):
 
         transformers_module()  # a missing package is said at once
         from tuneloop.train import artifact, attention
+        from tuneloop.train.backends import Task
         from tuneloop.train.examples import read_lessons
-        from tuneloop.train.packing import plan_steps, tokens_at_most
+        from tuneloop.train.packing import plan_steps, times_seen, tokens_at_most
         from tuneloop.train.precision import choose_device, choose_precision
-        from tuneloop.train.sft import Run, Watch
+        from tuneloop.train.recipe import Watch
 
         ctx.phase(stored("Reading the examples"))
         folder, card = self.base(ctx)
@@ -110,22 +116,19 @@ class Train(Stage):
         ctx.metric("predicted_memory_mib", need.total // 2**20)
         artifact.write_preview(ctx.out, lessons, steps, tokenizer)
 
-        ctx.phase(stored("Loading the model"))
-        model = self.load(ctx, folder, card, precision, packing)
-        run = Run(
-            model, tokenizer.backend, lessons, steps, held_out=held_out, validate_at=self.measured_at(len(steps)),
-            recipe=self.recipe(packing, checkpointing, device), kept=ctx.checkpoint("trainer.safetensors"),
-            plan=self.plan_id(lessons, precision, packing),
-            watch=Watch(ctx.metric, lambda done, total: ctx.progress(done, total, stored("steps"))),
+        task = Task(
+            folder, card, self.model, tokenizer, self.method, self.recipe(packing, checkpointing, device), precision,
+            lessons, steps, held_out, validate_at=self.measured_at(len(steps)),
+            kept=ctx.checkpoint("trainer.safetensors"), plan=self.plan_id(lessons, precision, packing),
+            scratch=ctx.checkpoint("trainer.scratch"), threads=ctx.store.settings.threads,
         )  # fmt: skip
-        ctx.phase(stored("Training"))
-        progress = run.train(ctx.checkpoint("trainer.scratch"))
-        times = run.times()
-        ctx.phase(stored("Writing the model"))
+        watch = Watch(ctx.metric, lambda done, total: ctx.progress(done, total, stored("steps")), ctx.phase)
+        progress = self.backend.train(task, watch, ctx.out)
+        times = times_seen(len(lessons), steps, progress.step)
         artifact.write_rows_trained(ctx.out, lessons, times, held_out)
         card = artifact.write_model(
-            ctx.out, run, card, address=self.model, system_prompt=encoder.system_prompt, tokenizer=tokenizer,
-            parameters=self.model_dump(),
+            ctx.out, progress, len(steps), card, address=self.model, system_prompt=encoder.system_prompt,
+            tokenizer=tokenizer, parameters=self.model_dump(),
             passages=max(DatasetSummary.read(ctx.summary(d)).passages for d in self.dataset),
         )  # fmt: skip
         return artifact.summary(card, progress, lessons, times, held_out)
@@ -159,28 +162,11 @@ class Train(Stage):
 
         size = 2 if precision == "bf16" else 4
         shape = read_shape(folder, card)
-        return plan_memory(shape, rank=self.rank, tokens=tokens, bytes_per_weight=size, available=available_memory())
-
-    def load(self, ctx: Context, folder: Path, card: ModelCard, precision: str, packing: bool) -> Any:
-        """The model with a fresh adapter."""
-        import os
-
-        import torch
-
-        from tuneloop.machine import cores
-        from tuneloop.models.weights import load_weights
-        from tuneloop.train import adapter, attention
-
-        if ctx.store.settings.threads or "OMP_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(ctx.store.settings.threads or cores())
-        model = load_weights(folder, card, torch.bfloat16 if precision == "bf16" else torch.float32)
-        if packing:
-            attention.register()
-            model.set_attn_implementation(attention.NAME)
-        return adapter.attach(model, rank=self.rank, alpha=self.alpha, dropout=self.dropout, seed=self.seed)
+        trained = self.method.trained(shape)
+        return plan_memory(shape, trained=trained, tokens=tokens, bytes_per_weight=size, available=available_memory())
 
     def recipe(self, packing: bool, checkpointing: bool, device: str) -> Recipe:
-        from tuneloop.train.sft import Recipe
+        from tuneloop.train.recipe import Recipe
 
         return Recipe(
             learning_rate=self.learning_rate, weight_decay=self.weight_decay, warmup=self.warmup,

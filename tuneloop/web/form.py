@@ -2,6 +2,7 @@
 
 What a browser sends is text, and nothing where a box is not ticked. An empty field stands for its default. The fields
 are called ``field.NAME``: a name alone, such as ``dataset`` or ``method``, would hide what a browser's form has itself.
+The fields of what can be chosen are all in the form, as ``field.method.lora.rank``; those of the chosen one are read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuneloop.address import composed
+from tuneloop.choice import Choice, choice_of
 from tuneloop.errors import TuneloopError
 from tuneloop.runner import Workspace
 from tuneloop.settings import reason
@@ -31,17 +33,25 @@ class Field:
 
     name: str
     description: str
-    shape: str  # text, lines, number, boolean, choice, choices, reference, references, json
+    shape: str  # text, lines, number, boolean, choice, choices, part, reference, references, json
     required: bool = False
     default: Any = None
     choices: Sequence[Any] = ()
     kind: str = ""  # of the artifacts that a reference may name
     item: str = "string"  # the type of the values of a list
     here: bool = False  # a server's model will not do
+    within: str = ""  # of a field of a part: ``method.lora.``
+    parts: Mapping[str, Sequence[Field]] = field(default_factory=dict)  # the fields of each that can be chosen
+    about: Mapping[str, str] = field(default_factory=dict)  # what each of them says of itself
+
+    @property
+    def place(self) -> str:
+        """What the field is called among all of the form."""
+        return self.within + self.name
 
     @property
     def key(self) -> str:
-        return PREFIX + self.name
+        return PREFIX + self.place
 
     @property
     def typed(self) -> bool:
@@ -73,6 +83,9 @@ def fields_of(stage: type[Stage]) -> list[Field]:
     schema, references = stage.model_json_schema(), stage.references()
     required, found = schema.get("required", []), []
     for name, facts in schema.get("properties", {}).items():
+        if choice := choice_of(stage.model_fields[name]):
+            found.append(chosen_from(name, facts, choice))
+            continue
         shape, choices, item = shape_of(facts, schema.get("$defs", {}))
         if kind := references.get(name, ""):
             shape = "references" if shape in ("lines", "choices") else "reference"
@@ -80,6 +93,29 @@ def fields_of(stage: type[Stage]) -> list[Field]:
             name, facts.get("description", ""), shape, name in required, facts.get("default"), choices, kind, item,
             name in stage.kept_here(),
         ))  # fmt: skip
+    return found
+
+
+def chosen_from(name: str, facts: Mapping[str, Any], choice: Choice) -> Field:
+    """A field that holds one of several parts, with the fields of each."""
+    schemas = {one["properties"]["name"]["const"]: one for one in facts["oneOf"]}
+    parts = {part: fields_of_part(schema, f"{name}.{part}.") for part, schema in schemas.items()}
+    about = {part: (schema.get("description") or "").partition("\n")[0] for part, schema in schemas.items()}
+    return Field(
+        name, facts.get("description", ""), "part", default=choice.default, choices=list(parts), parts=parts,
+        about=about,
+    )  # fmt: skip
+
+
+def fields_of_part(schema: Mapping[str, Any], within: str) -> list[Field]:
+    found = []
+    for name, facts in schema["properties"].items():
+        if name != "name":
+            shape, choices, item = shape_of(facts, {})
+            found.append(Field(
+                name, facts.get("description", ""), shape, False, facts.get("default"), choices, "", item,
+                within=within,
+            ))  # fmt: skip
     return found
 
 
@@ -127,21 +163,30 @@ def suggestions(workspace: Workspace, fields: Iterable[Field]) -> dict[str, list
 def read(stage: type[Stage], sent: Mapping[str, list[str]]) -> Given:
     """The parameters that a form says, as the stage's class takes them; what is empty is left out."""
     given = Given(sent)
-    for one in fields_of(stage):
+    given.body = read_fields(fields_of(stage), sent)
+    return given
+
+
+def read_fields(fields: Iterable[Field], sent: Mapping[str, list[str]]) -> dict[str, Any]:
+    """What is sent for some fields, by their names; of a choice, the fields of the part that is chosen."""
+    body: dict[str, Any] = {}
+    for one in fields:
         values = [text.replace("\r\n", "\n") for text in sent.get(one.key, [])]
         if other := [text.strip() for text in sent.get(one.key + OTHER, []) if text.strip()]:
             values = [*values, *other] if one.several else other
         if one.shape == "lines":
             values = [line for text in values for line in text.split("\n")]
         kept = [value(one, text) for text in values if text.strip() or (one.shape in ("text", "long") and text)]
-        if kept:
-            given.body[one.name] = kept if one.several else kept[-1]
-    return given
+        if kept and one.shape == "part":
+            body[one.name] = {"name": kept[-1], **read_fields(one.parts.get(kept[-1], ()), sent)}
+        elif kept:
+            body[one.name] = kept if one.several else kept[-1]
+    return body
 
 
 def value(one: Field, text: str) -> Any:
     """A text as a value of the field's type; where it is none it stays, for the stage to refuse."""
-    if one.shape in ("choice", "choices"):
+    if one.shape in ("choice", "choices", "part"):
         return next((choice for choice in one.choices if str(choice) == text), text)
     if one.shape in ("text", "long"):
         return text
@@ -160,7 +205,7 @@ def check(stage: type[Stage], given: Given, workspace: Workspace) -> Stage | Non
         made = stage.model_validate(given.body)
     except ValidationError as error:
         for problem in error.errors(include_url=False):
-            place = str(problem["loc"][0]) if problem["loc"] else ""
+            place = place_of(stage, given, problem["loc"])
             given.errors.setdefault(place, reason(problem))
     check_output(stage, given, workspace)
     for name in stage.references() if made else ():
@@ -170,6 +215,16 @@ def check(stage: type[Stage], given: Given, workspace: Workspace) -> Stage | Non
             except TuneloopError as error:
                 given.errors.setdefault(name, str(error))
     return None if given.errors else made
+
+
+def place_of(stage: type[Stage], given: Given, where: Sequence[Any]) -> str:
+    """What the field of an error is called in the form; "" where it is of none."""
+    names = [str(part) for part in where]
+    info = stage.model_fields.get(names[0]) if names else None
+    if info and choice_of(info) and len(names) > 1:
+        chosen = given.body.get(names[0])
+        return f"{names[0]}.{chosen['name']}.{names[1]}" if isinstance(chosen, dict) else names[0]
+    return names[0] if names else ""
 
 
 def check_output(stage: type[Stage], given: Given, workspace: Workspace) -> None:
@@ -185,6 +240,11 @@ def as_sent(fields: Iterable[Field], params: Mapping[str, Any]) -> dict[str, lis
     sent: dict[str, list[str]] = {}
     for one in fields:
         given = params.get(one.name)
+        if one.shape == "part":
+            chosen = {"name": given} if isinstance(given, str) else given or {}
+            name = str(chosen.get("name", one.default))
+            sent |= {one.key: [name]} | as_sent(one.parts.get(name, ()), chosen)
+            continue
         if given is None or (given == one.default and one.shape != "boolean"):
             continue
         values = given if one.several and isinstance(given, list) else [given]

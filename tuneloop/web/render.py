@@ -19,6 +19,7 @@ from tuneloop.errors import told_again
 from tuneloop.language import _, shown
 from tuneloop.registry import BUILT_IN
 from tuneloop.scripts import CHINESE
+from tuneloop.telling import part
 from tuneloop.web.visitor import THEMES, language_for, place_of, safe_place, theme_of
 
 FOLDER = Path(__file__).parent
@@ -108,7 +109,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
-        "when": when, "number": number, "size": size, "span": span, "clip": clip, "pretty": pretty,
+        "when": when, "number": number, "size": size, "span": span, "clip": clip, "pretty": pretty, "part": part,
         "label": lambda key: NAMES.get(key) or key.replace("_", " "),  # to be looked up in the catalogue
         "named": lambda tag, kind: f"{kind}:{tag}",
     }  # fmt: skip

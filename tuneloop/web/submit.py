@@ -35,7 +35,11 @@ def router(workspace: Workspace) -> APIRouter:
     def show(name: str, request: Request, run: str = "") -> Response:
         stage = find_stage(name)
         row = seen(workspace, request).store.runs.get(run) if run else None
-        sent = form.as_sent(form.fields_of(stage), row.typed) if row is not None and row.stage == name else {}
+        sent = (
+            form.as_sent(form.fields_of(stage), stage.in_full(row.typed))
+            if row is not None and row.stage == name
+            else {}
+        )
         return shown(request, stage, form.Given(sent))
 
     def submit(request: Request, name: str, sent: dict[str, list[str]]) -> Response:

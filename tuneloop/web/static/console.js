@@ -17,10 +17,20 @@ function restore(kept) {
     else if (given.length) field.value = given.at(-1);
   }
 }
+// Of what can be chosen, the fields of the chosen one are shown. Without this script all are, each under its name.
+function showParts() {
+  for (const choice of form.querySelectorAll("select[data-parts]")) {
+    for (const part of form.querySelectorAll(`[data-part-of="${CSS.escape(choice.id)}"]`)) {
+      part.hidden = part.getAttribute("data-part") !== choice.value;
+    }
+  }
+}
 if (form) {
   let kept = null;
   try { kept = JSON.parse(sessionStorage.getItem(draft)); } catch { /* damaged, or kept by nobody */ }
   if (kept && !form.getAttribute("data-sent") && !location.search) restore(kept);
+  showParts();
+  form.addEventListener("change", showParts);
   form.addEventListener("input", () => sessionStorage.setItem(draft, JSON.stringify(typed())));
   document.querySelector("[data-forget]").addEventListener("click", () => sessionStorage.removeItem(draft));
   form.addEventListener("submit", send);
