@@ -165,7 +165,8 @@ def start(
     config["port"] = int(engine.child.ready["url"].rpartition(":")[2])  # a restart takes the same one
     try:
         if not embedding:
-            parity(engine)
+            with engine.http() as http:
+                parity(http, card)
     except BaseException:
         engine.stop(grace=1.0)
         raise

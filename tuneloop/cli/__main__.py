@@ -1,3 +1,0 @@
-from tuneloop.__main__ import main
-
-main()
