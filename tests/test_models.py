@@ -35,8 +35,6 @@ from tuneloop.models import (
 from tuneloop.models.gguf import FILE_TYPES, SCALARS, TENSOR_TYPES, parse_gguf
 from tuneloop.models.hub import safe_path
 
-TEMPLATES = Path(__file__).parent / "templates"
-
 # -- GGUF ------------------------------------------------------------------------------------------------------------
 
 
@@ -170,8 +168,8 @@ def test_the_tables_are_those_of_the_format() -> None:
 def test_the_real_small_model(smollm: Path) -> None:
     card, entry = read_gguf_card(smollm), find_entry("SmolLM2-135M-Instruct")
     assert (card.parameters, card.quantization, card.context_length) == (entry.parameters, "q4_1", entry.context_length)
-    assert card.chat_template == (TEMPLATES / "smollm2.jinja").read_text(encoding="utf-8")
     assert card.stop == ["<|im_end|>"]
+    same_as_transformers(card.chat_template)
 
 
 def test_a_damaged_card_is_refused_with_its_place(tmp_path: Path) -> None:
@@ -188,8 +186,36 @@ def test_a_damaged_card_is_refused_with_its_place(tmp_path: Path) -> None:
 # -- templates -------------------------------------------------------------------------------------------------------
 
 TRICKY = {
-    "smollm2": (TEMPLATES / "smollm2.jinja").read_text(encoding="utf-8"),
-    "qwen2.5": (TEMPLATES / "qwen2.5.jinja").read_text(encoding="utf-8"),
+    "a system message where there is none": "{% for m in messages %}{% if loop.first and m['role'] != 'system' %}"
+    "{{ '<s>system\nHelp.</s>\n' }}{% endif %}{{'<s>' + m['role'] + '\n' + m['content'] + '</s>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<s>assistant\n' }}{% endif %}",
+    "tools and what they said, between trimmed blocks": """{%- if tools %}
+    {{- '<s>system\\n' + (messages[0]['content'] if messages[0].role == 'system' else 'Help.') + "\\n\\n# Tools" }}
+    {%- for tool in tools %}
+        {{- "\\n" }}
+        {{- tool | tojson }}
+    {%- endfor %}
+    {{- "\\n</s>\\n" }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == "user" or (message.role == "system" and not loop.first) or not message.tool_calls %}
+        {{- '<s>' + message.role + '\\n' + message.content + '</s>' + '\\n' }}
+    {%- elif message.role == "assistant" %}
+        {%- for call in message.tool_calls %}
+            {%- if call.function is defined %}
+                {%- set call = call.function %}
+            {%- endif %}
+            {{- '\\n{"name": "' + call.name + '", "arguments": ' }}
+            {{- call.arguments | tojson }}
+        {%- endfor %}
+    {%- elif loop.last or messages[loop.index0 + 1].role != "tool" %}
+        {{- '</s>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<s>assistant\\n' }}
+{%- endif %}
+""",
     "blocks are trimmed": "{% for m in messages %}\n    {% if m.role == 'user' %}\nU: {{ m.content }}\n"
     "    {% endif %}\n{% endfor %}\n",
     "loop controls": "{% for m in messages %}{% if loop.index > 2 %}{% break %}{% endif %}{% if m.role == 'system' %}"
@@ -212,23 +238,28 @@ conversations = st.lists(
 )
 
 
-@pytest.mark.parametrize("name", TRICKY)
-def test_text_is_that_of_transformers(name: str) -> None:
+def same_as_transformers(template: str) -> None:
+    """Whatever the conversation, our text of it is that of transformers."""
     reference = pytest.importorskip("transformers.utils.chat_template_utils").render_jinja_template
     special = {"bos_token": "<s>", "eos_token": "</s>"}
 
     @settings(max_examples=25, deadline=None)
     @given(conversations, st.booleans(), st.booleans(), st.booleans())
-    def same(messages: list[dict[str, str]], prompt: bool, tools: bool, thinking: bool) -> None:
+    def same(messages: list[dict[str, Any]], prompt: bool, tools: bool, thinking: bool) -> None:
         given_tools = TOOLS if tools else None
         expected, _spans = reference(
-            conversations=[messages], chat_template=TRICKY[name], add_generation_prompt=prompt, tools=given_tools,
+            conversations=[messages], chat_template=template, add_generation_prompt=prompt, tools=given_tools,
             enable_thinking=thinking, **special,
         )  # fmt: skip
-        ours = render(TRICKY[name], messages, prompt, tools=given_tools, enable_thinking=thinking, **special)
+        ours = render(template, messages, prompt, tools=given_tools, enable_thinking=thinking, **special)
         assert ours == expected[0]
 
     same()
+
+
+@pytest.mark.parametrize("name", TRICKY)
+def test_text_is_that_of_transformers(name: str) -> None:
+    same_as_transformers(TRICKY[name])
 
 
 def test_a_template_may_refuse_but_not_reach_out() -> None:
