@@ -250,10 +250,10 @@ class Workspace:
         return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
 
     def runnable(self, address: str, *, watch: Watcher | None = None) -> str:
-        """The address of a model that the engine can load: for an adapter, its GGUF, made once and kept."""
-        from tuneloop.models import read_card
+        """The address of a model that an engine can load: where none can as it is, its GGUF, made once and kept."""
+        from tuneloop.engines.door import engine_for
 
-        if read_card(self.store.artifacts.path(Address.parse(address))).format == "gguf":
+        if engine_for(serving.asked(self.store, address)):
             return address
         compress = find_stage("compress").model_validate({"model": address, "to": "gguf:q8_0"})
         return str(self.run(compress, watch=watch).address)

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied
 from tuneloop.gateway.config import GatewayConfig, Route
+from tuneloop.gateway.guardrails import Guards
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
 from tuneloop.gateway.problem import Problem
@@ -49,6 +50,7 @@ class Gateway:
         for route in config.routes:
             upstream = Upstream(route, self.clients[is_local(route.upstream_url)])
             self.upstreams |= dict.fromkeys((route.name, *route.aliases), upstream)
+        self.guards = {route.name: Guards(route.guardrails) for route in config.routes if route.guardrails}
 
     def open_knowledge(self) -> None:
         """Load every index, once, before the first request. Slow: not in the event loop."""
@@ -70,6 +72,8 @@ class Gateway:
         await asyncio.to_thread(self.log.close)
         if self.embedding:
             self.embedding.threads.shutdown(wait=False, cancel_futures=True)
+        for guards in self.guards.values():
+            guards.close()
         for client in self.clients.values():
             await client.aclose()
         for cited in self.cited.values():
