@@ -46,7 +46,7 @@ from tuneloop.errors import (
 from tuneloop.kinds import REJECTED
 from tuneloop.language import _
 from tuneloop.nearest import meant
-from tuneloop.registry import find_stage, targets
+from tuneloop.registry import STAGES, find_stage, targets
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Move, Scope, Store, holder_is_dead
@@ -491,7 +491,11 @@ class StageFailed(TuneloopError):
     """A run ended badly. ``result.error`` has the line; ``bug`` says whether it is the program's fault."""
 
     def __init__(self, result: RunResult) -> None:
-        hint = _("This is a bug of Tuneloop; more is shown by: tuneloop show {run}").format(run=result.run)
+        if package := STAGES.package(result.stage):
+            said = _("This is a bug of the package {package}, not of Tuneloop; more is shown by: tuneloop show {run}")
+            hint = said.format(package=package, run=result.run)
+        else:
+            hint = _("This is a bug of Tuneloop; more is shown by: tuneloop show {run}").format(run=result.run)
         super().__init__(result.error or result.state, hint=hint if result.bug else "")
         self.result, self.bug = result, result.bug
 
