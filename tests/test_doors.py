@@ -77,3 +77,8 @@ def test_a_package_that_cannot_be_used_is_named_and_stops_nothing(package: Path,
 
 def test_a_built_in_name_cannot_be_taken(package: Path, tmp_path: Path) -> None:
     assert "Files, folders or patterns" in tuneloop(package, "parse", "--help", cwd=tmp_path).stdout
+
+
+def test_what_fails_in_a_stage_of_a_package_is_said_to_be_the_packages(package: Path, tmp_path: Path) -> None:
+    failed = tuneloop(package, "good", cwd=tmp_path)  # it has no run
+    assert failed.returncode == 1 and "a bug of the package strange-parts, not of Tuneloop" in failed.stderr

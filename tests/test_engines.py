@@ -103,15 +103,16 @@ def test_parity_accepts_the_same_tokens_and_refuses_others(engine: Engine) -> No
 
         checks = [check(QUESTION, True), check(talk, False)]
     good = card.model_copy(update={"token_check": checks})
-    assert engines.parity(engine, good) == 2
-    for index in (0, 1):
-        bad = good.model_copy(deep=True)
-        bad.token_check[index].token_ids[-1] += 1
-        with pytest.raises(TuneloopError, match=f"probe {index + 1} differently"):
-            engines.parity(engine, bad)
-    other = card.model_copy(update={"template_sha256": template_hash("another")})
-    with pytest.raises(TuneloopError, match="chat template is not the one"):
-        engines.parity(engine, other)
+    with engine.http() as http:
+        assert engines.parity(http, good) == 2
+        for index in (0, 1):
+            bad = good.model_copy(deep=True)
+            bad.token_check[index].token_ids[-1] += 1
+            with pytest.raises(TuneloopError, match=f"probe {index + 1} differently"):
+                engines.parity(http, bad)
+        other = card.model_copy(update={"template_sha256": template_hash("another")})
+        with pytest.raises(TuneloopError, match="chat template is not the one"):
+            engines.parity(http, other)
 
 
 def test_the_cards_template_is_what_is_served(smollm: Path, tmp_path: Path) -> None:

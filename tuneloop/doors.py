@@ -7,7 +7,8 @@ takes, is named with its package and left out, and everything else works as befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -31,6 +32,20 @@ class Unfit(TuneloopError):
             hint=_("Repair the package, or remove it: pip uninstall {package}").format(package=declared.package),
         )
         self.declared, self.reason = declared, reason
+
+
+class Faulty(TuneloopError):
+    """What a package's part did wrong while it was used: the fault is the package's."""
+
+    status = 500
+
+    def __init__(self, name: str, package: str, error: BaseException) -> None:
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        message = _("{name!r} of the package {package} has failed: {reason}")
+        super().__init__(
+            message.format(name=name, package=package, reason=" ".join(said.split())),
+            hint=_("This is a bug of the package {package}, not of Tuneloop.").format(package=package),
+        )
 
 
 @dataclass(frozen=True)
@@ -122,6 +137,18 @@ class Door(Generic[T]):
     def all(self) -> dict[str, T]:
         """Every part that can be used, by its name; what cannot is in ``unfit``."""
         return {name: part for name in self.declared() if (part := self.usable(name)) is not None}
+
+    @contextmanager
+    def blamed(self, name: str) -> Iterator[None]:
+        """A block that uses a part: what a package's own raises unforeseen is said to be the package's."""
+        try:
+            yield
+        except TuneloopError:
+            raise
+        except Exception as error:
+            if package := self.package(name):
+                raise Faulty(name, package, error) from error
+            raise
 
     def brought(self) -> list[str]:
         """The names of the parts that packages bring, those that are unfit too."""

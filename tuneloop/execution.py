@@ -113,14 +113,13 @@ class RunContext:
     def chat(self, model: str, **options: Any) -> Iterator[Any]:
         from tuneloop.chat import ChatClient
 
-        if self.workspace.is_endpoint(model):
-            endpoint = serving.endpoint(self.store, model)
-            yield ChatClient(endpoint.url, endpoint.model, endpoint.api_key(), **options)
-            return
-        with serving.engine(self.store, self.runnable(model), log=f"engine-{self.run}") as engine:
+        runnable = model if self.workspace.is_endpoint(model) else self.runnable(model)
+        with serving.engine(self.store, runnable, log=f"engine-{self.run}") as engine:
+            if engine.context_per_request:
+                options["context_length"] = engine.context_per_request
+            called = engine.model or engine.card.source or "model"
             prompt = engine.card.system_prompt or None
-            options["context_length"] = engine.context_per_request
-            yield ChatClient(engine.base_url, engine.card.source or "model", "", system_prompt=prompt, **options)
+            yield ChatClient(engine.base_url, called, engine.key, system_prompt=prompt, **options)
 
     @contextmanager
     def gateway(self, model: str, knowledge: str | None = None) -> Iterator[str]:

@@ -48,7 +48,7 @@ from tuneloop.errors import (
 )
 from tuneloop.kinds import REJECTED
 from tuneloop.language import _
-from tuneloop.registry import find_stage
+from tuneloop.registry import STAGES, find_stage
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Move, Scope, Store
@@ -235,7 +235,7 @@ class Workspace:
         return value.startswith(("http://", "https://")) or value in self.store.settings.endpoints
 
     def runnable(self, address: str, *, watch: Watcher | None = None) -> str:
-        """The address of a model that the engine can load: for an adapter, its GGUF, made once and kept."""
+        """The address of a model that an engine can load: where none can as it is, its GGUF, made once and kept."""
         made_by = serving.made_loadable(self.store, address)
         if made_by is None:
             return address
@@ -477,7 +477,11 @@ class StageFailed(TuneloopError):
     """A run ended badly. ``result.error`` has the line; ``bug`` says whether it is the program's fault."""
 
     def __init__(self, result: RunResult) -> None:
-        hint = _("This is a bug of Tuneloop; more is shown by: tuneloop show {run}").format(run=result.run)
+        if package := STAGES.package(result.stage):
+            said = _("This is a bug of the package {package}, not of Tuneloop; more is shown by: tuneloop show {run}")
+            hint = said.format(package=package, run=result.run)
+        else:
+            hint = _("This is a bug of Tuneloop; more is shown by: tuneloop show {run}").format(run=result.run)
         super().__init__(result.error or result.state, hint=hint if result.bug else "")
         self.result, self.bug = result, result.bug
 

@@ -23,7 +23,7 @@ from tuneloop.nearest import meant
 from tuneloop.settings import Endpoint, endpoint_of
 
 if TYPE_CHECKING:
-    from tuneloop.engines import Engine
+    from tuneloop.engines.door import Asked, Running
     from tuneloop.store import Store
 
 ENGINE_FORMAT = "gguf"  # of the models that the engine loads
@@ -47,10 +47,10 @@ class MadeBy:
 
 
 def made_loadable(store: Store, address: str) -> MadeBy | None:
-    """What makes a model artifact one that the engine can load; ``None`` where it is that already."""
-    from tuneloop.models import read_card
+    """What makes a model artifact one that an engine can load; ``None`` where it is that already."""
+    from tuneloop.engines.door import engine_for
 
-    if read_card(store.artifacts.path(Address.parse(address))).format == ENGINE_FORMAT:
+    if engine_for(asked(store, address)):
         return None
     return MadeBy("compress", {"model": address, "to": f"{ENGINE_FORMAT}:q8_0"})
 
@@ -69,14 +69,25 @@ def missing_model(store: Store, name: str) -> NotFound:
 
 
 @contextmanager
-def engine(store: Store, address: str, *, log: str, **options: Any) -> Iterator[Engine]:
-    """A llama.cpp server for a GGUF model artifact, stopped with the block."""
-    from tuneloop import engines
+def engine(store: Store, model: str, *, log: str, **options: Any) -> Iterator[Running]:
+    """What serves a model, an artifact or a server elsewhere, for as long as the block lasts."""
+    from tuneloop.engines.door import served
 
-    folder = store.artifacts.path(Address.parse(address))
     options.setdefault("threads", store.settings.threads)
-    with engines.start(folder, log=store.logs / f"{log}.log", **options) as running:
+    with served(asked(store, model), log=store.logs / f"{log}.log", **options) as running:
         yield running
+
+
+def asked(store: Store, model: str) -> Asked:
+    """A model as engines are asked whether they serve it."""
+    from tuneloop.engines.door import Asked
+    from tuneloop.models import ModelCard, read_card
+
+    if model.startswith(("http://", "https://")) or model in store.settings.endpoints:
+        there = endpoint(store, model)
+        return Asked(ModelCard(source=there.model), endpoint=there)
+    folder = store.artifacts.path(Address.parse(model))
+    return Asked(read_card(folder), folder)
 
 
 def route(store: Store, name: str, url: str, upstream_model: str, *, knowledge: str | None = None, passages: int = 0,
@@ -94,14 +105,14 @@ def route(store: Store, name: str, url: str, upstream_model: str, *, knowledge: 
     return body
 
 
-def engine_route(store: Store, name: str, running: Engine, *, passages: int = 0, **options: Any) -> dict[str, Any]:
+def engine_route(store: Store, name: str, running: Running, *, passages: int = 0, **options: Any) -> dict[str, Any]:
     """The route to an engine of ours: its model's system prompt, and the context that each request has.
 
     ``passages``: 0 takes as many as the model learned to answer from.
     """
-    return route(store, name, running.base_url, name, system_prompt=running.card.system_prompt,
-                 context_length=running.context_per_request, engine=True, passages=passages or running.card.passages,
-                 **options)  # fmt: skip
+    return route(store, name, running.base_url, running.model or name, system_prompt=running.card.system_prompt,
+                 context_length=running.context_per_request, engine=running.counts,
+                 passages=passages or running.card.passages, **options)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,7 @@ def gateway(store: Store, address: str, knowledge: str | None = None, *, log: st
             yield f"{process.url}/v1"
 
 
-def stay(child: processes.Child, running: Engine | None = None) -> NoReturn:
+def stay(child: processes.Child, running: Running | None = None) -> NoReturn:
     """Wait until a server ends, or the engine behind it is given up. Raises ``TuneloopError``: which, and why."""
     while child.alive:
         if running and running.failure:

@@ -116,18 +116,24 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
     help="Seconds that the model may say nothing before its request is given up.",
 )
 @click.option("--mark-unsupported", is_flag=True, help="Mark sentences whose words were not found in the text as well.")
+@click.option(
+    "--guardrail", "guardrails", multiple=True, metavar="NAME",
+    help="What looks at questions and answers, of an installed package; more than once for several, in order.",
+)  # fmt: skip
 @click.option("--language", type=Choice(["en", "zh"]), help="Language of the chat page; the browser's where left out.")
 @PUBLIC
 @as_json_option
 @until_stopped(ENDED)
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
           no_auth: bool, public_url: str, parallel: int, context: int, passages: int, max_tokens: int, timeout: int,
-          mark_unsupported: bool, language: str | None, as_json: bool) -> None:  # fmt: skip
+          mark_unsupported: bool, guardrails: tuple[str, ...], language: str | None,
+          as_json: bool) -> None:  # fmt: skip
     """Serve a model behind the gateway, with cited answers where it is given knowledge.
 
     Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
     """
     from tuneloop import serving
+    from tuneloop.guardrails import GUARDRAILS
     from tuneloop.runner import Workspace, looked_into
 
     if bool(model) == bool(upstream):
@@ -137,6 +143,8 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     logbook.keep_private()
     check_open(host, no_auth)
     check_port(host, port)
+    for guardrail in guardrails:
+        GUARDRAILS.find(guardrail)
     with looked_into() as found:  # before anything is made, and before an engine is begun
         address = served(found, model) if model else ""
         index = found.address(knowledge, "index") if knowledge else None
@@ -145,7 +153,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     store = workspace.store
     shown = {
         "knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported, "max_tokens": max_tokens,
-        "timeout": timeout,
+        "timeout": timeout, "guardrails": list(guardrails),
     }  # fmt: skip
     running = None
     with contextlib.ExitStack() as stack:

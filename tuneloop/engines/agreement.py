@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
@@ -12,28 +12,20 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Asked(Protocol):
-    """An engine, as far as it is asked here."""
+def parity(http: httpx.Client, card: ModelCard) -> int:
+    """Compare an engine's token ids with the card's probe conversations. Returns how many were compared.
 
-    card: ModelCard
-
-    def http(self) -> httpx.Client: ...
-
-
-def parity(engine: Asked, card: ModelCard | None = None) -> int:
-    """Compare the engine's token ids with the card's probe conversations. Returns how many were compared.
+    ``http``: a client for the engine's own paths.
 
     Raises ``TuneloopError`` on the first that differs, or where the card's template is not the one it names.
     """
-    card = card or engine.card
     if card.template_sha256 and template_hash(card.chat_template) != card.template_sha256:
         raise TuneloopError(
             _("the chat template is not the one this model was trained with"),
             hint=_("Restore model.json, or train the model anew."),
         )
-    with engine.http() as http:
-        for number, check in enumerate(card.token_check, 1):
-            compare(http, check, number)
+    for number, check in enumerate(card.token_check, 1):
+        compare(http, check, number)
     return len(card.token_check)
 
 

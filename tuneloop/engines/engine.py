@@ -38,6 +38,9 @@ class Engine:
     ready_timeout: float = 300.0
     restarts: list[float] = field(default_factory=list)  # when
     failure: str = ""  # why it will not be started again
+    model: str = ""  # it answers to any name
+    key: str = ""
+    counts: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -165,7 +168,8 @@ def start(
     config["port"] = int(engine.child.ready["url"].rpartition(":")[2])  # a restart takes the same one
     try:
         if not embedding:
-            parity(engine)
+            with engine.http() as http:
+                parity(http, card)
     except BaseException:
         engine.stop(grace=1.0)
         raise

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
 from tuneloop.errors import TuneloopError
-from tuneloop.gateway.ask import parse_ask
+from tuneloop.gateway.ask import Ask, parse_ask
 from tuneloop.gateway.body import CallerGone, Reply, read_body, while_connected
 from tuneloop.gateway.problem import error_event, error_response, for_record, from_bug
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.relay import relay
 from tuneloop.gateway.state import name_route, start_record
+from tuneloop.guardrails import guarded
 
 if TYPE_CHECKING:
     from tuneloop.gateway.state import Gateway
@@ -54,10 +55,15 @@ class ChatCompletions:
         upstream = gateway.upstream(ask.model)
         name_route(record, upstream.route)
         gateway.remember(record)
-        if cited := gateway.cited.get(upstream.route.name):
-            await while_connected(cited.answer(ask, record, reply), receive)
+        cited = gateway.cited.get(upstream.route.name)
+
+        async def answer(ask: Ask, reply: Any) -> None:
+            await (cited.answer(ask, record, reply) if cited else relay(upstream, ask, record, reply))
+
+        if guards := gateway.guards.get(upstream.route.name):
+            await while_connected(guarded(guards, answer, ask, record, reply), receive)
         else:
-            await while_connected(relay(upstream, ask, record, reply), receive)
+            await while_connected(answer(ask, reply), receive)
 
     async def fail(self, error: TuneloopError, record: Record, scope: Scope, receive: Receive, reply: Reply) -> None:
         record.status, record.error = error.status, for_record(error)

@@ -15,7 +15,7 @@ from tuneloop.answer import Answer, Answerer, Citation, Cited, Done, Passages, T
 from tuneloop.chat import COUNTS_AS_IT_WRITES, ChatClient, ChatError
 from tuneloop.gateway.ask import Ask, latest, plain_messages
 from tuneloop.gateway.body import Reply
-from tuneloop.gateway.local import LocalEmbedding
+from tuneloop.gateway.embedding import LocalEmbedding
 from tuneloop.gateway.passage import Shelf
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record, clean

@@ -42,6 +42,7 @@ class Route(BaseModel):
     mark_unsupported: bool = Field(
         default=False, description="Mark sentences whose words were not found in the text as well."
     )
+    guardrails: list[str] = Field(default=[], description="What looks at its questions and answers, in order.")
     max_tokens: int = Field(
         default=ANSWER_TOKENS, ge=0, description="Longest answer where a request names no limit; 0: as the server does."
     )

@@ -20,6 +20,7 @@ from tuneloop.gateway.metrics import Metrics
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.upstream import Upstream, open_client
+from tuneloop.guardrails import Guards
 from tuneloop.language import _, joined
 from tuneloop.loopback import came_by_proxy, is_local, is_named, is_ours
 from tuneloop.store import Store
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from tuneloop.gateway.cited import CitedRoute
-    from tuneloop.gateway.local import LocalEmbedding
+    from tuneloop.gateway.embedding import LocalEmbedding
 
 RECENT = 20_000  # requests whose feedback needs no look into the database
 
@@ -49,13 +50,14 @@ class Gateway:
         for route in config.routes:
             upstream = Upstream(route, self.clients[is_local(route.upstream_url)])
             self.upstreams |= dict.fromkeys((route.name, *route.aliases), upstream)
+        self.guards = {route.name: Guards(route.guardrails) for route in config.routes if route.guardrails}
 
     def open_knowledge(self) -> None:
         """Load every index, once, before the first request. Slow: not in the event loop."""
         if self.cited:
             return
         from tuneloop.gateway.cited import CitedRoute
-        from tuneloop.gateway.local import LocalEmbedding
+        from tuneloop.gateway.embedding import LocalEmbedding
 
         if self.config.embedding:
             self.embedding = LocalEmbedding(self.config.embedding)
@@ -70,6 +72,8 @@ class Gateway:
         await asyncio.to_thread(self.log.close)
         if self.embedding:
             self.embedding.threads.shutdown(wait=False, cancel_futures=True)
+        for guards in self.guards.values():
+            guards.close()
         for client in self.clients.values():
             await client.aclose()
         for cited in self.cited.values():

@@ -1,6 +1,4 @@
-"""The small embedding model of this machine, which ``/v1/embeddings`` and the indexes share."""
-
-from __future__ import annotations
+"""The small embedding model of this machine, loaded once for the endpoint and the indexes."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
