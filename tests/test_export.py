@@ -132,6 +132,17 @@ def test_a_file_of_each_form_has_an_account_of_what_is_not_in_it(workspace: Work
     assert sorted(p.name for p in tmp_path.glob("*.part")) == []
 
 
+def test_what_nobody_wants_is_gone_and_no_loss(workspace: Workspace, tmp_path: Path) -> None:
+    folder = workspace.store.artifacts.path(workspace.store.artifacts.resolve(save(workspace, tmp_path, MIXED)))
+    account = export(folder, "jsonl", tmp_path / "j", without=["sources", "tags", "id"])
+    assert account.dropped == {"sources": 1, "tags": 1, "id": 1} and not account.lost
+    kept = list(read_jsonl(tmp_path / "j"))
+    assert kept == [row.model_copy(update={"sources": [], "tags": []}) for row in MIXED]
+    assert not export(folder, "openai", tmp_path / "o", without=["sources", "tags", "extra", "answerable"]).not_carried
+    with pytest.raises(TuneloopError, match="'messages' can be left out"):
+        Export(folder, "jsonl", ("messages",))
+
+
 def read_jsonl(path: Path) -> Any:
     return (Example.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines())
 

@@ -20,7 +20,7 @@ from tuneloop.store import Store
     help="How a row is written: openai, sharegpt, alpaca, dpo, csv; jsonl has all fields.",
 )  # fmt: skip
 @click.option("--output", "-o", metavar="FILE", help="File to write, or - for standard output.")
-@click.option("--without", default="", metavar="FIELDS", help="Fields that may be left out: sources,tags.")
+@click.option("--without", default="", metavar="FIELDS", help="Fields to leave out: sources,tags.")
 @click.option("--guard", is_flag=True, help="In CSV, put an apostrophe before what a spreadsheet would compute.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @as_json_option

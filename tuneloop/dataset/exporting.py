@@ -14,10 +14,10 @@ from secrets import token_hex
 from typing import Any
 
 from tuneloop.address import Address
-from tuneloop.dataset.exporters import EXPORTERS, Exporter, NoPlace, Row, row_of
+from tuneloop.dataset.exporters import EXPORTERS, OPTIONAL, Exporter, NoPlace, Row, row_of, stripped
 from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.kinds.dataset import EXAMPLES
-from tuneloop.language import _, shown, stored
+from tuneloop.language import _, joined, shown, stored
 from tuneloop.nearest import meant
 from tuneloop.records import Example
 from tuneloop.records.columns import to_text
@@ -36,7 +36,7 @@ class Account:
     examples: int = 0  # in the file
     left_out: Counter[str] = field(default_factory=Counter)  # examples, by the reason
     not_carried: Counter[str] = field(default_factory=Counter)  # examples in the file, by the field that is not
-    dropped: Counter[str] = field(default_factory=Counter)  # the same, for fields that nobody wanted
+    dropped: Counter[str] = field(default_factory=Counter)  # examples in the file, by the field that nobody wanted
     formulas: int = 0  # cells of a table that a spreadsheet program takes for a formula
     guarded: bool = False  # whether an apostrophe stands before them
 
@@ -56,7 +56,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Export:
-    """A dataset in a form. ``without``: fields that nobody wants, so that they are no loss.
+    """A dataset in a form. ``without``: fields that nobody wants: they are left out, and are no loss.
 
     ``guard``: put an apostrophe before cells of a table that a spreadsheet program would compute.
     """
@@ -69,10 +69,11 @@ class Export:
     def __post_init__(self) -> None:
         """Raises for a format or a field that is not there."""
         EXPORTERS.find(self.format)
-        known = [*Example.model_fields, "name", "reasoning", "tool_call_id", "media_type"]
-        if unknown := next((name for name in self.without if name not in known), None):
-            message = _("an example has no field {field!r}").format(field=unknown)
-            raise TuneloopError(message, where="without", hint=meant(unknown, known))
+        if unknown := next((name for name in self.without if name not in OPTIONAL), None):
+            hint = meant(unknown, OPTIONAL) or _("There are: {names}.").format(names=joined(OPTIONAL))
+            raise TuneloopError(
+                _("no field {field!r} can be left out").format(field=unknown), where="without", hint=hint
+            )
 
     @property
     def exporter(self) -> Exporter:
@@ -103,14 +104,15 @@ class Export:
     def rows(self, account: Account) -> Iterator[Row]:
         """The rows in order; the account is of all that have come."""
         for example in EXAMPLES.read(self.folder):
+            example, dropped = stripped(example, self.without) if self.without else (example, [])
             try:
                 row, missing = self.row(example)
             except NoPlace as reason:
                 account.left_out[reason.reason] += 1
                 continue
             account.examples += 1
-            for name in missing:
-                (account.dropped if name in self.without else account.not_carried)[name] += 1
+            account.dropped.update(dropped)
+            account.not_carried.update(missing)
             yield row
 
     def row(self, example: Example) -> tuple[Row, list[str]]:

@@ -19,7 +19,7 @@ from tuneloop.web.seen import seen
 
 ACCOUNT = "Tuneloop-Account"  # the header that says what is in the file and what is not, as JSON in ASCII
 Format = Annotated[str, Query(max_length=40, description="How a row is written: openai, csv, or what a package adds.")]
-Without = Annotated[str, Query(max_length=1000, description="Fields that may be left out: sources,tags.")]
+Without = Annotated[str, Query(max_length=1000, description="Fields to leave out: sources,tags.")]
 Guard = Annotated[bool, Query(description="In CSV, put an apostrophe before what a spreadsheet would compute.")]
 
 

@@ -7,7 +7,7 @@ place for is counted by field or by reason, so that nothing is left out in silen
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ Row = dict[str, Any]
 EVERY = frozenset([*Example.model_fields, *Message.model_fields, "media_type"])  # what a form may say that it carries
 OURS = frozenset(("id", "shape", "origin", "messages", "chosen", "rejected"))  # asked for otherwise, or never a loss
 SAID = ("name", "reasoning", "tool_call_id")  # fields of a message without which the same is learned
+OPTIONAL = ("id", "origin", "sources", "tools", "answerable", "tags", "metadata", "extra", *SAID, "media_type")
 DIGEST = re.compile(r"[0-9a-f]{16}")  # an id that nobody has given: see content_id
 
 BUILT_IN = {
@@ -89,7 +90,25 @@ def row_of(exporter: Exporter, example: Example) -> tuple[Row, list[str]]:
     said = [*example.conversation, *example.rejected]
     check_said(exporter, said)
     row = exporter.row(example)
-    return row, list(dict.fromkeys([*missing(exporter, example, said), *exporter.partly(example)]))
+    return row, list(dict.fromkeys([*missing(exporter.carries, example, said), *exporter.partly(example)]))
+
+
+def stripped(example: Example, names: Collection[str]) -> tuple[Example, list[str]]:
+    """An example without fields that nobody wants, of ``OPTIONAL``, and those that it had; its id it keeps."""
+    said = [*example.conversation, *example.rejected]
+    had = list(missing(EVERY - set(names), example, said))
+    if "origin" in names and example.origin:
+        had.append("origin")
+    if not had:
+        return example, []
+    gone = set(had) - {"id"}
+    kept = example.model_dump(exclude=gone & set(Example.model_fields))  # type: ignore[arg-type]
+    for message in [*kept["messages"], *kept["chosen"], *kept["rejected"]]:
+        for name in gone & set(SAID):
+            message[name] = ""
+        for part in message["parts"] if "media_type" in gone else []:
+            part["media_type"] = ""
+    return Example.model_validate(kept), had
 
 
 def title(shape: str) -> str:
@@ -109,15 +128,15 @@ def check_said(exporter: Exporter, said: list[Message]) -> None:
             raise NoPlace(stored("the weight of an answer has no place in it"))
 
 
-def missing(exporter: Exporter, example: Example, said: list[Message]) -> Iterator[str]:
-    """The fields that are there, and that the form does not carry."""
-    there = example.model_dump(exclude_defaults=True, exclude=set(OURS | exporter.carries))
+def missing(carries: frozenset[str], example: Example, said: list[Message]) -> Iterator[str]:
+    """The fields that are there, and are not carried."""
+    there = example.model_dump(exclude_defaults=True, exclude=set(OURS | carries))
     yield from there
-    if "id" not in exporter.carries and not DIGEST.fullmatch(example.id):
+    if "id" not in carries and not DIGEST.fullmatch(example.id):
         yield "id"
     for name in SAID:
-        if name not in exporter.carries and any(getattr(message, name) for message in said):
+        if name not in carries and any(getattr(message, name) for message in said):
             yield name
     parts = [part for message in said for part in message.parts if not part.reference.startswith("data:")]
-    if "media_type" not in exporter.carries and any(part.media_type for part in parts):
+    if "media_type" not in carries and any(part.media_type for part in parts):
         yield "media_type"
