@@ -18,6 +18,10 @@ from tuneloop.web.render import page
 from tuneloop.web.seen import seen
 
 ACCOUNT = "Tuneloop-Account"  # the header that says what is in the file and what is not, as JSON in ASCII
+FILE: dict[str, Any] = {
+    "description": "The file.",
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("application/jsonl", "text/csv")},
+}
 Format = Annotated[str, Query(max_length=40, description="How a row is written: openai, csv, or what a package adds.")]
 Without = Annotated[str, Query(max_length=1000, description="Fields to leave out: sources,tags.")]
 Guard = Annotated[bool, Query(description="In CSV, put an apostrophe before what a spreadsheet would compute.")]
@@ -27,7 +31,7 @@ def router(workspace: Workspace) -> APIRouter:
     """The routes of one workspace below ``/api``."""
     api = APIRouter(prefix="/api")
 
-    @api.get("/artifacts/{ref}/export", tags=["artifacts"], response_class=StreamingResponse)
+    @api.get("/artifacts/{ref}/export", tags=["artifacts"], response_class=StreamingResponse, responses={200: FILE})
     def export(
         ref: str, request: Request, format: Format = "jsonl", without: Without = "", guard: Guard = False
     ) -> StreamingResponse:
