@@ -80,3 +80,23 @@ def test_an_importer(package: Package) -> None:
     assert first["tags"] == ["Zeiten"] and first["messages"][0]["content"] == "Wann schließt sie?"
     refused = package.run("tuneloop import faq.jsonl --format fragen", status=2)
     assert "frage" in refused["error"], "what was meant is said"
+
+
+@guide("package", ["add-an-exporter"], indirect=True)
+def test_an_exporter(package: Package) -> None:
+    turns = [{"role": role, "content": text} for role, text in (("user", "Wann?"), ("assistant", "Um acht."))]
+    rows = [{"messages": turns, "tags": ["Zeiten"]}, {"messages": turns * 2, "tags": ["a"]}]
+    rows += [{"messages": [{"role": "user", "content": "Wo?"}, turns[1]], "tags": ["Orte", "Wege"], "von": "Anna"}]
+    (package.folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    package.run("tuneloop import rows.jsonl --name faq")
+    (command,) = package.commands
+    found = package.run(command, status=3)
+    assert found["not_carried"] == {"tags": 1, "extra": 1} and found["examples"] == 2
+    assert found["left_out"] == {"more than one question has no place in it": 1}
+    first, second = map(json.loads, (package.folder / "faq.jsonl").read_text().splitlines())
+    assert first == {"frage": "Wann?", "antwort": "Um acht.", "thema": "Zeiten"} and second["thema"] == "Orte"
+    (package.site / "frage_export.py").write_text(
+        (package.site / "frage_export.py").read_text().replace("return found", "return found | 1 / 0")
+    )
+    failed = package.run(f"{command} --force", status=2)
+    assert "the format frage of the package guided failed" in failed["error"]

@@ -52,6 +52,7 @@ GROUPS = {
         "ls": ("tuneloop.cli.lists:ls", "List artifacts, or runs."),
         "show": ("tuneloop.cli.artifacts:show", "Show one artifact or one run."),
         "lineage": ("tuneloop.cli.artifacts:lineage", "Show what an artifact was made from, or what from it."),
+        "export": ("tuneloop.cli.export:export", "Write a dataset as a file for other tools."),
         "diff": ("tuneloop.cli.artifacts:diff", "Compare two artifacts of one kind."),
         "tag": ("tuneloop.cli.artifacts:tag", "Give an artifact a name."),
         "untag": ("tuneloop.cli.removal:untag", "Take a name away from an artifact."),

@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 from tuneloop.errors import TuneloopError
 from tuneloop.gateway.ask import Ask, parse_ask
 from tuneloop.gateway.body import CallerGone, Reply, read_body, while_connected
+from tuneloop.gateway.guarded import guarded
 from tuneloop.gateway.problem import error_event, error_response, for_record, from_bug
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.relay import relay
 from tuneloop.gateway.state import name_route, start_record
-from tuneloop.guardrails import guarded
 
 if TYPE_CHECKING:
     from tuneloop.gateway.state import Gateway

@@ -15,12 +15,12 @@ from starlette.datastructures import Headers
 from tuneloop.access import Caller, Verifier
 from tuneloop.errors import Denied
 from tuneloop.gateway.config import GatewayConfig, Route
+from tuneloop.gateway.guarded import Guards
 from tuneloop.gateway.log import TrafficLog
 from tuneloop.gateway.metrics import Metrics
 from tuneloop.gateway.problem import Problem
 from tuneloop.gateway.record import Record
 from tuneloop.gateway.upstream import Upstream, open_client
-from tuneloop.guardrails import Guards
 from tuneloop.language import _, joined
 from tuneloop.loopback import came_by_proxy, is_local, is_named, is_ours
 from tuneloop.store import Store

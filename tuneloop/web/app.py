@@ -22,7 +22,7 @@ from tuneloop.registry import find_stage, stages
 from tuneloop.runner import Workspace
 from tuneloop.settings import describe_problems
 from tuneloop.store.database import fixable
-from tuneloop.web import artifacts, library, login, pages, rest, submit, traffic
+from tuneloop.web import artifacts, exports, library, login, pages, rest, submit, traffic
 from tuneloop.web.bounded import READING, Bounded
 from tuneloop.web.render import page, visitor_language
 from tuneloop.web.replies import PROBLEMS
@@ -115,9 +115,10 @@ def build_app(workspace: Workspace, *, auth: bool = True, public_url: str = "") 
             return guarded(await refused(request, error))
 
     app.add_middleware(Bounded, refuse=too_long)  # the last that is added is the first that is asked
-    for routes in (rest.router(workspace), library.router(workspace)):
+    for routes in (rest.router(workspace), library.router(workspace), exports.router(workspace)):
         app.include_router(routes, dependencies=rest.keys() if auth else [], responses=PROBLEMS)
     app.include_router(login.router(verifier if auth else None, public_url))
+    app.include_router(exports.pages(workspace))
     for module in (pages, submit, artifacts, traffic):
         app.include_router(module.router(workspace))
     return app

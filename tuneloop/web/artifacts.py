@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from tuneloop.address import Address
+from tuneloop.dataset.exporters import EXPORTERS
 from tuneloop.errors import NotFound
 from tuneloop.kinds import Table, table_of
 from tuneloop.kinds.dataset import EXAMPLES
@@ -40,6 +41,7 @@ def router(workspace: Workspace) -> APIRouter:
             request, "artifact.html", artifact=artifact, up=store.ancestry(address), tables=rows.tables(folder),
             down=store.ancestry(address, down=True), producers=store.producers(address), files=files.files_of(folder),
             rejected=results.set_aside(folder, language), result=results.result_of(artifact, folder, language),
+            formats=EXPORTERS.names(),
         )  # fmt: skip
 
     @web.get("/rows/{name}")
