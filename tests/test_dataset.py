@@ -776,8 +776,10 @@ def test_exam_questions_and_duplicates_are_never_learned(ctx: Any, teach: Any) -
     ]
     write_rows(folder / "examples.parquet", Example, [Example(id="1", messages=messages)])
     teach(lambda _n, body: (200, written_reply(body)))
-    examples, summary = synthesize(ctx, add_chunks(ctx, town(6)), exclude=ctx.add("dataset", folder))
-    assert summary["reasons"] == {"the exam asks this": 1} and len(examples) == 11
+    again = chunk(town(1)[0].text, "copy.md", ("Town0", "Library"))
+    examples, summary = synthesize(ctx, add_chunks(ctx, [*town(6), again]), exclude=ctx.add("dataset", folder))
+    assert summary["reasons"] == {"a near-duplicate of another question": 2, "the exam asks this": 1}
+    assert len(examples) == 11
     assert "When does the library of Town2 open?" not in [e.question for e in examples]
 
 
