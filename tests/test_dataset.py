@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneloop.answer.prompt import REFUSAL
+from tuneloop.dataset.curation import Candidate, Curation
 from tuneloop.dataset.duplicates import Questions, content_set, jaccard
-from tuneloop.dataset.gates import judge
 from tuneloop.dataset.grounding import Passage
 from tuneloop.dataset.importing import ImportDataset
 from tuneloop.dataset.quoted import choose_facts, read_question
@@ -465,19 +468,17 @@ def chunk(
 def test_gates(question: str, answer: str, reason: str) -> None:
     language = language_of(question)
     passage = Passage.of(chunk() if language == "en" else chunk(LAW, "law.md", ("教育法",)))
-    verdict = judge(Pair(question, answer), passage, language)
-    assert reason in verdict.reason if reason else verdict.reason == ""
+    _candidate, refusal = Curation().judge(Candidate(Pair(question, answer), passage, language))
+    assert refusal and reason in refusal.reason if reason else refusal is None
 
 
 def test_only_the_grounded_beginning_of_an_answer_is_kept_and_its_span_is_exact() -> None:
     whole = "Some words before. " + PUMP
     passage = Passage.of(chunk(PUMP, start=19))
     answer = "The pump stops at 40 bar. Manufacturers recommend a yearly inspection by certified engineers."
-    verdict = judge(Pair("When does the pump stop?", answer), passage, "en")
-    assert verdict.pair.answer == "The pump stops at 40 bar."
-    assert (
-        verdict.grounding and whole[19:][verdict.grounding.start : verdict.grounding.end] == "The pump stops at 40 bar."
-    )
+    found, _refusal = Curation().judge(Candidate(Pair("When does the pump stop?", answer), passage, "en"))
+    assert found.pair.answer == "The pump stops at 40 bar."
+    assert found.grounding and whole[19:][found.grounding.start : found.grounding.end] == found.pair.answer
 
 
 def test_facts_can_stand_alone() -> None:
@@ -682,6 +683,50 @@ def test_what_synthesis_set_aside_is_one_number_with_its_reasons(ctx: Any, teach
     assert summary["rejected"] == len(ctx.rejected) == sum(summary["reasons"].values()) == 1
 
 
+def test_a_package_adds_a_gate_and_one_that_fails_costs_the_pairs_it_failed_on(
+    ctx: Any, teach: Any, tmp_path: Path
+) -> None:
+    """The gate ``toys`` of the tests' package refuses what is about Toyland, and breaks on Toywreck."""
+    names = dict(zip(("Town0", "Town1", "Town2"), ("Home", "Toyland", "Toywreck"), strict=True))
+
+    def renamed(text: str, back: bool = False) -> str:
+        for old, new in names.items():
+            text = text.replace(*((new, old) if back else (old, new)))
+        return text
+
+    def reply(_number: int, body: dict[str, Any]) -> tuple[int, str]:
+        return 200, renamed(written_reply(json.loads(renamed(json.dumps(body), back=True))))
+
+    chunks = [
+        c.model_copy(update={"text": renamed(c.text), "heading": [renamed(h) for h in c.heading]}) for c in town(3)
+    ]
+    ref, server = add_chunks(ctx, chunks), teach(reply)
+    facts = tmp_path / "site" / "nogate-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: nogate\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[tuneloop.curation]\nnone = nogate:Gate\n")
+
+    def run(*site: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([*site, os.environ["PYTHONPATH"], str(Path(__file__).parent.parent)])
+        words = ["-w", str(tmp_path / "workspace"), "synthesize", ref, "--teacher", f"{server.url}#fake", "--json"]
+        command = [sys.executable, "-m", "tuneloop", *words, "--grounded-share", "0"]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+        )
+
+    done = run()
+    assert done.returncode == 3, done.stderr
+    found = json.loads(done.stdout)
+    failed = "the gate toys of the package toystage failed"
+    assert found["summary"]["examples"] == 2
+    assert found["summary"]["reasons"] == {"it is about toys": 2, failed: 2}
+    assert {lost["reason"] for lost in found["lost"]["first"]} == {f"{failed}: ZeroDivisionError: toys broke"}
+    again = run(str(facts.parent))  # another package: another run, and its gate is missed
+    reasons = json.loads(again.stdout)["summary"]["reasons"]
+    missed = "the gate none of the package nogate cannot be used: ModuleNotFoundError: No module named 'nogate'"
+    assert reasons == {"it is about toys": 2, failed: 2, missed: 1} and len(server.requests) == 3
+
+
 def test_a_failing_teacher_costs_only_the_chunks_it_fails_on(ctx: Any, teach: Any) -> None:
     def reply(number: int, body: dict[str, Any]) -> tuple[int, str]:
         text = body["messages"][-1]["content"]
@@ -731,8 +776,10 @@ def test_exam_questions_and_duplicates_are_never_learned(ctx: Any, teach: Any) -
     ]
     write_rows(folder / "examples.parquet", Example, [Example(id="1", messages=messages)])
     teach(lambda _n, body: (200, written_reply(body)))
-    examples, summary = synthesize(ctx, add_chunks(ctx, town(6)), exclude=ctx.add("dataset", folder))
-    assert summary["reasons"] == {"the exam asks this": 1} and len(examples) == 11
+    again = chunk(town(1)[0].text, "copy.md", ("Town0", "Library"))
+    examples, summary = synthesize(ctx, add_chunks(ctx, [*town(6), again]), exclude=ctx.add("dataset", folder))
+    assert summary["reasons"] == {"a near-duplicate of another question": 2, "the exam asks this": 1}
+    assert len(examples) == 11
     assert "When does the library of Town2 open?" not in [e.question for e in examples]
 
 

@@ -13,9 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from tuneloop.answer.statement import take_apart
+from tuneloop.dataset.curation import Beside, Candidate, Gate, Refusal
+from tuneloop.language import stored
 
 ASKING = re.compile("请问|什么样?|哪些|哪个|哪种|哪里|哪儿|如何|怎么样?|怎样|为什么|为何|是否|多少|多久|几个|谁|吗|呢")
 CLOSE = 0.75
+CLOSE_TO_EXAM = 0.7
 
 
 def content_set(question: str) -> frozenset[str]:
@@ -56,3 +59,35 @@ class Questions:
             self.filed[word].append(len(self.sets))
         self.sets.append(words)
         self.names.append(name)
+
+
+class Unexamined(Gate):
+    """A question that the exam does not ask."""
+
+    of_all = True
+
+    def begin(self, beside: Beside) -> None:
+        asked = [pair.question for pair in beside.pairs]
+        self.exam = Questions([*beside.exam, *asked], close=CLOSE_TO_EXAM)
+        for question in beside.exam:
+            self.exam.add(question, question)
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        found = self.exam.find(candidate.pair.question)
+        return Refusal(stored("the exam asks this"), found) if found else candidate
+
+
+class Unrepeated(Gate):
+    """A question that none of those before it asks in other words."""
+
+    of_all = True
+
+    def begin(self, beside: Beside) -> None:
+        self.seen = Questions(pair.question for pair in beside.pairs)
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        found = self.seen.find(candidate.pair.question)
+        return Refusal(stored("a near-duplicate of another question"), found) if found else candidate
+
+    def kept(self, candidate: Candidate) -> None:
+        self.seen.add(candidate.pair.question, candidate.pair.question)

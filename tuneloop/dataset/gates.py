@@ -1,11 +1,12 @@
-"""The gates that a pair must pass before anybody learns from it. Each gives its reason."""
+"""The gates that hold one pair against its chunk. Each gives its reason."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tuneloop.answer.statement import take_apart
+from tuneloop.dataset.curation import Candidate, Gate, Refusal
 from tuneloop.dataset.grounding import Grounding, Passage, ground, held, question_share, weighty
 from tuneloop.dataset.task import Pair
 from tuneloop.language import stored
@@ -100,29 +101,14 @@ VAGUE = re.compile(
 OTHER = {"en": re.compile(f"[{CJK}]"), "zh": re.compile("[A-Za-z]{3}")}  # letters of the other language
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A pair as it will be kept, and the stretch that carries it; or the reason why it is set aside."""
+class Marks(Gate):
+    """Marks as the language writes them, and nothing else changed. Refuses none."""
 
-    pair: Pair
-    grounding: Grounding | None = None
-    reason: str = ""
-    detail: str = ""
-
-
-def judge(pair: Pair, passage: Passage, language: str) -> Verdict:
-    """Hold a pair against all gates that need nothing but its chunk."""
-    pair = tidy(pair, language)
-    reason = question_problem(pair, language) or answer_problem(pair, language)
-    if reason := reason or pointing_problem(pair, passage, language) or kind_problem(pair, language):
-        return Verdict(pair, reason=reason)
-    if question_share(pair.question, passage) < ABOUT:
-        return Verdict(pair, reason=stored("the question is about something else"))
-    return grounded(pair, passage)
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        return replace(candidate, pair=tidy(candidate.pair, candidate.language))
 
 
 def tidy(pair: Pair, language: str) -> Pair:
-    """Marks as the language writes them, and nothing else changed."""
     question = re.sub(r"^(?:Q(?:uestion)?\s*\d*|问题?\s*\d*|\d+)\s*[.:：、)]\s*", "", pair.question.strip(' "“”'))
     answer = re.sub(r"^(?:A(?:nswer)?|答案?|回答)\s*[:：]\s*", "", pair.answer.strip())
     stop, mark = ("。", "？") if language == "zh" else (".", "?")
@@ -131,6 +117,14 @@ def tidy(pair: Pair, language: str) -> Pair:
     if answer and answer[-1] not in ".。!！?？`)）”\"':：…;；,，、":
         answer += stop
     return replace(pair, question=question, answer=answer)
+
+
+class Question(Gate):
+    """A question that asks, in the language asked for, and names what it is about."""
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        reason = question_problem(candidate.pair, candidate.language)
+        return Refusal(reason) if reason else candidate
 
 
 def question_problem(pair: Pair, language: str) -> str:
@@ -147,6 +141,35 @@ def question_problem(pair: Pair, language: str) -> str:
     if not weighty(about) and not about.codes and not about.numbers:
         return stored("the question does not name what it is about")
     return ""
+
+
+class Answer(Gate):
+    """An answer that is whole, and in the language asked for."""
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        reason = answer_problem(candidate.pair, candidate.language)
+        return Refusal(reason) if reason else candidate
+
+
+def answer_problem(pair: Pair, language: str) -> str:
+    _questions, (low, high) = LENGTHS[language]
+    if not pair.answer.strip(".。 "):
+        return stored("the answer is empty")
+    if not low <= len(pair.answer) <= high:
+        return stored("the answer is too short") if len(pair.answer) < low else stored("the answer is too long")
+    if pair.answer[-1] in ":：…;；,，、?？" or pair.answer.count("`") % 2:
+        return stored("the answer breaks off")
+    if language_of(pair.answer) != language and OTHER[language].search(pair.answer):
+        return stored("the answer is in another language")
+    return ""
+
+
+class Alone(Gate):
+    """Neither question nor answer leans on a text that its reader does not see."""
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        reason = pointing_problem(candidate.pair, candidate.passage, candidate.language)
+        return Refusal(reason) if reason else candidate
 
 
 def points(text: str, passage: Passage, language: str) -> bool:
@@ -169,6 +192,14 @@ def pointing_problem(pair: Pair, passage: Passage, language: str) -> str:
     return ""
 
 
+class Fitting(Gate):
+    """A question for a reason or an amount has an answer that gives one."""
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        reason = kind_problem(candidate.pair, candidate.language)
+        return Refusal(reason) if reason else candidate
+
+
 def kind_problem(pair: Pair, language: str) -> str:
     """A question for a reason or an amount needs an answer that has one."""
     (why, reason), (how_much, amount) = KINDS[language]
@@ -178,32 +209,31 @@ def kind_problem(pair: Pair, language: str) -> str:
     return stored("the answer answers another question") if wrong else ""
 
 
-def answer_problem(pair: Pair, language: str) -> str:
-    _questions, (low, high) = LENGTHS[language]
-    if not pair.answer.strip(".。 "):
-        return stored("the answer is empty")
-    if not low <= len(pair.answer) <= high:
-        return stored("the answer is too short") if len(pair.answer) < low else stored("the answer is too long")
-    if pair.answer[-1] in ":：…;；,，、?？" or pair.answer.count("`") % 2:
-        return stored("the answer breaks off")
-    if language_of(pair.answer) != language and OTHER[language].search(pair.answer):
-        return stored("the answer is in another language")
-    return ""
+class Subject(Gate):
+    """A question about what stands in the chunk."""
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        if question_share(candidate.pair.question, candidate.passage) < ABOUT:
+            return Refusal(stored("the question is about something else"))
+        return candidate
 
 
-def grounded(pair: Pair, passage: Passage) -> Verdict:
-    """Keep the sentences of the answer that the chunk carries, from the first on; none, and the pair is set aside."""
-    parts, joint = sentences(pair.answer), "" if language_of(pair.answer) == "zh" else " "
-    for count in range(len(parts), 0, -1):
-        answer = pair.answer if count == len(parts) else joint.join(parts[:count])
-        found = ground(answer, pair.question, passage)
-        reason, detail = grounding_problem(found)
-        asked = question_share(pair.question, passage, found)
-        if not reason and (asked < ANSWERED or not touches(pair.question, answer)):
-            reason, detail = stored("the answer answers another question"), ""
-        if not reason and (count == 1 or not grounding_problem(ground(parts[count - 1], "", passage))[0]):
-            return Verdict(replace(pair, answer=answer), found)
-    return Verdict(pair, reason=reason, detail=detail)
+class Grounded(Gate):
+    """An answer that the chunk carries: its sentences from the first on, as far as that holds."""
+
+    def check(self, candidate: Candidate) -> Candidate | Refusal:
+        pair, passage, reason, detail = candidate.pair, candidate.passage, "", ""
+        parts, joint = sentences(pair.answer), "" if language_of(pair.answer) == "zh" else " "
+        for count in range(len(parts), 0, -1):
+            answer = pair.answer if count == len(parts) else joint.join(parts[:count])
+            found = ground(answer, pair.question, passage)
+            reason, detail = grounding_problem(found)
+            asked = question_share(pair.question, passage, found)
+            if not reason and (asked < ANSWERED or not touches(pair.question, answer)):
+                reason, detail = stored("the answer answers another question"), ""
+            if not reason and (count == 1 or not grounding_problem(ground(parts[count - 1], "", passage))[0]):
+                return replace(candidate, pair=replace(pair, answer=answer), grounding=found)
+        return Refusal(reason, detail)
 
 
 def touches(question: str, answer: str) -> bool:

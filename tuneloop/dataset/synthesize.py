@@ -17,7 +17,7 @@ from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import ChunksRef, Context, DatasetRef, Kind, RefTo, Stage, read_table
 
 if TYPE_CHECKING:
-    from tuneloop.dataset.gates import Verdict
+    from tuneloop.dataset.curation import Candidate, Refusal
     from tuneloop.dataset.task import Reply, Task
     from tuneloop.dataset.teacher import Teacher
 
@@ -64,6 +64,11 @@ class Synthesize(Stage):
     def needed(self) -> Resources:
         return self.resources if self.teacher.startswith("model:") else Resources()
 
+    def fingerprint(self) -> str:
+        from tuneloop.dataset.curation import editions
+
+        return editions()
+
     def run(self, ctx: Context) -> dict[str, Any]:
         ctx.phase(stored("choosing chunks"))
         chunks = list(read_table(ctx, self.chunks, CHUNKS))
@@ -71,7 +76,7 @@ class Synthesize(Stage):
         teacher = self.open_teacher(ctx)
         replies = self.ask(ctx, teacher, tasks)
         ctx.phase(stored("checking pairs"))
-        kept = Sieve(ctx, self.exam(ctx), self.seed)
+        kept = Sieve(ctx, self.exam(ctx))
         examples = kept.examples(tasks, replies)
         if not examples:
             reason = kept.reasons.most_common(1)
@@ -177,54 +182,50 @@ class Synthesize(Stage):
 class Sieve:
     """What passes the gates, as examples; the rest is set aside and counted by reason."""
 
-    def __init__(self, ctx: Context, exam: Sequence[str], seed: int) -> None:
-        self.ctx, self.exam = ctx, exam
+    def __init__(self, ctx: Context, exam: Sequence[str]) -> None:
+        from tuneloop.dataset.curation import Curation
+
+        self.ctx, self.exam, self.gates = ctx, exam, Curation()
         self.reasons: Counter[str] = Counter()
         self.written = self.shortened = 0
 
     def examples(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> list[Example]:
-        from tuneloop.dataset.duplicates import Questions
-
-        verdicts = list(self.verdicts(tasks, replies))
-        asked = [verdict.pair.question for _chunk, verdict in verdicts]
-        exam, seen = Questions([*self.exam, *asked], close=0.7), Questions(asked)
-        for question in self.exam:
-            exam.add(question, question)
         kept: list[Example] = []
-        for chunk, verdict in verdicts:
-            question = verdict.pair.question
-            if found := exam.find(question):
-                self.set_aside(chunk, stored("the exam asks this"), found, verdict.pair)
-            elif found := seen.find(question):
-                self.set_aside(chunk, stored("a near-duplicate of another question"), found, verdict.pair)
+        for candidate, refusal in self.gates.sift(self.candidates(tasks, replies), self.exam):
+            if refusal:
+                self.refuse(candidate, refusal)
             else:
-                seen.add(question, question)
-                kept.append(as_example(chunk, verdict))
+                kept.append(as_example(candidate))
+        for name, reason in self.gates.unusable():
+            self.reasons[reason] += 1
+            self.ctx.reject(name, reason, lost=True)
         return kept
 
-    def verdicts(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> Iterator[tuple[Chunk, Verdict]]:
+    def candidates(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> Iterator[Candidate]:
         """The pairs that their chunk carries, in order."""
-        from tuneloop.dataset.gates import judge
+        from tuneloop.dataset.curation import Candidate
         from tuneloop.dataset.grounding import Passage
 
         for number, (task, reply) in enumerate(zip(tasks, replies, strict=True), 1):
             self.ctx.progress(number, len(tasks), stored("requests"))
             if reply.problem or reply.rest:
-                self.set_aside(
-                    task.chunk, reply.problem or stored("the teacher's reply breaks off"), reply.detail, reply.rest
-                )
+                reason = reply.problem or stored("the teacher's reply breaks off")
+                self.set_aside(task.chunk, reason, reply.detail, reply.rest)
             passage = Passage.of(task.chunk) if reply.pairs else None
             for pair in reply.pairs:
                 self.written += 1
                 assert passage
-                verdict = judge(pair, passage, task.language)
-                self.shortened += not verdict.reason and len(verdict.pair.answer) < len(pair.answer) - 1
-                if verdict.reason:
-                    self.set_aside(task.chunk, verdict.reason, verdict.detail, verdict.pair)
-                else:
-                    yield task.chunk, verdict
+                candidate, refusal = self.gates.judge(Candidate(pair, passage, task.language))
+                if refusal:
+                    self.refuse(candidate, refusal)
+                    continue
+                self.shortened += len(candidate.pair.answer) < len(pair.answer) - 1
+                yield candidate
 
-    def set_aside(self, chunk: Chunk, reason: str, detail: str, row: object) -> None:
+    def refuse(self, candidate: Candidate, refusal: Refusal) -> None:
+        self.set_aside(candidate.passage.chunk, refusal.reason, refusal.detail, candidate.pair, lost=refusal.lost)
+
+    def set_aside(self, chunk: Chunk, reason: str, detail: str, row: object, *, lost: bool = False) -> None:
         from dataclasses import asdict, is_dataclass
 
         from tuneloop.dataset.teacher import NO_ANSWER, NO_ANSWER_WHY
@@ -232,7 +233,7 @@ class Sieve:
         self.reasons[reason] += 1
         why = NO_ANSWER_WHY.format(reason=detail) if reason == NO_ANSWER else f"{reason}: {detail}"
         text = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row
-        self.ctx.reject(chunk.id, why if detail else reason, text, lost=reason == NO_ANSWER)
+        self.ctx.reject(chunk.id, why if detail else reason, text, lost=lost or reason == NO_ANSWER)
 
 
 def spread(chunks: Sequence[Chunk], seed: int) -> Iterator[Chunk]:
@@ -253,8 +254,8 @@ def spread(chunks: Sequence[Chunk], seed: int) -> Iterator[Chunk]:
         queues = [queue for queue in queues if queue]
 
 
-def as_example(chunk: Chunk, verdict: Verdict) -> Example:
-    pair, found = verdict.pair, verdict.grounding
+def as_example(candidate: Candidate) -> Example:
+    chunk, pair, found = candidate.passage.chunk, candidate.pair, candidate.grounding
     assert found
     source = Source(
         chunk=chunk.id, document=chunk.document, name=chunk.name, heading=chunk.heading,
