@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tuneloop.errors import Conflict, NotFound, TuneloopError
 from tuneloop.records import Document, Section, read_rows, write_rows
 from tuneloop.settings import Settings
 from tuneloop.store import Store
-from tuneloop.store.database import metadata, owner, runs, versions
+from tuneloop.store.database import metadata, owner, run_inputs, runs, versions
 from tuneloop.store.migrations import MIGRATIONS
 from tuneloop.store.owner import FILE
 from tuneloop.store.runs import RunLost
@@ -71,6 +72,33 @@ def test_ancestry_walks_every_path_up_and_down(store: Store) -> None:
         store.artifacts.remove(chunks)
     store.artifacts.tag("live", tuned)
     assert store.artifacts.unreachable() == [index]
+
+
+def test_what_any_run_of_many_needs_is_not_collected(store: Store) -> None:
+    """The oldest of 1,100 runs reads an adapter, and had it made into what an engine loads, which has no name."""
+    adapter, loadable, idle = (artifact(store, "model", name) for name in ("adapter", "loadable", "idle"))
+    run = store.runs.submit(
+        stage="evaluate", stage_version=1, params={}, typed={}, key="k", tag="", inputs=[("model", str(adapter))]
+    )
+    produce(store, "compress", [adapter], loadable)
+    facts = {"stage": "s", "stage_version": 1, "params": {}, "typed": {}, "tag": "", "seconds": 0.0, "attempts": 0}
+    later = time.time() + 3600
+    for state in ("queued", "running"):
+        rows = [
+            facts | {"id": f"{state}{n:012}", "key": f"{state}{n}", "state": state, "created": later, "cancel": False}
+            for n in range(550)
+        ]
+        with store.engine.begin() as connection:
+            connection.execute(runs.insert(), rows)
+            connection.execute(
+                run_inputs.insert(), [{"run": row["id"], "field": "x", "ref": f"chunks:{row['id']}"} for row in rows]
+            )
+    for _state in ("queued", "running"):
+        assert store.artifacts.unreachable() == [idle]
+        assert [store.artifacts.collect(a) for a in (adapter, loadable)] == [False, False]
+        attempt = store.runs.get(run).attempts or store.runs.claim(run)
+    store.runs.finish(run, attempt, "failed")
+    assert set(store.artifacts.unreachable()) == {adapter, loadable, idle} and store.artifacts.collect(loadable)
 
 
 def test_one_live_run_a_key_and_curves_without_double_points(store: Store) -> None:

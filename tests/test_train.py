@@ -1,7 +1,10 @@
 """Training: what is learned, that conversations in one row do not see each other, and that a kill costs nothing."""
 
 import json
+import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -476,6 +479,21 @@ def test_memory_is_saved_by_recomputing_before_a_run_is_refused():
     less, recompute = plan_memory(shape, **options, available=full.total - 1)
     assert recompute and less.total < full.total / 2
     assert shape.adapted * 16 == 4_884_480  # SmolLM2-135M's adapter of rank 16, as PEFT counts it
+
+
+def test_a_worker_keeps_free_what_the_training_itself_predicts(ctx, folder, card, tmp_path):
+    from tuneloop.train.stage import Train
+
+    model, dataset = added(ctx, folder, conversations(4), tmp_path)
+    stage = Train(dataset=[dataset], model=model, rank=64, batch=4096, precision="fp32")
+    predicted, _recompute = stage.fit(folder, card, stage.batch, stage.precision)
+    needed = stage.needed(ctx.path)
+    assert needed.memory == predicted.total and (needed.cores, needed.gpu) == (math.inf, 1)
+    assert stage.model_copy(update={"rank": 4}).needed(ctx.path).memory < needed.memory
+    script = f"""import sys; from pathlib import Path; from tuneloop.train.stage import Train
+Train.model_validate_json({stage.model_dump_json()!r}).needed(lambda ref: Path({str(folder)!r}))
+assert 'torch' not in sys.modules and 'transformers' not in sys.modules"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_recomputing_activations_changes_nothing(ctx, folder, tmp_path, monkeypatch):

@@ -7,7 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from toystage import Count
 from tuneloop import runner
 from tuneloop.errors import Conflict
 from tuneloop.execution import RunContext
-from tuneloop.resources import MIB, Resources, Room, Share
+from tuneloop.resources import LEARNING, MIB, Resources, Room, Share
 from tuneloop.runner import Workspace
 from tuneloop.settings import Settings
 from tuneloop.store import Store, holder
@@ -29,7 +32,7 @@ from tuneloop.store.holder import RunLost
 from tuneloop.store.leftovers import Leftovers
 from tuneloop.store.runs import LEASE, LIVE
 from tuneloop.store.workbench import take_over
-from tuneloop.worker import Worker, work
+from tuneloop.worker import Worker, needed_by, work
 
 SHIFTED = """import os, time
 real = time.time
@@ -74,7 +77,7 @@ class Machine:
         script = f"{own} && exec {sys.executable} -m tuneloop -w {workspace.store.root} worker --runs 2"
         self.process = subprocess.Popen([*APART, "sh", "-c", script], env=os.environ | more, stderr=subprocess.DEVNULL)
         self.first = wait_for(self.children)[0]  # the first process of the space: the kernel ends all others with it
-        space = str(Path(f"/proc/{self.first}/ns/pid").readlink())
+        self.space = space = str(Path(f"/proc/{self.first}/ns/pid").readlink())
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(holder, "process_space", lambda: space)
             self.place = holder.place(workspace.store.folder)
@@ -83,9 +86,30 @@ class Machine:
         return [int(n) for n in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
 
     def kill(self) -> None:
-        """All its processes at once, as when power fails."""
+        """All its processes at once, as when power fails: none sees that another has gone, and gives its run back."""
+        for pid in sorted(self.inside(), key=lambda pid: pid != self.first):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         os.kill(self.first, signal.SIGKILL)
         self.process.wait(10)
+
+    def inside(self) -> list[int]:
+        """The ids, as we see them, of all its processes."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/ns/pid"):
+            with suppress(OSError):
+                if str(path.readlink()) == self.space:
+                    found.append(int(path.parts[2]))
+        return found
+
+
+def left_by(workspace: Workspace, place: str) -> set[tuple[str, int]]:
+    """The runs and attempts that a dead machine has, once all that it sent to the database is through."""
+    with workspace.store.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # its last commit may arrive after its death
+            connection.execute(sa.text("LOCK TABLE runs IN EXCLUSIVE MODE"))
+        held = sa.select(runs.c.id, runs.c.attempts).where(runs.c.state == "running", runs.c.place == place)
+        return set(connection.execute(held).tuples())
 
 
 def lease_runs_out(workspace: Workspace, place: str) -> None:
@@ -106,9 +130,7 @@ def test_machines_that_look_alike_do_no_work_twice_and_lose_none(shared: Workspa
         for victim in (0, 1, 0):
             wait_for(lambda: both_at_work(shared, machines), 60)
             machines[victim].kill()
-            live = [row for row in shared.store.runs.recent() if row.state in LIVE]
-            left = [row for row in live if row.place == machines[victim].place]  # or given back as its parent died
-            lost |= {(row.id, row.attempts) for row in left}
+            lost |= left_by(shared, machines[victim].place)
             lease_runs_out(shared, machines[victim].place)
             machines[victim] = Machine(shared, tmp_path / f"m{victim}", shifts[victim])
         wait_for(lambda: not any(shared.store.runs.recent(state=state) for state in LIVE), 120)
@@ -122,7 +144,8 @@ def test_machines_that_look_alike_do_no_work_twice_and_lose_none(shared: Workspa
         assert text.split() == [str(n) for n in range(20 + number)], "each number once, whoever counted"
     counted = (tmp_path / "log").read_text().split()
     assert len(counted) == len(set(counted)), "nothing was done by two"
-    assert sum(row.attempts for row in rows) == 20 + len(lost), "taken up from the dead, and from nobody else"
+    dead = Counter(run for run, _attempt in lost)
+    assert {row.id: row.attempts for row in rows} == {run: 1 + dead[run] for run in queued}, "from the dead alone"
     assert lost, "and there were dead"
     assert {row.host for row in rows} == {"twin"}
 
@@ -206,6 +229,62 @@ def test_a_copy_does_not_write_into_the_database_of_its_original(tmp_path: Path,
     assert Store(tmp_path / "copy", settings).runs.recent() == [], "it was a move"
 
 
+def test_a_run_that_was_lost_is_not_ended_by_the_watcher_of_who_lost_it(workspace: Workspace) -> None:
+    """Our child slept past its lease; another machine took the run and gave it back, so that it is queued again."""
+    store = workspace.store
+    run = queue(store)
+    dead = runner.Taker.of(subprocess.Popen(["sh", "-c", "exit 1"]), store.runs.get(run), store.folder)
+    dead.process.wait()
+    change(store, run, state="running", attempts=2, lease=time.time() + LEASE, started=1.0, place="elsewhere")
+    store.runs.release(run, 2)
+    workspace.mark_dead(run, dead)
+    assert store.runs.get(run).state == "queued"
+    change(store, run, attempts=0)
+    workspace.mark_dead(run, dead)
+    assert store.runs.get(run).state == "failed", "it could not even take the run"
+
+
+def test_a_number_that_was_given_again_is_no_child_of_ours(workspace: Workspace) -> None:
+    """A worker's child left a run to another, whose process now has the number that the child had."""
+    store = workspace.store
+    run = queue(store)
+    living = subprocess.Popen(["sleep", "60"])
+    mine = runner.Taker.of(living, store.runs.get(run), store.folder)
+    living.kill()
+    living.wait()
+    held = {"state": "running", "attempts": 1, "lease": time.time() + LEASE, "started": 1.0}
+    change(store, run, **held, **(mine.holder.row | {"begun": "1"}))
+    workspace.mark_dead(run, mine)
+    assert store.runs.get(run).state == "running"
+    change(store, run, **mine.holder.row)
+    workspace.mark_dead(run, mine)
+    assert store.runs.get(run).state == "failed"
+
+
+def test_a_place_stays_one_when_its_temporary_files_are_cleared(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a worker that lives for weeks would not know its own children, and execute what kills them for ever."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    before = holder.place(store.folder)
+    next(tmp_path.glob("tuneloop-machine-*")).unlink()
+    code = (
+        f"from pathlib import Path; from tuneloop.store.holder import place; print(place(Path({str(store.folder)!r})))"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert before and child != before and holder.place(store.folder) == child
+
+
+def test_a_run_that_was_told_to_stop_is_not_given_back(store: Store) -> None:
+    run = queue(store)
+    attempt = store.runs.claim(run)
+    assert store.runs.cancel(run) == "running"
+    store.runs.release(run, attempt)
+    row = store.runs.get(run)
+    assert row.state == "cancelled" and row.finished and row.lease is None
+
+
 # -- what an attempt may write ----------------------------------------------------------------------------------------
 
 
@@ -231,6 +310,17 @@ def test_an_attempt_that_lost_its_run_writes_nowhere_that_the_next_one_reads(wor
     with pytest.raises(RunLost):
         store.artifacts.adopt(store.artifacts.seal("documents", old.out, {}), old.out, run, old.attempt)
     assert store.artifacts.find() == []
+
+
+def test_an_attempt_that_lost_its_run_adds_nothing_to_its_curves(store: Store) -> None:
+    run = queue(store)
+    first = store.runs.claim(run)
+    change(store, run, place="elsewhere", lease=1.0)
+    second = store.runs.claim(run)
+    store.runs.beat(run, second, {}, {}, [("loss", 1.0, 7, 0.0)])
+    with pytest.raises(RunLost):
+        store.runs.beat(run, first, {}, {}, [("loss", 9.0, 7, 0.0)])
+    assert store.runs.metrics(run) == {"loss": [(7, 1.0)]}
 
 
 def test_the_next_run_of_the_same_work_goes_on_where_the_last_one_failed(store: Store) -> None:
@@ -310,6 +400,20 @@ def test_what_a_run_gets_beside_others(needed: Resources, given: list[Resources]
     assert (share.gpus if share else None) == gets
 
 
+def test_a_training_whose_model_is_unreadable_needs_what_any_does(workspace: Workspace) -> None:
+    """That ends its own run with a reason, and not the worker."""
+    model = f"model:{'0' * 64}"
+    params = {"dataset": [f"dataset:{'0' * 64}"], "model": model}
+    run = workspace.store.runs.submit(
+        stage="train", stage_version=1, params=params, typed={}, key="t" * 32, tag="", inputs=[]
+    )
+    assert needed_by(workspace, workspace.store.runs.get(run)) == LEARNING
+    folder = workspace.store.artifacts.folder / "model" / ("0" * 64)
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    assert needed_by(workspace, workspace.store.runs.get(run)) == LEARNING
+
+
 def test_memory_that_a_run_holds_already_is_not_counted_twice() -> None:
     room, big = Room(cores=4, gpus=()), Resources(memory=800 * MIB)
     assert not room.share(big, [Share(big)], 1000 * MIB)
@@ -370,6 +474,19 @@ def test_ctrl_c_of_a_command_leaves_a_run_to_the_worker_that_executes_it(workspa
         assert not workspace.store.runs.get(old).cancel and worker.children[old].process.poll() is None
     finally:
         runner.kill_groups([child.process for child in worker.children.values()])
+
+
+def test_what_is_executed_on_another_machine_is_wanted_there(workspace: Workspace) -> None:
+    """Whoever waits for it there holds a lock that this kernel does not know."""
+    run = queue(workspace.store, name="m")
+    change(workspace.store, run, state="running", attempts=1, place="elsewhere", pid=1, lease=time.time() + LEASE)
+    workspace.submit(Count(to=3), name="m")
+    workspace._leave(run, None, None)
+    row = workspace.store.runs.get(run)
+    assert (row.state, row.cancel) == ("running", False)
+    change(workspace.store, run, lease=1.0)
+    workspace.submit(Count(to=4), name="m")
+    assert workspace.store.runs.get(run).state == "cancelled", "and no longer once its lease has run out"
 
 
 def test_what_somebody_still_wants_is_not_withdrawn(workspace: Workspace) -> None:

@@ -135,8 +135,7 @@ class RunContext:
         """Publish what is new; True when the user has cancelled. Raises ``RunLost`` where the run is another's now."""
         with self.lock:
             points, state, values = list(self.points), dict(self.state), dict(self.values)
-        cancelled = self.store.runs.beat(self.run, self.attempt, state, values)
-        self.store.runs.add_metrics(self.run, points)
+        cancelled = self.store.runs.beat(self.run, self.attempt, state, values, points)
         with self.lock:
             del self.points[: len(points)]
         return cancelled

@@ -78,6 +78,18 @@ def tree_memory(root: int) -> int:
     return total * os.sysconf("SC_PAGE_SIZE")
 
 
+def multiplies_bf16(cpus: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether a processor or a GPU here most likely computes in bf16; False where that is not known."""
+    if gpus():
+        return True
+    try:
+        with cpus.open(encoding="utf-8", errors="replace") as file:
+            flags = next((line.split() for line in file if line.startswith("flags")), [])
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_tile"}.isdisjoint(flags)
+
+
 def gpus(devices: Path = Path("/dev")) -> tuple[str, ...]:
     """The NVIDIA GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:

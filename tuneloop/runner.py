@@ -53,6 +53,7 @@ from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
 from tuneloop.store import Move, Scope, Store
 from tuneloop.store.database import FIRST, disk_full
+from tuneloop.store.holder import Holder
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
 from tuneloop.watchers import Watchers
@@ -154,6 +155,28 @@ class Work:
     params: dict[str, Any]
     key: str
     tag: str
+
+
+@dataclass(frozen=True)
+class Taker:
+    """A child process that was started to take a run."""
+
+    process: subprocess.Popen[bytes]
+    holder: Holder  # as its claim will name it: the number alone may be another's once the process has ended
+    attempts: int  # of the run before
+
+    @classmethod
+    def of(cls, process: subprocess.Popen[bytes], row: Any, folder: Path) -> Taker:
+        """``row``: the run as it was before the process was started in the workspace with that folder."""
+        return cls(process, Holder.of(process.pid, folder), row.attempts)
+
+    def left(self, row: Any) -> bool:
+        """Whether a run is as this process left it, which has ended: held to its death, given back, or never taken.
+
+        What another process did with it since is that one's to say, though it may be nobody's now.
+        """
+        never_taken = row.attempts == self.attempts and self.process.returncode != 0
+        return row.state in LIVE and (self.holder.had(row) or (row.state == "queued" and never_taken))
 
 
 class Workspace:
@@ -272,8 +295,12 @@ class Workspace:
                 self.store.runs.cancel(row.id, why=why.format(name=f"{work.stage.makes}:{work.tag}", run=by))
 
     def _is_wanted(self, row: Any) -> bool:
-        """Whether a living command waits for a run, or it was queued to stay. To be asked alone."""
-        return self.watchers.living(row.key) or self.watchers.wish(row.id).exists()
+        """Whether a living command waits for a run, or it was queued to stay. To be asked alone.
+
+        Who waits on another machine is not seen here; that somebody executes it there for them is.
+        """
+        watched = self.watchers.living(row.key) or self.watchers.wish(row.id).exists()
+        return watched or self.store.runs.is_elsewhere(self.store.runs.get(row.id))
 
     def _work(self, stage: Stage, name: str) -> Work:
         if name := composed(name or stage.default_name()):
@@ -337,31 +364,31 @@ class Workspace:
 
         Ctrl-C cancels it, unless somebody else wants it: then it is given back, for whoever that is to continue.
         """
-        child: subprocess.Popen[bytes] | None = None
+        child: Taker | None = None
         began = time.monotonic()
         try:
             while True:
                 row = self.store.runs.get(run)
                 if row.state not in LIVE:
                     break
-                if child is not None and child.poll() is not None:
+                if child is not None and child.process.poll() is not None:
                     self.mark_dead(run, child)
                     child = None
                 elif child is None and (row.state == "queued" or self.store.runs.is_abandoned(row)):
-                    child = start_run(self.store, run)
+                    child = Taker.of(start_run(self.store, run), row, self.store.folder)
                 if watch:
                     watch({"run": run, "stage": row.stage, "progress": row.progress, "metrics": row.metrics})
                 time.sleep(0.1 if time.monotonic() - began < 3 else 0.25)
             self.watchers.wish(run).unlink(missing_ok=True)
             if child is not None:  # the run is recorded; what its process still does cannot matter
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(STOP)
+                    child.process.wait(STOP)
         except KeyboardInterrupt:
-            self._leave(run, me, child)
+            self._leave(run, me, child.process if child else None)
             raise
         finally:
-            if child is not None and child.poll() is None:
-                kill_groups([child])
+            if child is not None and child.process.poll() is None:
+                kill_groups([child.process])
 
     def _leave_to_nobody(self, key: str) -> None:
         """Interrupted before we followed a run, or while: who left it meanwhile may have counted on us to go on."""
@@ -399,11 +426,10 @@ class Workspace:
         self.watchers.wish(row.id).unlink(missing_ok=True)
         return self.store.runs.cancel(row.id)
 
-    def mark_dead(self, run: str, child: subprocess.Popen[bytes]) -> None:
+    def mark_dead(self, run: str, child: Taker) -> None:
         """A child that ended without a word: say what is known of it. One that found the run taken just leaves."""
-        row, code = self.store.runs.get(run), child.returncode
-        mine = row.state == "running" and row.pid == child.pid and self.store.runs.is_from_here(row)
-        if not mine and not (row.state == "queued" and code):
+        row, code = self.store.runs.get(run), child.process.returncode
+        if not child.left(row):
             return
         if code == -signal.SIGKILL:
             message = _("the process was killed by the system, most likely because memory ran out")

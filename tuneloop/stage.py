@@ -7,7 +7,7 @@ writes files into ``ctx.out``, and returns a summary. The runner turns ``ctx.out
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,8 +146,12 @@ class Stage(Fields):
         """Do the work: write files into ``ctx.out`` and return the artifact's summary (small, JSON, deterministic)."""
         raise NotImplementedError
 
-    def needed(self) -> Resources:
-        """What a worker keeps free for this run; where that depends on a parameter, of what it is given."""
+    def needed(self, path: Callable[[str], Path]) -> Resources:
+        """What a worker keeps free for this run; where that depends on a parameter, of what it is given.
+
+        ``path``: the folder of an artifact. It is asked often and without the packages that the work needs; what it
+        raises is said by the run itself, which is given ``resources``.
+        """
         return self.resources
 
     def fingerprint(self) -> str:

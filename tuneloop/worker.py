@@ -10,10 +10,11 @@ import contextlib
 import subprocess
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from tuneloop import runner
-from tuneloop.errors import TuneloopError
+from tuneloop.address import Address
 from tuneloop.machine import available_memory, tree_memory
 from tuneloop.registry import find_stage, targets
 from tuneloop.resources import Resources, Room, Share
@@ -29,10 +30,14 @@ LOOKED_AT = 200  # runs that have to wait, of which a worker asks again each tim
 class Child:
     """A run that is executed here."""
 
-    process: subprocess.Popen[bytes]
+    taker: runner.Taker
     share: Share
     wanted: contextlib.ExitStack  # we wait for it as a command does: one that joins and leaves does not end it
     ended: float = 0.0  # when the run was seen to be over while its process was not
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self.taker.process
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Worker:
         over = [run for run, child in self.children.items() if self.is_over(run, child)]
         for run in over:
             child = self.children.pop(run)
-            self.workspace.mark_dead(run, child.process)
+            self.workspace.mark_dead(run, child.taker)
             child.wanted.close()
             if self.workspace.store.runs.get(run).state not in LIVE:
                 self.workspace.watchers.wish(run).unlink(missing_ok=True)
@@ -86,14 +91,15 @@ class Worker:
         for row in self.workspace.store.runs.waiting():
             if row.id in self.children or row.stage not in targets() or is_watched(self.workspace, row.key):
                 continue
-            needed = self.needs.get(row.id) or needed_by(row)
+            needed = self.needs.get(row.id) or needed_by(self.workspace, row)
             share = self.room.share(needed, self.shares(), free)
             if share:
                 visible = {"CUDA_VISIBLE_DEVICES": ",".join(share.gpus)} if share.gpus else {}
                 wanted = contextlib.ExitStack()
                 wanted.enter_context(self.workspace.watchers.watching(row.key))
                 process = runner.start_run(self.workspace.store, row.id, **visible)
-                self.children[row.id] = Child(process, share, wanted)
+                taker = runner.Taker.of(process, row, self.workspace.store.folder)
+                self.children[row.id] = Child(taker, share, wanted)
                 taken += 1
             else:
                 waits[row.id] = needed
@@ -112,12 +118,17 @@ class Worker:
         return [replace(child.share, used=tree_memory(child.process.pid)) for child in self.children.values()]
 
 
-def needed_by(row: Any) -> Resources:
+def needed_by(workspace: Workspace, row: Any) -> Resources:
     """What a queued run needs; of one that cannot be begun its child will say why."""
+
+    def path(ref: str) -> Path:
+        return workspace.store.artifacts.path(Address.parse(ref))
+
+    stage = find_stage(row.stage)
     try:
-        return find_stage(row.stage).model_validate(row.params).needed()
-    except (TuneloopError, ValueError):
-        return Resources()
+        return stage.model_validate(row.params).needed(path)
+    except Exception:  # a broken model or package ends its own run, and no worker
+        return stage.resources
 
 
 def is_watched(workspace: Workspace, key: str) -> bool:

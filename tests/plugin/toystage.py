@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any, ClassVar
@@ -53,7 +54,7 @@ class Count(Stage):
         (ctx.out / "numbers.txt").write_text(path.read_text())
         return {"numbers": self.to}
 
-    def needed(self) -> Resources:
+    def needed(self, path: Callable[[str], Path]) -> Resources:
         return Resources(cores=math.inf if self.whole else 1.0, memory=0)
 
     def fail(self, ctx: Context) -> None:

@@ -17,6 +17,8 @@ from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import ChunksRef, Context, DatasetRef, Kind, RefTo, Stage, read_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tuneloop.dataset.curation import Candidate, Refusal
     from tuneloop.dataset.task import Reply, Task
     from tuneloop.dataset.teacher import Teacher
@@ -61,7 +63,7 @@ class Synthesize(Stage):
     timeout: float = Field(300.0, gt=0, description="Seconds after which a reply is given up and asked for again.")
     seed: int = Field(0, description="Seed of the choice of chunks and of the teacher.")
 
-    def needed(self) -> Resources:
+    def needed(self, path: Callable[[str], Path]) -> Resources:
         return self.resources if self.teacher.startswith("model:") else Resources()
 
     def fingerprint(self) -> str:

@@ -17,6 +17,8 @@ from tuneloop.resources import ENGINE, Resources
 from tuneloop.stage import Context, DatasetRef, IndexRef, Kind, ModelRef, Stage, read_table, short_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tuneloop.answer import Answer
     from tuneloop.chat import ChatClient
     from tuneloop.evaluate.items import Item
@@ -80,7 +82,7 @@ class Evaluate(Stage):
         """Which model, on which questions: an evaluation on others is another, and not its successor."""
         return f"{short_name(self.model)}-on-{short_name(self.dataset)}"
 
-    def needed(self) -> Resources:
+    def needed(self, path: Callable[[str], Path]) -> Resources:
         here = [model for model in (self.model, self.against) if model and model.startswith("model:")]
         return self.resources if here else Resources()
 

@@ -24,7 +24,7 @@ from tuneloop.nearest import meant, nearest
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
 from tuneloop.store.names import Move, Version, addressed, check_free, point, point_wanted
-from tuneloop.store.reach import unreachable
+from tuneloop.store.reach import is_needed, unreachable
 from tuneloop.store.room import is_full
 from tuneloop.store.scope import DEFAULT, Scope
 from tuneloop.store.workbench import check_held
@@ -354,7 +354,7 @@ class Artifacts:
             for table in led:
                 if connection.execute(sa.select(table.c.name).where(*self._here(table, address)).limit(1)).first():
                     return False
-            if self._reader(connection, address):
+            if is_needed(connection, self.scope, address):
                 return False
             self._take_out(connection, address, aside)
         return True
@@ -403,7 +403,7 @@ class Artifacts:
             shutil.rmtree(aside, ignore_errors=True)
 
     def unreachable(self, *, history: bool = False) -> list[Address]:
-        """The artifacts that no name leads or led to, from which no such one was made, and which no live run reads.
+        """The artifacts that no name leads or led to, from which no such one was made, and which no live run needs.
 
         ``history``: that a name led to an artifact once does not keep it.
         """

@@ -33,7 +33,16 @@ class Holder:
     @classmethod
     def me(cls, folder: Path) -> "Holder":
         """This process, at work in the workspace whose folder that is."""
-        return cls(place(folder), os.getpid(), begun(os.getpid()))
+        return cls.of(os.getpid(), folder)
+
+    @classmethod
+    def of(cls, pid: int, folder: Path) -> "Holder":
+        """A process of our place that lives, at work in the workspace whose folder that is."""
+        return cls(place(folder), pid, begun(pid))
+
+    def had(self, row: Any) -> bool:
+        """Whether it is this process that has a run, or had it last, given the run's row."""
+        return (row.place, row.pid, row.begun) == (self.place, self.pid, self.begun)
 
     @property
     def row(self) -> dict[str, Any]:
@@ -79,9 +88,9 @@ def process_space() -> str:
     return "" if Path("/proc/self").exists() else "the only one"
 
 
-@cache
 def machine() -> str:
-    """A random number that processes of one user on one machine share; "" where they cannot.
+    """A random number that processes of one user on one machine share; "" where they cannot. Read each time: what
+    cleans that folder may remove it, and a worker that lives for weeks must agree with the children that it starts.
 
     It lies where temporary files do, and in no workspace or home, which several machines may have in common. It tells
     two machines apart that were started from one snapshot of memory and so have one number of the boot.

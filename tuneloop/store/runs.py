@@ -7,7 +7,7 @@ are the database's, see ``clock``.
 
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from tuneloop.store.scope import DEFAULT, Scope
 LEASE = 20.0  # seconds a run lives without a heartbeat
 PAGE = 200  # queued runs that are read at once
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+Point = tuple[str, float, int | None, float]  # of a curve: name, value, step, time
 
 expired = (runs.c.lease.is_(None) | (runs.c.lease < now())).label("expired")
 
@@ -166,9 +168,10 @@ class Runs:
         gone = is_gone(row, self.folder)
         return bool(row.expired) if gone is None else gone
 
-    def is_from_here(self, row: sa.Row[Any]) -> bool:
-        """Whether the process that has, or had, a run was one of our place: its id means the same here."""
-        return row.place == place(self.folder) and row.host == socket.gethostname()
+    def is_elsewhere(self, row: sa.Row[Any]) -> bool:
+        """Whether a living process of another place has a run: whoever waits for it there holds locks unseen here."""
+        here = row.place == place(self.folder) and (row.place or row.host == socket.gethostname())
+        return row.state == "running" and not here and not self.is_abandoned(row)
 
     def claim(self, run: str) -> int:
         """Take a run: one that is queued, or whose holder is dead. Its attempt, from 1; 0 where another holds it."""
@@ -190,8 +193,14 @@ class Runs:
             )  # fmt: skip
         return row.attempts + 1 if result.rowcount == 1 else 0
 
-    def beat(self, run: str, attempt: int, progress: dict[str, Any] | None, metrics: dict[str, float]) -> bool:
-        """Renew the lease, publish progress, and say whether the user has asked to cancel. Raises ``RunLost``."""
+    def beat(
+        self, run: str, attempt: int, progress: dict[str, Any] | None, metrics: dict[str, float],
+        points: Sequence[Point] = (),
+    ) -> bool:  # fmt: skip
+        """Renew the lease, publish progress and the points of curves, and say whether the user has asked to cancel.
+
+        Raises ``RunLost``, and then nothing is published.
+        """
         with self.engine.begin() as connection:
             renewed = connection.execute(
                 runs.update()
@@ -200,6 +209,7 @@ class Runs:
             )
             if renewed.rowcount != 1:
                 raise RunLost(run)
+            add_points(connection, run, points)
             return bool(connection.scalar(sa.select(runs.c.cancel).where(runs.c.id == run)))
 
     def finish(
@@ -224,13 +234,18 @@ class Runs:
                 point_wanted(connection, run, Address.parse(output), Scope.of(whose))
 
     def release(self, run: str, attempt: int) -> None:
-        """Give a run back, unfinished, for somebody to take up again."""
+        """Give a run back, unfinished, for somebody to take up again; it ends where it was told to stop meanwhile."""
+        stopped = runs.c.cancel
         with self.engine.begin() as connection:
             connection.execute(
                 runs.update()
                 .where(runs.c.id == run, runs.c.state == "running", runs.c.attempts == attempt)
-                .values(state="queued", lease=None, seconds=runs.c.seconds + (now() - runs.c.started), started=None)
-            )
+                .values(
+                    state=sa.case((stopped, "cancelled"), else_="queued"), lease=None, started=None,
+                    finished=sa.case((stopped, now()), else_=None),
+                    seconds=runs.c.seconds + (now() - runs.c.started),
+                )
+            )  # fmt: skip
 
     def cancel(self, run: str, *, why: str = "") -> str:
         """Ask a run to stop; one that no process has is cancelled at once. Returns the state it is in now.
@@ -249,16 +264,20 @@ class Runs:
             )
         return self.get(row.id).state
 
-    def add_metrics(self, run: str, points: list[tuple[str, float, int | None, float]]) -> None:
-        """Append ``(name, value, step, time)`` points."""
-        if points:
-            with self.engine.begin() as connection:
-                rows = [{"run": run, "name": n, "value": v, "step": s, "time": t} for n, v, s, t in points]
-                connection.execute(run_metrics.insert(), rows)
+    def add_metrics(self, run: str, points: Sequence[Point]) -> None:
+        """Append points, whoever has the run."""
+        with self.engine.begin() as connection:
+            add_points(connection, run, points)
 
     def metrics(self, run: str) -> dict[str, list[tuple[int | None, float]]]:
         """Every recorded metric of a run: ``{name: [(step, value), …]}``; of a step recorded twice, the last."""
         return Curves(self.engine).of(run)[0]
+
+
+def add_points(connection: sa.Connection, run: str, points: Sequence[Point]) -> None:
+    if points:
+        rows = [{"run": run, "name": n, "value": v, "step": s, "time": t} for n, v, s, t in points]
+        connection.execute(run_metrics.insert(), rows)
 
 
 def check_there(connection: sa.Connection, scope: Scope, address: Address) -> None:

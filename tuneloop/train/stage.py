@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from tuneloop.train.backends import BACKEND, BACKENDS, TrainingBackend
 from tuneloop.train.methods import METHOD, METHODS, TrainingMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tuneloop.models import ModelCard
@@ -85,6 +87,21 @@ class Train(Stage):
     @classmethod
     def one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    def needed(self, path: Callable[[str], Path]) -> Resources:
+        from tuneloop.models import read_card
+        from tuneloop.train.memory import predict, read_shape
+
+        folder = path(self.model)
+        shape = read_shape(folder, read_card(folder))
+        need = predict(shape, rank=self.rank, tokens=self.batch, bytes_per_weight=self.bytes_per_weight())
+        return replace(self.resources, memory=need.total)
+
+    def bytes_per_weight(self) -> int:
+        """As far as it is known before torch is asked; where it is not, the most."""
+        from tuneloop.machine import multiplies_bf16
+
+        return 2 if self.precision == "bf16" or (self.precision == "auto" and multiplies_bf16()) else 4
 
     def is_now(self) -> str:
         return "tuned"
