@@ -94,7 +94,9 @@ class Train(Stage):
 
         folder = path(self.model)
         shape = read_shape(folder, read_card(folder))
-        need = predict(shape, rank=self.rank, tokens=self.batch, bytes_per_weight=self.bytes_per_weight())
+        need = predict(
+            shape, trained=self.method.trained(shape), tokens=self.batch, bytes_per_weight=self.bytes_per_weight()
+        )
         return replace(self.resources, memory=need.total)
 
     def bytes_per_weight(self) -> int:
