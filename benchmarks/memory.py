@@ -9,6 +9,7 @@ is what it prepared. ``--tree`` measures another checkout of the source. A ratio
 """
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -69,14 +70,14 @@ def measure(folder: Path, rows: int, only: list[str]) -> Iterator[tuple[str, flo
         yield from of_rows(folder, rows, only, workspace, run)
     if {"parse", "chunk"} & set(only):
         write_files(folder / "files", rows)
-        documents, *peak = run(Parse(paths=[str(folder / "files")]))
-        yield "parse", *peak
+        documents, peak, seconds = run(Parse.model_validate({"paths": [str(folder / "files")]}))
+        yield "parse", peak, seconds
         if "chunk" in only:
-            yield "chunk", *run(Chunk(documents=documents))[1:]
+            yield "chunk", *run(Chunk.model_validate({"documents": documents}))[1:]
     if "text" in only:
         write_files(folder / "one", rows, rows)
-        documents, peak, seconds = run(Parse(paths=[str(folder / "one")]))
-        _chunks, other, more = run(Chunk(documents=documents))
+        documents, peak, seconds = run(Parse.model_validate({"paths": [str(folder / "one")]}))
+        _chunks, other, more = run(Chunk.model_validate({"documents": documents}))
         yield "text", max(peak, other), seconds + more
 
 
@@ -86,16 +87,17 @@ def of_rows(folder: Path, rows: int, only: list[str], workspace: Any, run: Any) 
     from tuneloop.train.stage import Train
 
     write_rows(folder / "rows.jsonl", rows)
-    dataset, *peak = run(ImportDataset(file=str(folder / "rows.jsonl")))
+    dataset, *peak = run(ImportDataset.model_validate({"file": str(folder / "rows.jsonl")}))
     yield "import", *peak
     if "split" in only:
-        yield "split", *run(Split(dataset=dataset))[1:]
+        yield "split", *run(Split.model_validate({"dataset": dataset}))[1:]
     if "train" in only:
         sys.path.insert(0, str(HERE / "tests"))
-        from tiny import make_tiny_model
+        make_tiny_model = importlib.import_module("tiny").make_tiny_model
 
         model = workspace.store.artifacts.save("model", make_tiny_model(folder / "model"), {})
-        yield "train", *run(Train(dataset=[dataset], model=str(model), max_length=256, epochs=1, steps=1))[1:]
+        one = {"dataset": [dataset], "model": str(model), "max_length": 256, "epochs": 1, "steps": 1}
+        yield "train", *run(Train.model_validate(one))[1:]
 
 
 def child(arguments: argparse.Namespace) -> None:

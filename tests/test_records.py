@@ -116,6 +116,19 @@ def test_a_dataset_opens_in_one_line_elsewhere_with_typed_columns(tmp_path: Path
     assert schema.field("extra").metadata == {b"tuneloop": b"json"} and schema.field("extra").type == pa.string()
 
 
+def test_a_book_is_written_without_a_dictionary_and_given_back_alone(tmp_path: Path) -> None:
+    """Else Parquet's writer holds it four times more, and whoever reads on holds its pages too."""
+    book = Document(id="b", name="b.txt", text="No line of it is like another. " * 200_000)
+    rows = [book, Document(id="c", name="c.txt", text="Short."), book.model_copy(update={"id": "d"})]
+    assert DOCUMENTS.write(tmp_path, rows) == 3
+    file = pq.ParquetFile(DOCUMENTS.path(tmp_path))
+    (text,) = (i for i in range(file.metadata.num_columns) if file.metadata.schema.column(i).path == "text")
+    columns = [file.metadata.row_group(n).column(text) for n in range(file.num_row_groups)]
+    assert not any(column.has_dictionary_page or column.is_stats_set for column in columns)
+    assert file.metadata.row_group(0).num_rows == 1 and file.metadata.row_group(0).column(0).has_dictionary_page
+    assert list(DOCUMENTS.read(tmp_path)) == rows
+
+
 # -- what other versions wrote ---------------------------------------------------------------------------------------
 
 

@@ -137,7 +137,7 @@ class Parse(Stage):
             facts.left_out.update(outcome.left_out)
             if outcome.document:
                 facts.add(outcome.document, job.size)
-                yield outcome.document
+                yield outcome.taken()
 
 
 class Facts:

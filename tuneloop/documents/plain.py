@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
 
 from tuneloop.documents.blocks import Block, Reading, Unreadable, one_line, table_text
 from tuneloop.documents.readers import Reader, of_text
@@ -10,6 +11,7 @@ from tuneloop.language import stored
 from tuneloop.text.delimiters import find_delimiter
 
 SENTENCE_END = re.compile('[.!?。！？：:；;”"』」）)…]$')
+EMPTY_LINE = re.compile(r"\n[ \t\u3000]*\n")
 LONG_LINE = 100  # a line of a hard-wrapped text is shorter
 WIDEST_CELL = 120  # a row with a longer cell is a record to read, not a row of a table
 LABEL = re.compile(r"[^\W\d]")
@@ -18,7 +20,7 @@ LABEL = re.compile(r"[^\W\d]")
 def read_plain(text: str) -> Reading:
     """Paragraphs are separated by empty lines or, where lines are long or end like sentences, by every line end."""
     blocks: list[Block] = []
-    for paragraph in re.split(r"\n[ \t\u3000]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
+    for paragraph in paragraphs(text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = [line.strip("\n") for line in paragraph.split("\n") if line.strip()]
         apart = lines_are_paragraphs(lines)
         blocks += [Block("text", line.strip()) for line in lines] if apart else [Block("text", "\n".join(lines))]
@@ -28,6 +30,15 @@ def read_plain(text: str) -> Reading:
         blocks[0] = Block("heading", first, 1)
         return Reading(blocks, title=first)
     return Reading(blocks)
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """What lies between empty lines, one after the other."""
+    start = 0
+    for gap in EMPTY_LINE.finditer(text):
+        yield text[start : gap.start()]
+        start = gap.end()
+    yield text[start:]
 
 
 def lines_are_paragraphs(lines: list[str]) -> bool:

@@ -21,6 +21,11 @@ class Outcome:
     set_aside: list[tuple[str, str]] = field(default_factory=list)  # where below the file ("" for all of it), reason
     left_out: dict[str, int] = field(default_factory=dict)  # characters taken for decoration, by the rule
 
+    def taken(self) -> Document | None:
+        """The document, which is not held here any more: it may be a book."""
+        document, self.document = self.document, None
+        return document
+
 
 def read_file(path: Path, name: str, sha256: str) -> Outcome:
     """Read one file of a known type. Every reason why it cannot be read ends in ``set_aside``."""

@@ -15,6 +15,7 @@ from tuneloop.rows import Limits, map_batches
 
 MEMORY = 6 * 1024**3  # bytes of address space for one file: a decompression bomb ends the process, not the machine
 FILES = 300  # after which a process is replaced, whatever the libraries have leaked
+PART = 1 << 20  # characters of a text in one line of what is kept
 DEEPEST = 50_000  # calls: a page whose tags are never closed nests two thousand elements deep
 
 
@@ -75,20 +76,26 @@ def keep_outcomes(jobs: Sequence[Job]) -> Iterator[Job]:
 
 
 def save_outcome(path: Path, outcome: Outcome) -> None:
-    """Write an outcome so that it is either whole or absent."""
-    document = outcome.document.model_dump() if outcome.document else None
+    """Write an outcome so that it is either whole or absent: a line of JSON, and a line for each part of the text."""
+    text = outcome.document.text if outcome.document else ""
+    document = outcome.document.model_dump() | {"text": ""} if outcome.document else None
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     with temporary.open("w", encoding="utf-8", errors="surrogatepass") as file:
         kept = {"document": document, "set_aside": outcome.set_aside, "left_out": outcome.left_out}
-        json.dump(kept, file, ensure_ascii=True)
+        file.write(json.dumps(kept) + "\n")
+        for start in range(0, len(text), PART):
+            file.write(json.dumps(text[start : start + PART]) + "\n")
     temporary.replace(path)
 
 
 def load_outcome(path: Path) -> Outcome | None:
     """What a reader kept; ``None`` where there is nothing whole."""
     try:
-        kept = json.loads(path.read_bytes())
-        document = Document.model_validate(kept["document"]) if kept["document"] else None
+        with path.open("rb") as file:
+            kept = json.loads(file.readline())
+            document = Document.model_validate(kept["document"]) if kept["document"] else None
+            if document:
+                document.text += "".join(map(json.loads, file))
         return Outcome(document, [(where, reason) for where, reason in kept["set_aside"]], kept["left_out"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -82,6 +82,7 @@ def read_bytes(
             text, encoding = decode(data)
         except NotText as problem:
             raise Unreadable(problem.reason) from None
+    del data  # the text may be a book
     reading = parse(text)
     if lost := text.count("\ufffd"):
         reason = stored("read without {} characters that are damaged or not {}")

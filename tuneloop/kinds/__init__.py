@@ -31,6 +31,7 @@ class Table(Generic[R]):
     columns: tuple[str, ...] = ()  # what a list shows of a row; of () all that fits
     line: Callable[[Mapping[str, Any]], str] | None = None  # a row on one line, where the table is shown first
     label: Mapping[str, str] = field(default_factory=dict)  # columns that are called otherwise where people read them
+    long: tuple[str, ...] = ()  # columns of which one value may be very long: see ``write_rows``
 
     @property
     def file(self) -> str:
@@ -38,7 +39,7 @@ class Table(Generic[R]):
 
     def write(self, folder: Path, rows: Iterable[R]) -> int:
         """Write the table into an artifact's folder, a batch at a time, and return how many rows there were."""
-        return write_rows(folder / self.file, self.row, rows)
+        return write_rows(folder / self.file, self.row, rows, long=self.long)
 
     def read(self, folder: Path) -> Iterator[R]:
         """The rows in order, a batch in memory at a time."""

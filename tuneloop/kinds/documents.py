@@ -11,7 +11,7 @@ from tuneloop.telling import count, most_frequent
 
 DOCUMENTS = Table(
     "documents", Document, columns=("name", "title", "language", "pages", "text"),
-    line=lambda row: f"{row['name']}  {len(row['text']):,}",
+    line=lambda row: f"{row['name']}  {len(row['text']):,}", long=("text",),
 )  # fmt: skip
 CHUNKS = Table(
     "chunks", Chunk, columns=("name", "heading", "page", "tokens", "text"),

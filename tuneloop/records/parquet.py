@@ -4,7 +4,7 @@ What an older version wrote is read: a column that it did not have takes its def
 a column that is not known is named, for to leave it out would be a loss in silence.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Record)
 
 
-LARGEST = 16 << 20  # bytes of rows, as Arrow holds them, that are written together
+LARGEST = 4 << 20  # bytes of rows, as Arrow holds them, that are written together
 FEW = 128  # rows that become Arrow's at once
 
 
-def write_rows(path: Path, record: type[R], rows: Iterable[R], *, batch: int = 2048) -> int:
+def write_rows(path: Path, record: type[R], rows: Iterable[R], *, batch: int = 2048, long: Collection[str] = ()) -> int:
     """Write rows to a Parquet file (zstd) and return how many there were.
 
     In memory are at most ``batch`` rows, and of large ones no more than make ``LARGEST`` bytes: a group of the file.
+    ``long``: columns of which one value may be a book. Parquet's writer would hold each four times more, in a
+    dictionary and as the least and greatest value, which are of no use to anybody.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -41,16 +43,32 @@ def write_rows(path: Path, record: type[R], rows: Iterable[R], *, batch: int = 2
     source = iter(rows)
     pending: list[pa.Table] = []
     held = size = 0  # rows and bytes that are pending
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    short = [leaf for field in schema if field.name not in long for leaf in leaves(field.name, field.type)]
+    told: Any = short if long else True
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=told, write_statistics=told) as writer:
         while few := take(source, min(FEW, batch - held)):
             pending.append(pa.Table.from_arrays(columns_of(record, few), schema=schema))
             held, size, count = held + len(few), size + pending[-1].nbytes, count + len(few)
+            few.clear()  # nothing is held twice
             if held == batch or size >= LARGEST:
                 writer.write_table(pa.concat_tables(pending).combine_chunks())
                 pending, held, size = [], 0, 0
         if pending:
             writer.write_table(pa.concat_tables(pending).combine_chunks())
     return count
+
+
+def leaves(name: str, kind: "pa.DataType") -> Iterator[str]:
+    """The columns that Parquet makes of one of Arrow's, by their paths."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.StructType):
+        for field in kind:
+            yield from leaves(f"{name}.{field.name}", field.type)
+    elif isinstance(kind, pa.ListType):
+        yield from leaves(f"{name}.list.element", kind.value_type)
+    else:
+        yield name
 
 
 def take(rows: Iterator[R], most: int) -> list[R]:
@@ -76,8 +94,7 @@ def read_rows(path: Path, record: type[R], *, batch: int = 2048) -> Iterator[R]:
     with pq.ParquetFile(path) as file:
         check_columns(path, record, file.schema_arrow)
         decode = decoder(arrow_schema(record))
-        rows = (row for table in batches(file, batch) for row in without_defaults(table, record).to_pylist())
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(values_of(batches(file, batch), record), 1):
             yield read_row(path, number, record, decode(row) if decode else row)
 
 
@@ -91,11 +108,30 @@ def raw_rows(path: Path, *, batch: int = 2048) -> Iterator[dict[str, Any]]:
 
 
 def batches(file: "pq.ParquetFile", most: int) -> "Iterator[pa.RecordBatch]":
-    """The rows of a file: at most ``most`` at a time, and of large ones no more than make half of ``LARGEST``."""
+    """The rows of a file: at most ``most`` at a time, and of large ones no more than make ``LARGEST`` bytes."""
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
-        fitting = LARGEST // 2 * group.num_rows // max(1, group.total_byte_size)
+        if group.num_rows == 1:  # a book, maybe: whoever reads on would hold its pages too
+            yield only_row(file, number)
+            continue
+        fitting = LARGEST * group.num_rows // max(1, group.total_byte_size)
         yield from file.iter_batches(max(1, min(most, fitting)), row_groups=[number])
+
+
+def only_row(file: "pq.ParquetFile", number: int) -> "pa.RecordBatch":
+    return file.read_row_group(number, use_threads=False).combine_chunks().to_batches()[0]
+
+
+def values_of(found: "Iterator[pa.RecordBatch]", record: type[Record]) -> Iterator[dict[str, Any]]:
+    """The rows of batches. None is held while its rows are looked at, and a large row is given back to the system."""
+    import pyarrow as pa
+
+    while (batch := next(found, None)) is not None:
+        rows, alone = without_defaults(batch, record).to_pylist(), batch.num_rows == 1
+        del batch
+        if alone:
+            pa.default_memory_pool().release_unused()  # which Arrow would keep
+        yield from rows
 
 
 def read_row(path: Path, number: int, record: type[R], row: dict[str, Any]) -> R:

@@ -26,5 +26,6 @@ def content_id(*parts: str, length: int = 16) -> str:
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        digest.update(str(len(data)).encode() + b":" + data)
+        digest.update(str(len(data)).encode() + b":")
+        digest.update(data)
     return digest.hexdigest()[:length]
