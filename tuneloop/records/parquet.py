@@ -132,6 +132,7 @@ def values_of(found: "Iterator[pa.RecordBatch]", record: type[Record]) -> Iterat
         if alone:
             pa.default_memory_pool().release_unused()  # which Arrow would keep
         yield from rows
+        del rows  # before the next ones are made
 
 
 def read_row(path: Path, number: int, record: type[R], row: dict[str, Any]) -> R:
