@@ -6,6 +6,7 @@ table that a kind does not name may lie in its folder all the same, and is shown
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,7 @@ class Summary(BaseModel):
                     kept.pop(str(error["loc"][0]), None)
 
 
+NOWHERE = Path(os.devnull)  # for facts of an artifact whose folder is not at hand
 Fact = tuple[str, str]  # a label and a value, both in the reader's language
 
 
