@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tuneloop.address import KIND
 from tuneloop.doors import Door
-from tuneloop.language import _
+from tuneloop.language import _, ask_also
 from tuneloop.records import Record, Rejected, read_rows, write_rows
 from tuneloop.telling import count
+from tuneloop.translations import catalogues
 
 R = TypeVar("R", bound=Record)
+ask_also(catalogues)  # what an artifact says may be in a package's words
 
 
 @dataclass(frozen=True)
