@@ -7,7 +7,6 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -117,67 +116,12 @@ def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, name, getattr(module, name))
 
 
-class SmallContext:
-    """A context without runner, database or child: what a stage writes and rejects can be looked at."""
-
-    def __init__(self, folder: Path) -> None:
-        from tuneloop.store import Store
-
-        self.store = Store(folder / "workspace")
-        self.out, self.kept = folder / "out", folder / "kept"
-        self.out.mkdir(exist_ok=True)
-        self.rejected: list[tuple[str, str, object]] = []
-        self.lost: list[str] = []  # of what was rejected: where the stage said that it is lost
-        self.metrics: list[tuple[str, float, int | None]] = []
-        self.client: Any = None  # what chat() yields
-        self.url = ""  # what gateway() yields
-        self.again = False
-
-    def path(self, ref: str) -> Path:
-        from tuneloop.address import Address
-
-        return self.store.artifacts.path(Address.parse(ref))
-
-    def summary(self, ref: str) -> dict[str, Any]:
-        from tuneloop.address import Address
-
-        return self.store.artifacts.get(Address.parse(ref)).summary
-
-    def add(self, kind: str, folder: Path, summary: dict[str, Any] | None = None) -> str:
-        """Make an artifact of a folder, and return its address."""
-        return str(self.store.artifacts.save(kind, folder, summary or {}))
-
-    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
-        pass
-
-    def phase(self, name: str) -> None:
-        pass
-
-    def metric(self, name: str, value: float, step: int | None = None) -> None:
-        self.metrics.append((name, value, step))
-
-    def reject(self, where: str, reason: str, row: object = "", *, lost: bool | None = None) -> None:
-        self.rejected.append((where, reason, row))
-        if lost:
-            self.lost.append(where)
-
-    def checkpoint(self, key: str) -> Path:
-        path = self.kept / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    @contextmanager
-    def chat(self, model: str, **options: Any) -> Iterator[Any]:
-        yield self.client
-
-    @contextmanager
-    def gateway(self, model: str, knowledge: str | None = None) -> Iterator[str]:
-        yield self.url
-
-
 @pytest.fixture
-def ctx(tmp_path: Path) -> SmallContext:
-    return SmallContext(tmp_path)
+def ctx(tmp_path: Path) -> Any:
+    """A context without runner, database or child: what a stage writes and rejects can be looked at."""
+    from tuneloop.testing import stage_context
+
+    return stage_context(tmp_path)
 
 
 def model_cache() -> Path:

@@ -100,3 +100,40 @@ def test_an_exporter(package: Package) -> None:
     )
     failed = package.run(f"{command} --force", status=2)
     assert "the format frage of the package guided failed" in failed["error"]
+
+
+@guide("package", ["add-a-stage"], indirect=True)
+def test_a_stage_and_its_own_test(package: Package) -> None:
+    (command,) = package.commands
+    words = [sys.executable, *command.split()[1:], "-q", "-p", "no:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=package.site, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_context_of_a_plug_ins_tests(tmp_path: Path) -> None:
+    import asyncio
+
+    from tuneloop.chat import ChatError
+    from tuneloop.errors import NotFound
+    from tuneloop.testing import StubModel, stage_context
+
+    ctx = stage_context(tmp_path)
+    with pytest.raises(NotFound, match="no table 'exampels'") as found:
+        ctx.add_rows("dataset", exampels=[])
+    assert "examples" in found.value.hint
+    ctx.checkpoint("half").write_text("done")
+    assert stage_context(tmp_path).checkpoint("half").read_text() == "done"
+
+    def fail(messages: list[dict[str, Any]]) -> str:
+        raise ChatError("overloaded", status=503)
+
+    async def used() -> None:
+        deltas = [delta async for delta in StubModel("one\ntwo").stream([], max_tokens=9)]
+        assert "".join(delta.text for delta in deltas) == "one\ntwo" and deltas[-1].finish_reason == "stop"
+        first, second, other = await StubModel().embed(["a port", "a port", "张伟"])
+        assert first == second != other
+        with pytest.raises(ChatError, match="overloaded"):
+            await StubModel(fail).complete([], max_tokens=9)
+
+    asyncio.run(used())

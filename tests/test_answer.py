@@ -230,10 +230,10 @@ class Model:
 
 @pytest.fixture(scope="module")
 def knowledge(tmp_path_factory: pytest.TempPathFactory) -> Knowledge:
-    from conftest import SmallContext
+    from tuneloop.testing import stage_context
 
     folder = tmp_path_factory.mktemp("index")
-    ctx = SmallContext(folder)
+    ctx = stage_context(folder)
     rows = [
         Chunk(id=name, document=name, name=name, start=0, end=len(text), text=text, heading=[name])
         for name, text in (("backup", BACKUP), ("keys", KEYS), ("leave", LEAVE))

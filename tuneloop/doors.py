@@ -71,8 +71,11 @@ class Door(Generic[T]):
         *,
         absent: Callable[[str], str],
         check: Callable[[str, Any], None] | None = None,
+        shared: bool = False,
     ) -> None:
+        """``shared``: packages may use one name, and each has its part; it is found by ``PACKAGE NAME``."""
         self.group, self.built_in, self.absent, self.check = group, dict(built_in), absent, check
+        self.shared = shared
         self.parts: dict[str, T] = {}
         self.unfit: dict[str, Unfit] = {}
         self._declared: dict[str, Declared] | None = None
@@ -88,7 +91,7 @@ class Door(Generic[T]):
             ]
             self._declared = {}
             for part in [*ours, *theirs]:
-                self._declared.setdefault(part.name, part)
+                self._declared.setdefault(f"{part.package} {part.name}" if self.shared else part.name, part)
         return self._declared
 
     def names(self) -> list[str]:
@@ -122,7 +125,8 @@ class Door(Generic[T]):
 
     def _load(self, declared: Declared) -> T:
         module, _colon, attribute = declared.target.partition(":")
-        part = getattr(import_module(module), attribute)
+        found = import_module(module)
+        part: Any = getattr(found, attribute) if attribute else found
         if self.check:
             self.check(declared.name, part)
         return part

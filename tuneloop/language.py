@@ -9,7 +9,7 @@ whoever made it (``stored``), and is translated by ``shown``.
 import gettext
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -30,6 +30,8 @@ MOST_LISTED = 16
 ASIDE = re.compile(r"(.+?) \((.+)\)", re.DOTALL)
 PLACED = re.compile(r"(.*?):?(?: \(([^()]*)\))?", re.DOTALL)
 chosen: ContextVar[str] = ContextVar("chosen", default="")
+known: dict[str, gettext.NullTranslations] = {}  # by language
+others: Callable[[str], Iterable[gettext.NullTranslations]] | None = None  # see ``ask_also``
 of_workspace = ""  # what the tuneloop.toml of this process's workspace says
 
 
@@ -84,10 +86,34 @@ def in_turn(reasons: Iterable[tuple[str, str]]) -> Text:
     return Text("".join(parts[:-1]), "{}" * len(parts[:-1]), parts[:-1])
 
 
-@lru_cache
 def translation(language: str) -> gettext.NullTranslations:
-    name = "zh_CN" if language == "zh" else language
-    return gettext.translation("tuneloop", LOCALES, languages=[name], fallback=True)
+    """The catalogue of a language: ours, then those of installed packages (see ``tuneloop.translations``)."""
+    if language not in known:
+        name = "zh_CN" if language == "zh" else language
+        known[language] = gettext.translation("tuneloop", LOCALES, languages=[name], fallback=True)
+        if others and language != "en":  # what is said while packages are asked is in ours alone
+            whole = gettext.translation("tuneloop", LOCALES, languages=[name], fallback=True)
+            for more in others(language):
+                whole.add_fallback(more)
+            known[language] = whole
+            templates.cache_clear()
+    return known[language]
+
+
+def ask_also(catalogues: Callable[[str], Iterable[gettext.NullTranslations]]) -> None:
+    """From now on texts that are not ours are looked up in these catalogues of a language."""
+    global others
+    others = catalogues
+    known.clear()
+    templates.cache_clear()
+
+
+def entries(catalogue: gettext.NullTranslations | None) -> dict[str, str]:
+    """Every text of a catalogue and of those behind it, with its translation; the first that has one counts."""
+    if catalogue is None:
+        return {}
+    own = {text: told for text, told in getattr(catalogue, "_catalog", {}).items() if isinstance(text, str)}
+    return entries(getattr(catalogue, "_fallback", None)) | own
 
 
 def current_language() -> str:
@@ -278,8 +304,7 @@ def overheard(text: str, language: str) -> str:
 @lru_cache
 def templates(language: str) -> list[tuple[re.Pattern[str], str]]:
     """The texts of the catalogue that have fields, each as a pattern; those with the most words of their own first."""
-    texts = [text for text in getattr(translation(language), "_catalog", {}) if isinstance(text, str)]
-    parts = {text: FIELD.split(text) for text in texts if FIELD.search(text)}
+    parts = {text: FIELD.split(text) for text in entries(translation(language)) if FIELD.search(text)}
     telling = sorted((t for t in parts if len("".join(parts[t])) >= 8), key=lambda t: -len("".join(parts[t])))
     return [(pattern_of(text), text) for text in telling]
 

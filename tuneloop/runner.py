@@ -29,9 +29,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tuneloop import permissions, processes, serving
+from tuneloop import notebook, permissions, processes, serving
 from tuneloop.address import Address, composed
 from tuneloop.errors import (
     BUG,
@@ -46,17 +46,21 @@ from tuneloop.errors import (
     TuneloopError,
     failure,
 )
-from tuneloop.kinds import REJECTED
-from tuneloop.language import _
+from tuneloop.kinds import NOWHERE, REJECTED, facts_of
+from tuneloop.language import _, shown
 from tuneloop.registry import STAGES, find_stage
 from tuneloop.settings import find_workspace, load_settings
 from tuneloop.stage import Stage, listed
-from tuneloop.store import Move, Scope, Store
+from tuneloop.store import Artifact, Move, Scope, Store, tables
 from tuneloop.store.database import FIRST, disk_full
 from tuneloop.store.holder import Holder
 from tuneloop.store.names import check_name
 from tuneloop.store.runs import LIVE
+from tuneloop.telling import took
 from tuneloop.watchers import Watchers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 STOP = 20.0  # seconds that a cancelled stage has to put its things away
 NAMED = 20  # of what is lost, and of what was set aside, in a result
@@ -109,6 +113,19 @@ class RunResult:
         if self.state == "done":
             return INCOMPLETE if self.lost.count else DONE
         return STOPPED if self.state == "cancelled" else BUG if self.bug else UNDONE
+
+    def _repr_html_(self) -> str:
+        kind, _colon, digest = (self.output or "").partition(":")
+        state = _("done before, reused") if self.reused else _(self.state)
+        made = f"{kind}:{self.tag}" if self.tag and kind else ""
+        facts = facts_of(kind, self.summary, NOWHERE) if kind else []
+        rows = [
+            (_("output"), self.output and Address(kind, digest).short), (_("name"), made), *facts,
+            (_("took"), "" if self.reused else took(self.seconds)),
+            (_("lost"), str(self.lost.count or "")), (_("set aside"), str(self.set_aside.count or "")),
+            (_("error"), shown(self.error or "")),
+        ]  # fmt: skip
+        return notebook.card(f"{self.stage} · {state}", [(label, value or "") for label, value in rows])
 
     def as_json(self) -> dict[str, Any]:
         body = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "bug"}
@@ -264,6 +281,22 @@ class Workspace:
             return address
         return str(self.run(find_stage(made_by.stage).model_validate(made_by.fields), watch=watch).address)
 
+    # -- what is there ----------------------------------------------------------------------------------------
+
+    def artifact(self, ref: str) -> Artifact:
+        """What is known of an artifact: a name, an address, or the beginning of one. Raises ``NotFound``."""
+        return self.store.artifacts.get(self.store.artifacts.resolve(ref))
+
+    def table(self, ref: str, name: str) -> pa.Table:
+        """A table of an artifact, whole in memory. Raises ``NotFound`` with the tables there are.
+
+        ``table("dataset:help", "examples").to_pandas()`` is a data frame, where pandas is installed.
+        """
+        import pyarrow.parquet as pq
+
+        address = self.store.artifacts.resolve(ref)
+        return pq.read_table(tables.open_table(self.store.artifacts.path(address), name).path)
+
     # -- submitting and running -------------------------------------------------------------------------------
 
     def key(self, stage: Stage, params: dict[str, Any]) -> str:
@@ -328,7 +361,10 @@ class Workspace:
         return self.result(run, tag=tag)
 
     def run(self, stage: Stage, *, name: str = "", rerun: bool = False, watch: Watcher | None = None) -> RunResult:
-        """Run a stage to its end in a child process. Raises ``TuneloopError`` where it fails, with its reason."""
+        """Run a stage to its end in a child process. Raises ``TuneloopError`` where it fails, with its reason.
+
+        ``watch`` is told how far it is; where nobody watches, a notebook shows it.
+        """
         work = self._work(stage, name)
         try:
             with self.watchers.watching(work.key) as me:  # before it is queued, so that no worker takes it
@@ -336,8 +372,11 @@ class Workspace:
                 result = self._queue(work, rerun=rerun)
                 self._withdraw_superseded(work, result.run)
                 if result.state != "done":
-                    self._follow(result.run, me, watch=watch)
+                    line = None if watch else notebook.line()
+                    self._follow(result.run, me, watch=line.watch if line else watch)
                     result = self.result(result.run, tag=work.tag)  # shared, maybe, with who named its output otherwise
+                    if line:
+                        line.end(result.stage, result.state, result.seconds)
         except KeyboardInterrupt:
             self._leave_to_nobody(work.key)
             raise

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneloop.language import _, aside, joined, strung
+from tuneloop.language import _, aside, joined, shown, strung
 
 
 def count(value: Any) -> str:
@@ -60,3 +60,43 @@ def part(written: Mapping[str, Any]) -> str:
     """A part that was chosen, with its fields: ``rslora (rank 8; dropout 0.0)``."""
     fields = strung(f"{_(key.replace('_', ' '))} {value}" for key, value in written.items() if key != "name")
     return str(written.get("name", "")) + (aside(fields) if fields else "")
+
+
+def span(seconds: float) -> str:
+    """``75`` as ``1:15``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def took(seconds: float) -> str:
+    """How long a run was: ``2.5 s`` or ``1:15``."""
+    return span(seconds) if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def quantity(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+
+
+def amount(done: float, total: float | None, unit: str) -> str:
+    """How much of how much; bytes in units that people read."""
+    if unit == "B":
+        return f"{size(done)}/{size(total)}" if total else size(done)
+    return f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
+
+
+def progressed(progress: dict[str, Any], now: float) -> str:
+    """One line: phase, how much of how much, rate, remaining time."""
+    done, total = progress.get("done") or 0, progress.get("total")
+    unit, phase = progress.get("unit") or "", progress.get("phase") or ""
+    unit, phase = _(unit), shown(phase)
+    parts = [phase] if phase else []
+    if done or total:
+        parts.append(amount(done, total, unit))
+    elapsed, new = now - progress.get("since", now), done - (progress.get("start") or 0)
+    if new > 0 and elapsed > 1:
+        rate = new / elapsed
+        parts.append(f"{size(rate)}/s" if unit == "B" else f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
+        if total and total > done:
+            parts.append(_("{time} left").format(time=span((total - done) / rate)))
+    return " · ".join(parts)

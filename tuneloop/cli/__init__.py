@@ -114,10 +114,11 @@ class Commands(HelpfulGroup):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from tuneloop.registry import STAGES as DOOR
+        from tuneloop.translations import TRANSLATIONS
 
-        if DOOR.unfit:
+        if unfit := {**DOOR.unfit, **{one.declared.name: one for one in TRANSLATIONS.unfit.values()}}:
             with formatter.section(_("Left out")):
-                formatter.write_dl([(name, unfit.message) for name, unfit in sorted(DOOR.unfit.items())])
+                formatter.write_dl([(name, one.message) for name, one in sorted(unfit.items())])
         formatter.write_paragraph()
         formatter.write_text(as_typed(_("Options of one command: tuneloop chunk -h")))
 

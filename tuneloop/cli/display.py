@@ -14,47 +14,12 @@ from tuneloop.language import _, agreeing, aside, joined, labelled, shown
 from tuneloop.registry import find_stage, targets
 from tuneloop.runner import Account, RunResult
 from tuneloop.store import Store
-from tuneloop.telling import cut, size
+from tuneloop.telling import cut, progressed, took
 from tuneloop.typed import as_typed
 
 PLAIN_EVERY = 10.0  # seconds between lines where standard error is not a terminal
 SHOWN = 3  # of what was set aside
 NAMED = 10  # of what is lost
-
-
-def span(seconds: float) -> str:
-    """``75`` as ``1:15``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def quantity(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
-
-
-def amount(done: float, total: float | None, unit: str) -> str:
-    """How much of how much; bytes in units that people read."""
-    if unit == "B":
-        return f"{size(done)}/{size(total)}" if total else size(done)
-    return f"{quantity(done)}/{quantity(total)} {unit}".strip() if total else f"{quantity(done)} {unit}".strip()
-
-
-def describe(progress: dict[str, Any], now: float) -> str:
-    """One line: phase, how much of how much, rate, remaining time."""
-    done, total = progress.get("done") or 0, progress.get("total")
-    unit, phase = progress.get("unit") or "", progress.get("phase") or ""
-    unit, phase = _(unit), shown(phase)
-    parts = [phase] if phase else []
-    if done or total:
-        parts.append(amount(done, total, unit))
-    elapsed, new = now - progress.get("since", now), done - (progress.get("start") or 0)
-    if new > 0 and elapsed > 1:
-        rate = new / elapsed
-        parts.append(f"{size(rate)}/s" if unit == "B" else f"{rate:,.1f} {unit}/s" if unit else f"{rate:,.1f}/s")
-        if total and total > done:
-            parts.append(_("{time} left").format(time=span((total - done) / rate)))
-    return " · ".join(parts)
 
 
 class Display:
@@ -88,7 +53,7 @@ class Display:
 
     def watch(self, report: dict[str, Any]) -> None:
         progress, run, now = report["progress"] or {}, report["run"], time.time()
-        line = describe(progress, now)
+        line = progressed(progress, now)
         metrics = report.get("metrics") or {}
         if "loss" in metrics:
             line += " · " + _("loss") + f" {metrics['loss']:.3f}"
@@ -154,14 +119,8 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         return
     kind = (result.output or "").partition(":")[0]
     name = f"{kind}:{result.tag}" if result.tag else ""
-    took = (
-        _("done before, reused")
-        if result.reused
-        else span(result.seconds)
-        if result.seconds >= 60
-        else f"{result.seconds:.1f} s"
-    )
-    made = f"{result.stage:<11} {name}  {(result.output or '')[:22]}…  {aside(took).strip()}"
+    time_taken = _("done before, reused") if result.reused else took(result.seconds)
+    made = f"{result.stage:<11} {name}  {(result.output or '')[:22]}…  {aside(time_taken).strip()}"
     click.echo(f"{click.style('✓', fg='green')} {made}")
     if result.output:
         for line in told(kind, result.summary, Store().artifacts.path(result.address)):

@@ -15,6 +15,7 @@ from tuneloop.errors import NoWorkspace, TuneloopError
 from tuneloop.language import _, aside, joined, speaking
 from tuneloop.registry import stages
 from tuneloop.settings import Settings, find_workspace, load_settings
+from tuneloop.translations import TRANSLATIONS
 from tuneloop.typed import as_typed
 
 EXTRAS = {
@@ -63,6 +64,8 @@ def checks() -> list[dict[str, Any]]:
         shown = joined(f"{p} {have(p)}" for p in packages if p not in missing) or "-"
         found.append(check(f"[{extra}]", None if missing else True, shown, f"pip install 'tuneloop[{extra}]'"))
     found += text_languages()
+    TRANSLATIONS.all()
+    found += [check(unfit.declared.name, None, "-", str(unfit)) for unfit in TRANSLATIONS.unfit.values()]
     found.append(accelerator())
     found += network(settings)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tuneloop.cli.artifacts import as_object, run_as_object
-from tuneloop.cli.display import facts, span
+from tuneloop.cli.display import facts
 from tuneloop.cli.options import Choice, as_json_option, command, print_json, print_table
 from tuneloop.cli.show import when
 from tuneloop.errors import NoWorkspace, TuneloopError, told_again
@@ -17,7 +17,7 @@ from tuneloop.store import Artifact, Store
 from tuneloop.store.database import STATES
 from tuneloop.store.leftovers import DAY
 from tuneloop.store.part import Part
-from tuneloop.telling import size
+from tuneloop.telling import size, span
 from tuneloop.typed import as_typed
 
 MOST, RUNS = 1000, 100  # rows that are listed where nothing is said

@@ -11,8 +11,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from tuneloop.choice import Part
-from tuneloop.cli.display import apart, left_out_of, number, span
-from tuneloop.cli.display import describe as progress_line
+from tuneloop.cli.display import apart, left_out_of, number
 from tuneloop.cli.results import columns, told
 from tuneloop.errors import told_again
 from tuneloop.kinds import KINDS
@@ -21,7 +20,7 @@ from tuneloop.records import plain_rows
 from tuneloop.registry import find_stage, targets
 from tuneloop.store import Artifact, Store
 from tuneloop.store.runs import LIVE
-from tuneloop.telling import cut, part, size
+from tuneloop.telling import cut, part, progressed, size, span
 from tuneloop.typed import as_typed
 
 
@@ -119,7 +118,7 @@ def describe_run(row: Any, curves: dict[str, Any]) -> list[str]:
     if row.output:
         facts_.append((_("output"), short(row.output) + (aside(row.tag) if row.tag else "")))
     if row.state in LIVE and row.progress:
-        facts_.append((_("progress"), progress_line(row.progress, time.time())))
+        facts_.append((_("progress"), progressed(row.progress, time.time())))
     facts_ += [
         (_(name.replace("_", " ")), curve(curves.get(name), value)) for name, value in (row.metrics or {}).items()
     ]

@@ -6,6 +6,7 @@ table that a kind does not name may lie in its folder all the same, and is shown
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tuneloop.address import KIND
 from tuneloop.doors import Door
-from tuneloop.language import _
+from tuneloop.language import _, ask_also
 from tuneloop.records import Record, Rejected, read_rows, write_rows
 from tuneloop.telling import count
+from tuneloop.translations import catalogues
 
 R = TypeVar("R", bound=Record)
+ask_also(catalogues)  # what an artifact says may be in a package's words
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Summary(BaseModel):
                     kept.pop(str(error["loc"][0]), None)
 
 
+NOWHERE = Path(os.devnull)  # for facts of an artifact whose folder is not at hand
 Fact = tuple[str, str]  # a label and a value, both in the reader's language
 
 

@@ -18,9 +18,10 @@ from sqlalchemy.engine import Engine
 
 from tuneloop.address import Address, composed
 from tuneloop.errors import Conflict, NotFound, TuneloopError
-from tuneloop.kinds import KINDS
+from tuneloop.kinds import KINDS, NOWHERE, facts_of
 from tuneloop.language import _, agreeing, joined
 from tuneloop.nearest import meant, nearest
+from tuneloop.notebook import card
 from tuneloop.store import names
 from tuneloop.store.database import LIVE, alone, artifacts, run_inputs, runs, tag_history, tags
 from tuneloop.store.names import Move, Version, addressed, check_free, point, point_wanted
@@ -28,6 +29,7 @@ from tuneloop.store.reach import is_needed, unreachable
 from tuneloop.store.room import is_full
 from tuneloop.store.scope import DEFAULT, Scope
 from tuneloop.store.workbench import check_held
+from tuneloop.telling import size
 
 MANIFEST = "manifest.json"
 MANY = 500  # artifacts: of more than these, facts are asked for without naming each
@@ -44,6 +46,11 @@ class Artifact:
     summary: dict[str, Any]
     tags: tuple[str, ...] = ()  # the names that lead to it
     versions: tuple[str, ...] = ()  # its places in the histories of names: ``d@1``
+
+    def _repr_html_(self) -> str:
+        names = joined(f"{self.address.kind}:{name}" for name in self.tags)
+        facts = facts_of(self.address.kind, self.summary, NOWHERE)
+        return card(self.address.short, [(_("names"), names), *facts, (_("size"), size(self.bytes))])
 
 
 def hash_file(path: Path) -> str:

@@ -17,7 +17,7 @@ from tuneloop.kinds.dataset import EXAMPLES
 from tuneloop.language import _
 from tuneloop.records import shapes
 from tuneloop.runner import Workspace
-from tuneloop.store import Artifacts
+from tuneloop.store import Artifacts, tables
 from tuneloop.web import files, results, rows
 from tuneloop.web.paging import SIZE, Paging, page_number
 from tuneloop.web.render import page, visitor_language
@@ -38,7 +38,7 @@ def router(workspace: Workspace) -> APIRouter:
         address = store.resolve(ref)
         artifact, folder, language = store.get(address), store.path(address), visitor_language(request)
         return page(
-            request, "artifact.html", artifact=artifact, up=store.ancestry(address), tables=rows.tables(folder),
+            request, "artifact.html", artifact=artifact, up=store.ancestry(address), tables=tables.tables(folder),
             down=store.ancestry(address, down=True), producers=store.producers(address), files=files.files_of(folder),
             rejected=results.set_aside(folder, language), result=results.result_of(artifact, folder, language),
             formats=EXPORTERS.names(),
@@ -48,7 +48,7 @@ def router(workspace: Workspace) -> APIRouter:
     def list_rows(ref: str, name: str, request: Request, q: str = "", reason: str = "") -> Response:
         store = here(request)
         artifact = store.get(store.resolve(ref))
-        table, number = rows.open_table(store.path(artifact.address), name), page_number(request.query_params)
+        table, number = tables.open_table(store.path(artifact.address), name), page_number(request.query_params)
         found, count = rows.search(table, text=q.strip(), reason=reason, offset=(number - 1) * SIZE, limit=SIZE)
         asked = {"q": q.strip(), "reason": reason}
         paging = Paging(f"/artifacts/{artifact.address}/rows/{name}", asked, number, count)
@@ -64,7 +64,7 @@ def router(workspace: Workspace) -> APIRouter:
     def show_row(ref: str, name: str, number: int, request: Request, start: int = -1, end: int = -1) -> Response:
         store = here(request)
         artifact = store.get(store.resolve(ref))
-        table = rows.open_table(store.path(artifact.address), name)
+        table = tables.open_table(store.path(artifact.address), name)
         row = rows.row_at(table, number)
         text = row.get("text") if isinstance(row.get("text"), str) else ""
         marked = (text[:start], text[start:end], text[end:]) if text and 0 <= start < end <= len(text) else None
@@ -80,7 +80,7 @@ def router(workspace: Workspace) -> APIRouter:
         store = here(request)
         address = store.resolve(ref)
         for there in holders(store, address, name):
-            at = next((rows.number_of(t, identity) for t in rows.tables(store.path(there)) if t.name == name), None)
+            at = next((rows.number_of(t, identity) for t in tables.tables(store.path(there)) if t.name == name), None)
             if at is not None:
                 marked = f"?{request.url.query}" if request.url.query else ""
                 return RedirectResponse(f"/artifacts/{there}/rows/{name}/{at}{marked}", 303)

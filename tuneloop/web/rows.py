@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneloop.errors import NotFound
-from tuneloop.language import _, joined
+from tuneloop.language import _
 from tuneloop.records import plain_rows
+from tuneloop.store.tables import TableFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,40 +17,8 @@ BATCH = 2048
 Numbered = tuple[int, dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Table:
-    """A Parquet file of an artifact."""
-
-    path: Path
-    count: int  # of its rows
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-
-def tables(folder: Path) -> list[Table]:
-    """The tables of an artifact, those with the rows themselves first."""
-    import pyarrow.parquet as pq
-
-    found = [Table(path, pq.read_metadata(path).num_rows) for path in sorted(folder.glob("*.parquet"))]
-    return sorted(found, key=lambda table: (table.name == "rejected", table.name == "scores", table.name))
-
-
-def open_table(folder: Path, name: str) -> Table:
-    """One table. Raises ``NotFound`` with the names there are."""
-    there = tables(folder)
-    for table in there:
-        if table.name == name:
-            return table
-    names = joined(table.name for table in there) or "-"
-    raise NotFound(
-        _("there is no table {table!r}").format(table=name), hint=_("Tables: {tables}.").format(tables=names)
-    )
-
-
 def search(
-    table: Table, *, text: str = "", reason: str = "", offset: int = 0, limit: int = 50
+    table: TableFile, *, text: str = "", reason: str = "", offset: int = 0, limit: int = 50
 ) -> tuple[list[Numbered], int]:
     """Rows with their numbers (from 0), and how many there are of those that hold ``text`` anywhere.
 
@@ -69,7 +36,7 @@ def search(
     return found, count
 
 
-def batches(table: Table) -> Iterator[tuple[int, pa.RecordBatch]]:
+def batches(table: TableFile) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The table a batch at a time, each with the number of its first row."""
     import pyarrow.parquet as pq
 
@@ -80,7 +47,7 @@ def batches(table: Table) -> Iterator[tuple[int, pa.RecordBatch]]:
             start += len(batch)
 
 
-def slice_of(table: Table, offset: int, limit: int) -> Iterator[Numbered]:
+def slice_of(table: TableFile, offset: int, limit: int) -> Iterator[Numbered]:
     """``limit`` rows from ``offset`` on; row groups before them are not read."""
     import pyarrow.parquet as pq
 
@@ -133,14 +100,14 @@ def holds(array: pa.Array, text: str) -> pa.Array:
     return pa.array([n in inside for n in range(len(array))], pa.bool_())
 
 
-def row_at(table: Table, number: int) -> dict[str, Any]:
+def row_at(table: TableFile, number: int) -> dict[str, Any]:
     """One row by its number, from 0. Raises ``NotFound``."""
     for _number, row in slice_of(table, number, 1) if number >= 0 else ():
         return row
     raise NotFound(_("the table {table} has no row {number}").format(table=table.name, number=number + 1))
 
 
-def number_of(table: Table, identity: str) -> int | None:
+def number_of(table: TableFile, identity: str) -> int | None:
     """The number of the row with this id."""
     import pyarrow.parquet as pq
 
