@@ -11,8 +11,10 @@ from lxml import html
 from test_web_browser import filled
 from toystage import Count
 
+from tuneloop.dataset.exporters import EXPORTERS
 from tuneloop.errors import TuneloopError
 from tuneloop.kinds import KINDS
+from tuneloop.records.shapes import SHAPES
 from tuneloop.registry import BUILT_IN, find_stage
 from tuneloop.web.form import fields_of
 
@@ -83,7 +85,16 @@ def test_every_page_is_chinese_in_every_text(house: Console) -> None:
     }
     assert kinds <= {path.partition(":")[0] for path in pages} and any("/rows/trained/0" in path for path in pages)
     choices = {str(choice) for stage in BUILT_IN for f in fields_of(find_stage(stage)) for choice in f.choices}
-    names = {*WORDS.split(), *HOUSE.split(), *choices, *BUILT_IN, *KINDS.names(), *Count.model_fields}
+    names = {
+        *WORDS.split(),
+        *HOUSE.split(),
+        *choices,
+        *EXPORTERS.names(),
+        *SHAPES.names(),
+        *BUILT_IN,
+        *KINDS.names(),
+        *Count.model_fields,
+    }
     theirs = (
         "oops",
         "the numbers ran out",

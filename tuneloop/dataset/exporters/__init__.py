@@ -137,6 +137,6 @@ def missing(carries: frozenset[str], example: Example, said: list[Message]) -> I
     for name in SAID:
         if name not in carries and any(getattr(message, name) for message in said):
             yield name
-    parts = [part for message in said for part in message.parts if not part.reference.startswith("data:")]
+    parts = [part for message in said for part in message.parts if part.reference.partition(":")[0] != "data"]
     if "media_type" not in carries and any(part.media_type for part in parts):
         yield "media_type"
