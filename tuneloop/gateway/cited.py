@@ -48,6 +48,7 @@ class CitedRoute:
         self.answerer = Answerer(
             self.knowledge, self.client, k=route.passages, passage_tokens=max(4, route.passages) * PASSAGE,
             context_length=route.context_length, abstain=route.abstain, mark_text=route.mark_unsupported,
+            verifier=route.verifier,
         )  # fmt: skip
 
     async def close(self) -> None:
