@@ -16,9 +16,11 @@ from tuneloop.answer.aside import CHECKS, Aside
 from tuneloop.answer.draft import LONGEST, Draft
 from tuneloop.answer.events import Answer, Cited, Done, Text
 from tuneloop.answer.statement import TooLong, take_apart
-from tuneloop.answer.support import UNCHECKED, Checker
+from tuneloop.answer.support import UNCHECKED, Checker, Support
+from tuneloop.answer.verifiers import VERIFIERS
 from tuneloop.chat import Delta
-from tuneloop.errors import TuneloopError
+from tuneloop.doors import Declared
+from tuneloop.errors import NotFound, TuneloopError
 from tuneloop.knowledge import Knowledge, open_index
 from tuneloop.knowledge.bm25 import BM25
 from tuneloop.knowledge.index import Index
@@ -371,3 +373,37 @@ def test_a_follow_up_is_searched_with_the_question_before_it() -> None:
     reply = {"role": "assistant", "content": "14 days."}
     assert prompt.search_query([first, reply, second]) == "How long are backups kept?\nAnd keys?"
     assert prompt.search_query([second, reply, first]) == "How long are backups kept?"
+
+
+class Yes:
+    """A package's verifier that finds every sentence at the beginning of the first passage; or does what is wrong."""
+
+    def __init__(self, passages: Any, idf: Any) -> None:
+        self.text = passages[0][0]
+
+    def check(self, sentence: str, prefer: Any = (), question: str = "") -> Any:
+        if "Mars" in sentence:
+            raise KeyError(sentence)
+        return "yes" if "moon" in sentence else Support(0, 0, 10**6 if "sun" in sentence else 7, 1.0)
+
+    def states(self, sentence: str) -> bool:
+        return True
+
+
+def test_a_verifier_of_a_package_decides_and_where_it_fails_a_sentence_is_unchecked(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(VERIFIERS.declared(), "yes", Declared("yes", "a:Yes", "tinkered", "1.0"))
+    monkeypatch.setitem(VERIFIERS.parts, "yes", Yes)
+    said = Model("Cats sleep well here. They go to Mars now. The moon is green. The sun is a lamp.")
+    answer = ask(knowledge, said, verifier="yes")
+    good, *bad = answer.citations
+    assert good.supported and good.quote == answer.passages[0].chunk.text[:7]
+    assert [(c.supported, c.problem) for c in bad] == [(False, "unchecked")] * 3
+    assert [r.split(";")[0] for r in caplog.messages] == [
+        f"verifier yes of the package tinkered: {kind}" for kind in ("KeyError", "TypeError", "ValueError")
+    ]
+    assert "Mars" not in caplog.text
+    assert not ask(knowledge, Model("Cats sleep well here.")).citations[0].supported, "the rules, where none is named"
+    with pytest.raises(NotFound, match="no verifier 'yess'"):
+        ask(knowledge, Model("x"), verifier="yess")

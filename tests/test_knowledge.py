@@ -19,7 +19,7 @@ from tuneloop.knowledge.bm25 import ARRAYS, BM25
 from tuneloop.knowledge.generic import CHINESE, ENGLISH
 from tuneloop.knowledge.index import Index
 from tuneloop.knowledge.postings import Postings
-from tuneloop.knowledge.search import best
+from tuneloop.knowledge.query import best
 from tuneloop.knowledge.terms import fold, search_terms, terms, tokens
 from tuneloop.knowledge.vectors import Vectors
 from tuneloop.records import Chunk, content_id, write_rows

@@ -10,6 +10,7 @@ import asyncio
 import copy
 import email.utils
 import json
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -155,6 +156,10 @@ class ChatClient:
         parts = await asyncio.gather(*(self._retry(lambda b=b: self._embed_once(b)) for b in batches))
         return [vector for part in parts for vector in part]
 
+    async def rerank(self, query: str, documents: Sequence[str]) -> list[float]:
+        """How well each document answers the query, in their order, by the endpoint's ``/rerank``; more is better."""
+        return await self._retry(lambda: self._rerank_once(query, list(documents)))
+
     def _body(self, messages: Sequence[Message | dict[str, Any]], **options: Any) -> dict[str, Any]:
         said = [m.as_said(wire=True) if isinstance(m, Message) else m for m in messages]
         if self.system_prompt and not any(m.get("role") == "system" for m in said):
@@ -186,6 +191,18 @@ class ChatClient:
         if len(vectors) != len(texts):
             raise Passing(_("asked for {} embeddings, got {}").format(len(texts), len(vectors)))
         return vectors
+
+    async def _rerank_once(self, query: str, documents: list[str]) -> list[float]:
+        body = {"model": self.model, "query": query, "documents": documents, **self.extra}
+        answer = await self._post("/rerank", body)
+        try:
+            rows = answer["results"] if "results" in answer else answer["data"]
+            scores = {row["index"]: float(row["relevance_score"]) for row in rows}
+        except (KeyError, TypeError, ValueError):
+            raise Passing(_("the answer is not a list of relevance scores")) from None
+        if set(scores) != set(range(len(documents))) or not all(map(math.isfinite, scores.values())):
+            raise Passing(_("asked for {} relevance scores, got {}").format(len(documents), len(scores)))
+        return [scores[place] for place in range(len(documents))]
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         import httpx

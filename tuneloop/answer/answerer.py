@@ -15,7 +15,8 @@ from tuneloop.answer import prompt
 from tuneloop.answer.aside import CHECKS, Aside
 from tuneloop.answer.draft import Draft, Piece
 from tuneloop.answer.events import Answer, Citation, Cited, Done, Event, Passages, Sentence, Text
-from tuneloop.answer.support import UNCHECKED, Checker, Support
+from tuneloop.answer.support import UNCHECKED, Support
+from tuneloop.answer.verifiers import RULES, VERIFIERS, Verifier, prepared
 from tuneloop.chat import ChatClient
 from tuneloop.errors import TuneloopError
 from tuneloop.knowledge.answerable import EVIDENCE
@@ -58,18 +59,20 @@ class Answerer:
     ``k`` passages are searched, and as many shown to the model as ``passage_tokens`` hold. Where the passages do not
     answer and ``abstain`` is set, the answer says so and no model is asked. ``context_length`` is the model's, in
     tokens; where it is 0, that of the client, if that knows it. With ``mark_text`` a sentence whose words were
-    not found is marked in the text as well.
+    not found is marked in the text as well. ``verifier`` names what holds sentences against passages.
     """
 
     def __init__(
         self, knowledge: Knowledge, client: ChatClient, *, language: Literal["auto", "en", "zh"] = "auto",
         k: int = prompt.PASSAGES,
         passage_tokens: int = 700, context_length: int = 0, abstain: bool = True, mark_text: bool = False,
+        verifier: str = RULES,
     ) -> None:  # fmt: skip
         self.knowledge, self.client, self.language, self.k = knowledge, client, language, k
         self.passage_tokens = passage_tokens
         self.context_length = context_length or getattr(client, "context_length", 0)
-        self.abstain, self.mark_text = abstain, mark_text
+        self.abstain, self.mark_text, self.verifier = abstain, mark_text, verifier
+        VERIFIERS.find(verifier)
 
     async def answer(
         self, messages: Messages, *, max_tokens: int = 512, temperature: float = 0.0, **extra: Any
@@ -141,16 +144,16 @@ class Answerer:
         left = self.context_length - max_tokens - int(1.2 * used)
         return max(prompt.SMALLEST, min(self.passage_tokens, left))
 
-    def checker(self, passages: Sequence[Passage]) -> Checker:
+    def checker(self, passages: Sequence[Passage]) -> Verifier:
         texts = [(p.chunk.text, [p.chunk.name, *p.chunk.heading]) for p in passages]
-        return Checker(texts, self.knowledge.idf)
+        return prepared(self.verifier, texts, self.knowledge.idf)
 
 
 class Writer:
     """Turns a model's deltas into events, and fills in the answer. What takes time is done in ``aside``."""
 
     def __init__(
-        self, answer: Answer, question: str, make_checker: Callable[[], Checker], mark: bool, aside: Aside = CHECKS
+        self, answer: Answer, question: str, make_checker: Callable[[], Verifier], mark: bool, aside: Aside = CHECKS
     ) -> None:
         self.answer, self.question, self.make_checker, self.mark = answer, question, make_checker, mark
         self.aside = aside
@@ -158,7 +161,7 @@ class Writer:
         self.closing = False  # the model has ended
 
     @cached_property
-    def checker(self) -> Checker:
+    def checker(self) -> Verifier:
         return self.make_checker()
 
     async def feed(self, delta: str) -> AsyncIterator[Event]:

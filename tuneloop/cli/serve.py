@@ -117,6 +117,10 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
 )
 @click.option("--mark-unsupported", is_flag=True, help="Mark sentences whose words were not found in the text as well.")
 @click.option(
+    "--verifier", default="rules", show_default=True, metavar="NAME",
+    help="What holds the sentences of an answer against its passages; others than rules are of installed packages.",
+)  # fmt: skip
+@click.option(
     "--guardrail", "guardrails", multiple=True, metavar="NAME",
     help="What looks at questions and answers, of an installed package; more than once for several, in order.",
 )  # fmt: skip
@@ -126,13 +130,14 @@ def print_ready(text: str, *, as_json: bool, **ready: Any) -> None:
 @until_stopped(ENDED)
 def serve(model: str | None, knowledge: str | None, upstream: str | None, name: str, host: str, port: int,
           no_auth: bool, public_url: str, parallel: int, context: int, passages: int, max_tokens: int, timeout: int,
-          mark_unsupported: bool, guardrails: tuple[str, ...], language: str | None,
+          mark_unsupported: bool, verifier: str, guardrails: tuple[str, ...], language: str | None,
           as_json: bool) -> None:  # fmt: skip
     """Serve a model behind the gateway, with cited answers where it is given knowledge.
 
     Runs until Ctrl-C. The chat page is at the root of the address; the OpenAI-compatible API is below /v1.
     """
     from tuneloop import serving
+    from tuneloop.answer.verifiers import VERIFIERS
     from tuneloop.guardrails import GUARDRAILS
     from tuneloop.runner import Workspace, looked_into
 
@@ -143,6 +148,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     logbook.keep_private()
     check_open(host, no_auth)
     check_port(host, port)
+    VERIFIERS.find(verifier)
     for guardrail in guardrails:
         GUARDRAILS.find(guardrail)
     with looked_into() as found:  # before anything is made, and before an engine is begun
@@ -153,7 +159,7 @@ def serve(model: str | None, knowledge: str | None, upstream: str | None, name: 
     store = workspace.store
     shown = {
         "knowledge": index, "passages": passages, "mark_unsupported": mark_unsupported, "max_tokens": max_tokens,
-        "timeout": timeout, "guardrails": list(guardrails),
+        "timeout": timeout, "guardrails": list(guardrails), "verifier": verifier,
     }  # fmt: skip
     running = None
     with contextlib.ExitStack() as stack:

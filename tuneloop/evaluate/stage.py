@@ -173,7 +173,7 @@ class Evaluate(Stage):
         from tuneloop.knowledge import open_index
         from tuneloop.knowledge.answerable import EVIDENCE
 
-        knowledge = open_index(ctx.path(self.knowledge))
+        knowledge = open_index(ctx.path(self.knowledge), settings=ctx.store.settings)
         ctx.phase(stored("searching"))
         told = progress(ctx, len(items))
         for number, item in enumerate(items, 1):
@@ -267,7 +267,8 @@ class Evaluate(Stage):
         other = stored("the other model answering from the documents")
         ctx.phase(stored("answering from the documents") if ours else other)
         fresh, start = sum(k not in journal for k in keys), time.monotonic()
-        answerer = Answerer(open_index(ctx.path(self.knowledge)), client, k=self.shown(ctx)) if client else None
+        knowledge = open_index(ctx.path(self.knowledge), settings=ctx.store.settings)
+        answerer = Answerer(knowledge, client, k=self.shown(ctx)) if client else None
 
         async def ask(number: int) -> dict[str, Any]:
             assert answerer, "without a client, every answer is in the journal"
@@ -293,7 +294,7 @@ def key(model: str, max_tokens: int, knowledge: str, example: Example) -> str:
     made = ""
     if knowledge:
         from tuneloop.answer import VERSION
-        from tuneloop.knowledge.search import FORMAT
+        from tuneloop.knowledge.opened import FORMAT
 
         made = f"answer {VERSION}, index {FORMAT}"
     return content_id(model, str(max_tokens), knowledge, made, json.dumps(conversation(example)), length=32)

@@ -48,6 +48,7 @@ class CitedRoute:
         self.answerer = Answerer(
             self.knowledge, self.client, k=route.passages, passage_tokens=max(4, route.passages) * PASSAGE,
             context_length=route.context_length, abstain=route.abstain, mark_text=route.mark_unsupported,
+            verifier=route.verifier,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -88,11 +89,14 @@ class CitedRoute:
 
 
 def open_knowledge(folder: Path, embedding: LocalEmbedding | None) -> Any:
-    """The index, with the embedding model that is loaded already, where it is the same; searched once to warm it up."""
-    from tuneloop.knowledge.search import read_info
+    """The index, with the embedding model that is loaded already, where it is the same; searched once to warm it up.
+
+    What fails in a search later is forgiven: its callers cannot repair it.
+    """
+    from tuneloop.knowledge.opened import read_info
 
     shared = embedding if embedding and read_info(folder)["embedding"] == embedding.name else None
-    knowledge = open_index(folder, embedder=shared.embedder) if shared else open_index(folder)
+    knowledge = open_index(folder, embedder=shared.embedder if shared else None, forgiving=True)
     knowledge.search("tuneloop")
     return knowledge
 

