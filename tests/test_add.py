@@ -3,12 +3,19 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+
+from tuneloop.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -28,14 +35,16 @@ class Package:
         for kind, text in blocks:
             if kind == "python":
                 (self.site / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+        path = os.pathsep.join([str(self.site), str(ROOT)])
+        self.environment = os.environ | {"PYTHONPATH": path, "TUNELOOP_LANGUAGE": "en"}
         self.commands = [line for kind, text in blocks if kind == "sh" for line in text.splitlines()]
 
     def run(self, line: str, status: int = 0) -> dict[str, Any]:
         """What a command of the guide prints with ``--json``."""
-        path = os.pathsep.join([str(self.site), str(ROOT)])
-        environment = os.environ | {"PYTHONPATH": path, "TUNELOOP_LANGUAGE": "en"}
         command = [sys.executable, "-m", *line.split(), "--json"]
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == status, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -137,3 +146,78 @@ def test_the_context_of_a_plug_ins_tests(tmp_path: Path) -> None:
             await StubModel(fail).complete([], max_tokens=9)
 
     asyncio.run(used())
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that is asked to answer and says that the pump is hot."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            said = {"choices": [{"delta": {"content": "The pump is hot."}, "finish_reason": "stop"}]}
+            text = f"data: {json.dumps(said)}\n\ndata: [DONE]\n\n".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/v1#any"
+    server.shutdown()
+    server.server_close()
+
+
+def found_by_gateway(package: Package, upstream: str, question: str, **more: str) -> tuple[list[str], str]:
+    """The passages that ``tuneloop serve`` shows a model, and what the gateway's log says."""
+    port, words = free_port(), [word for name, value in more.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "-m", "tuneloop", "serve", "--upstream", upstream, "--knowledge", "index:manual"]
+    server = subprocess.Popen(
+        [*command, "--no-auth", "--json", "--port", str(port), *words], cwd=package.folder, env=package.environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout and server.stderr
+        if not (line := server.stdout.readline().strip()):
+            return [], server.stderr.read()
+        ready = json.loads(line)
+        if "url" not in ready:
+            return [], line
+        body = {"model": ready["models"][0], "messages": [{"role": "user", "content": question}]}
+        said = httpx.post(f"{ready['url']}/v1/chat/completions", json=body, timeout=60).json()
+        log = "".join(path.read_text(encoding="utf-8") for path in package.folder.rglob(f"gateway-{port}.log"))
+        return [p["text"] for p in said["tuneloop"]["passages"]], log
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+
+
+@guide("package", ["add-a-retriever"], indirect=True)
+def test_a_retriever_and_a_reranker(package: Package, silent: str) -> None:
+    text = "# Pump\n\nWhy does the pump stop? Because of error and error again.\n\n# List\n\nE-42: the pump is hot.\n"
+    (package.folder / "manual.md").write_text(text)
+    package.run("tuneloop parse manual.md")
+    package.run("tuneloop chunk documents:manual --tokens 20 --overlap 0")
+    question = "Why does the pump stop with error E-42?"
+    codes, brief = package.commands
+    assert package.run(codes)["summary"]["retriever"] == "codes"
+    assert package.run(brief)["summary"]["reranker"] == "brief"
+    found, log = found_by_gateway(package, silent, question)
+    assert "E-42" in found[0] and "tuneloop.retrievers" not in log
+    module = package.site / "codes_retriever.py"
+    module.write_text(module.read_text().replace("asked = set(", "asked = {}[query.text] or set("))
+    plain, log = found_by_gateway(package, silent, question)
+    assert plain == found[::-1], "as by default"
+    assert (
+        "codes of the package guided in tuneloop.retrievers: KeyError; searched as fused" in log and "E-42" not in log
+    )
+    failed = package.run(f"{codes} --rerun", status=2)
+    assert "'codes' of the package guided has failed" in failed["error"]
+    module.unlink()
+    _none, refused = found_by_gateway(package, silent, question)
+    assert "codes" in refused and "guided" in refused

@@ -98,6 +98,8 @@ def summary_words() -> tuple[str, ...]:
         _("terms"),
         _("embedding"),
         _("dimensions"),
+        _("retriever"),
+        _("reranker"),
         _("examples"),
         _("pairs"),
         _("shortened"),
