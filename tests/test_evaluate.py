@@ -20,7 +20,7 @@ from tuneloop.evaluate.overlap import longest_common, tokenize
 from tuneloop.evaluate.scorers import BUILT_IN, SCORERS, Scored
 from tuneloop.evaluate.scorers.bleu import corpus_bleu_4
 from tuneloop.evaluate.stage import Evaluate, key
-from tuneloop.knowledge.search import FORMAT
+from tuneloop.knowledge.opened import FORMAT
 from tuneloop.models import ModelCard, write_card
 from tuneloop.records import Example, Message, Score, Source, Trained, read_rows, write_rows
 from tuneloop.stage import Stage
@@ -479,7 +479,7 @@ def test_answers_from_passages_are_asked_for_again_when_answering_has_changed(mo
     monkeypatch.setattr("tuneloop.answer.VERSION", VERSION + 1)
     after = keys()
     assert before[0] == after[0] and before[1] != after[1]
-    monkeypatch.setattr("tuneloop.knowledge.search.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("tuneloop.knowledge.opened.FORMAT", FORMAT + 1)
     assert keys()[1] not in (before[1], after[1])
 
 
