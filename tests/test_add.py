@@ -211,7 +211,11 @@ def test_a_retriever_and_a_reranker(package: Package, silent: str) -> None:
     assert "E-42" in found[0] and "tuneloop.retrievers" not in log
     module = package.site / "codes_retriever.py"
     module.write_text(module.read_text().replace("asked = set(", "asked = {}[query.text] or set("))
-    plain, log = found_by_gateway(package, silent, question)
+    with next(package.site.glob("*.dist-info/entry_points.txt")).open("a") as points:
+        points.write("[tuneloop.verifiers]\ndoubt = doubt:prepare\n")
+    (package.site / "doubt.py").write_text("def prepare(passages, idf):\n    return 1 / 0\n")
+    plain, log = found_by_gateway(package, silent, question, verifier="doubt")
+    assert "verifier doubt of the package guided: ZeroDivisionError; a sentence is not checked" in log
     assert plain == found[::-1], "as by default"
     assert (
         "codes of the package guided in tuneloop.retrievers: KeyError; searched as fused" in log and "E-42" not in log

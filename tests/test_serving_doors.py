@@ -88,3 +88,5 @@ def test_what_goes_wrong_in_a_package_is_said_to_be_its_own(tmp_path: Path) -> N
     assert "a bug of the package toyserving, not of Tuneloop" in told and server.returncode == 2
     _out, said = serve(tmp_path / "ws", "dead", "--guardrail", "maners").communicate(timeout=60)
     assert "Did you mean 'manners'?" in " ".join((_out + said).split())
+    _out, said = serve(tmp_path / "ws", "dead", "--verifier", "rulez").communicate(timeout=60)
+    assert "Did you mean 'rules'?" in " ".join((_out + said).split())
