@@ -7,7 +7,7 @@ takes, is named with its package and left out, and everything else works as befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -166,6 +166,10 @@ class Door(Generic[T]):
         """What changes when a package brings a part anew, ``package 1.0``; ``""`` for a built-in part: it has ours."""
         declared = self.declared().get(name)
         return f"{declared.package} {declared.version}" if declared and declared.package else ""
+
+    def editions(self, names: Iterable[str]) -> str:
+        """Those of several parts, for the key of a run that uses them; ``""`` where all are built in."""
+        return ", ".join(sorted({edition for name in names if (edition := self.edition(name))}))
 
 
 DOORS: dict[str, Door[Any]] = {}  # by group; a door is in it once its room has been imported

@@ -164,4 +164,4 @@ def checked(gate: Gate, candidate: Candidate) -> Candidate | Refusal:
 
 def editions() -> str:
     """The packages that bring gates, with their versions."""
-    return ", ".join(sorted({GATES.edition(name) for name in GATES.brought()}))
+    return GATES.editions(GATES.brought())

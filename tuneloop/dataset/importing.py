@@ -75,7 +75,7 @@ class ImportDataset(Stage):
         """The packages whose forms may read the rows, with their versions."""
         from tuneloop.dataset.forms import FORMS
 
-        return ", ".join(FORMS.edition(name) for name in FORMS.brought() if self.format in ("auto", name))
+        return FORMS.editions(name for name in FORMS.brought() if self.format in ("auto", name))
 
     def check_outside(self, settings: Settings) -> None:
         """The file, its encoding, the form of its first rows, and the columns that are named."""

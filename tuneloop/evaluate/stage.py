@@ -88,7 +88,7 @@ class Evaluate(Stage):
 
     def fingerprint(self) -> str:
         """The packages whose scorers measure, with their versions."""
-        return ", ".join(edition for name in self.scorers if (edition := SCORERS.edition(name)))
+        return SCORERS.editions(self.scorers)
 
     def run(self, ctx: Context) -> dict[str, Any]:
         from tuneloop.evaluate.items import Item
